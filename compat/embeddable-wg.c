@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * embeddable-wg.c - compiles wireguard.c from where wireguard-tools installed
+ * it (configure: --with-embeddable-wg) with a free() that wipes: the library
+ * gives back blocks that still hold private and preshared keys.
+ */
+#include <malloc.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void wiping_free(void *p)
+{
+	if (p)
+		explicit_bzero(p, malloc_usable_size(p));
+	free(p);
+}
+
+#define free wiping_free
+#include <wireguard.c>

@@ -1,0 +1,700 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * fib-msg.c - one raw rtnetlink message: its attributes, its normal form, the form in
+ * which the kernel takes it back, its hashes. Every length is checked; nothing is sent.
+ *
+ * What the normal form leaves out, because it changes on a host where nothing happens:
+ *  - routes: flags that say how things are rather than what was asked for (dead, linkdown,
+ *    offload, trap, RTM_F_*), also in each nexthop; RTA_CACHEINFO (use, age, what is left of the
+ *    lifetime: an RA renews it every few seconds) but for "has a lifetime at all"; with a nexthop
+ *    object, the copy of the object's attributes (net.ipv4.nexthop_compat_mode).
+ *  - nexthops: state flags, nh_scope, resilient groups' "unbalanced for", counters.
+ *  - addresses: IFA_CACHEINFO (lifetimes: DHCP and RA renew them; IFA_F_PERMANENT stays),
+ *    the flags of duplicate address detection and of age (tentative, optimistic, dadfailed,
+ *    deprecated), and those no request can set (nodad is how an address was added, not what it is;
+ *    stable-privacy is how the kernel chose it).
+ *  - rules: flags the kernel sets by itself (permanent, unresolved, detached).
+ *  - links: everything but struct fib_link. Left out with reason: carrier, operstate,
+ *    IFF_RUNNING (a cable is not our business), promisc and allmulti (tcpdump), queue lengths, statistics,
+ *    IFLA_LINK (follows from others). Kept with reason: the link layer address (with another
+ *    one the uplink loses its DHCP lease and what a switch port lets through), the group (rules
+ *    with suppress_ifgroup depend on it), IFF_NOARP.
+ */
+#include "fib-msg.h"
+
+#include <linux/if_addr.h>
+#include <linux/if_link.h>
+#include <linux/ipv6.h>
+#include <linux/fib_rules.h>
+#include <linux/nexthop.h>
+#include <net/if.h>
+#include <sys/random.h>
+#include <time.h>
+
+#ifndef IFAPROT_KERNEL_RA
+#define IFAPROT_KERNEL_RA 2 /* linux/if_addr.h, since Linux 5.18 */
+#endif
+
+#define TYPE_OF(a) ((a)->rta_type & NLA_TYPE_MASK)
+
+/* What a request may say about a nexthop; the rest is the kernel's answer (linux/rtnetlink.h). */
+#define ROUTE_FLAGS (RTNH_F_ONLINK | RTNH_F_PERVASIVE)
+#define RULE_STATE_FLAGS                                                                                               \
+	(FIB_RULE_PERMANENT | FIB_RULE_UNRESOLVED | FIB_RULE_IIF_DETACHED | FIB_RULE_OIF_DETACHED)
+#define ADDRESS_STATE_FLAGS                                                                                            \
+	(IFA_F_NODAD | IFA_F_OPTIMISTIC | IFA_F_DADFAILED | IFA_F_DEPRECATED | IFA_F_TENTATIVE | IFA_F_STABLE_PRIVACY)
+
+/* USER_HZ, the unit of rta_expires on every architecture Debian has (alpha, 1024, is none). */
+#define TICKS_PER_S 100
+
+static uint64_t hash_start, hash_step;
+
+void fib_hash_init(void)
+{
+	uint64_t key[2];
+
+	if (hash_step)
+		return;
+	/*
+	 * The key only keeps a collision from being the same in every process. Early at boot
+	 * getrandom(2) would block; then the clock is good enough.
+	 */
+	if (getrandom(key, sizeof(key), GRND_NONBLOCK) != (ssize_t)sizeof(key)) {
+		struct timespec now;
+
+		clock_gettime(CLOCK_MONOTONIC, &now);
+		key[0] = (uint64_t)now.tv_nsec * 0x9e3779b97f4a7c15u;
+		key[1] = ((uint64_t)now.tv_sec << 32 | (uint64_t)getpid()) * 0xd1342543de82ef95u;
+	}
+	hash_start = key[0];
+	hash_step = key[1] | 1; /* odd: multiplication stays a permutation */
+}
+
+static inline uint64_t stir(uint64_t h, uint64_t word)
+{
+	h = (h ^ word) * hash_step;
+	return h ^ (h >> 29);
+}
+
+static inline uint64_t hash_words(const void *data, size_t len, uint64_t h)
+{
+	const unsigned char *p = data;
+	uint64_t word;
+
+	for (; len >= sizeof(word); len -= sizeof(word), p += sizeof(word)) {
+		memcpy(&word, p, sizeof(word));
+		h = stir(h, word);
+	}
+	if (len) {
+		word = 0;
+		memcpy(&word, p, len);
+		h = stir(h, word);
+	}
+	return h;
+}
+
+static inline uint64_t hash_end(uint64_t h)
+{
+	/* The high bits of a sum must depend on all of the message: two more rounds. */
+	h = (h ^ (h >> 32)) * 0x9e3779b97f4a7c15u;
+	h = (h ^ (h >> 31)) * 0xd1342543de82ef95u;
+	return h ^ (h >> 32);
+}
+
+uint64_t fib_hash(const void *data, size_t len)
+{
+	return hash_end(hash_words(data, len, hash_start + len));
+}
+
+uint64_t fib_hash_placed(uint64_t hash, size_t ordinal)
+{
+	/* A sum of bare hashes would not see two members change places. */
+	return ordinal ? hash_end(stir(hash, ordinal)) : hash;
+}
+
+enum fib_kind fib_kind_of(uint16_t nlmsg_type)
+{
+	switch (nlmsg_type) {
+	case RTM_NEWLINK:
+	case RTM_DELLINK:
+		return FIB_LINK;
+	case RTM_NEWADDR:
+	case RTM_DELADDR:
+		return FIB_ADDRESS;
+	case RTM_NEWNEXTHOP:
+	case RTM_DELNEXTHOP:
+		return FIB_NEXTHOP;
+	case RTM_NEWROUTE:
+	case RTM_DELROUTE:
+		return FIB_ROUTE;
+	case RTM_NEWRULE:
+	case RTM_DELRULE:
+		return FIB_RULE;
+	default:
+		return FIB_KINDS;
+	}
+}
+
+static const uint16_t new_type[FIB_KINDS] = {
+	[FIB_LINK] = RTM_NEWLINK,   [FIB_ADDRESS] = RTM_NEWADDR, [FIB_NEXTHOP] = RTM_NEWNEXTHOP,
+	[FIB_ROUTE] = RTM_NEWROUTE, [FIB_RULE] = RTM_NEWRULE,
+};
+
+static const uint8_t head_size[FIB_KINDS] = {
+	[FIB_LINK] = sizeof(struct fib_link), [FIB_ADDRESS] = sizeof(struct ifaddrmsg),
+	[FIB_NEXTHOP] = sizeof(struct nhmsg), [FIB_ROUTE] = sizeof(struct rtmsg),
+	[FIB_RULE] = sizeof(struct fib_rule_hdr),
+};
+
+const struct fib_link *fib_link(const struct nlmsghdr *m)
+{
+	return m && m->nlmsg_type == RTM_NEWLINK ? NLMSG_DATA(m) : NULL;
+}
+
+static void view_address(const struct nlmsghdr *m, struct fib_view *v)
+{
+	const struct ifaddrmsg *h = NLMSG_DATA(m);
+
+	v->family = h->ifa_family;
+	v->ifindex = h->ifa_index;
+	FOR_EACH_ATTR (a, msg_attrs(m, v->head), msg_attrs_len(m, v->head)) {
+		switch (TYPE_OF(a)) {
+		case IFA_ADDRESS: /* of the link, or of the peer */
+			v->dst = a;
+			break;
+		case IFA_LOCAL:
+			v->src = a;
+			break;
+		case IFA_CACHEINFO:
+			v->cacheinfo = a;
+			break;
+		case IFA_FLAGS:
+			v->flags = a;
+			break;
+		case IFA_PROTO:
+			v->proto = a;
+			break;
+		}
+	}
+}
+
+static void view_nexthop(const struct nlmsghdr *m, struct fib_view *v)
+{
+	const struct nhmsg *h = NLMSG_DATA(m);
+
+	v->family = h->nh_family;
+	FOR_EACH_ATTR (a, msg_attrs(m, v->head), msg_attrs_len(m, v->head)) {
+		switch (TYPE_OF(a)) {
+		case NHA_ID:
+			v->id = attr_u32(a);
+			break;
+		case NHA_GROUP:
+			v->multipath = a;
+			break;
+		case NHA_OIF:
+			v->oif = a;
+			v->ifindex = attr_u32(a);
+			break;
+		case NHA_GATEWAY:
+			v->gateway = a;
+			break;
+		}
+	}
+}
+
+static void view_route(const struct nlmsghdr *m, struct fib_view *v)
+{
+	const struct rtmsg *h = NLMSG_DATA(m);
+
+	v->family = h->rtm_family;
+	v->table = h->rtm_table;
+	FOR_EACH_ATTR (a, msg_attrs(m, v->head), msg_attrs_len(m, v->head)) {
+		switch (TYPE_OF(a)) {
+		case RTA_DST:
+			v->dst = a;
+			break;
+		case RTA_SRC:
+			v->src = a;
+			break;
+		case RTA_OIF:
+			v->oif = a;
+			v->ifindex = attr_u32(a);
+			break;
+		case RTA_GATEWAY:
+			v->gateway = a;
+			break;
+		case RTA_VIA:
+			v->via = a;
+			break;
+		case RTA_MULTIPATH:
+			v->multipath = a;
+			break;
+		case RTA_PRIORITY:
+			v->priority = attr_u32(a);
+			break;
+		case RTA_TABLE:
+			v->table = attr_u32(a);
+			break;
+		case RTA_NH_ID:
+			v->nh_id = a;
+			break;
+		case RTA_METRICS:
+			v->metrics = a;
+			break;
+		case RTA_CACHEINFO:
+			v->cacheinfo = a;
+			break;
+		}
+	}
+}
+
+static void view_rule(const struct nlmsghdr *m, struct fib_view *v)
+{
+	const struct fib_rule_hdr *h = NLMSG_DATA(m);
+
+	v->family = h->family;
+	v->table = h->action == FR_ACT_TO_TBL ? h->table : 0;
+	FOR_EACH_ATTR (a, msg_attrs(m, v->head), msg_attrs_len(m, v->head)) {
+		switch (TYPE_OF(a)) {
+		case FRA_PRIORITY: /* absent: 0 */
+			v->priority = attr_u32(a);
+			break;
+		case FRA_TABLE:
+			if (h->action == FR_ACT_TO_TBL)
+				v->table = attr_u32(a);
+			break;
+		case FRA_PROTOCOL:
+			v->proto = a;
+			break;
+		}
+	}
+}
+
+int fib_view(const struct nlmsghdr *m, struct fib_view *ret_view)
+{
+	enum fib_kind kind = fib_kind_of(m->nlmsg_type);
+
+	if (kind == FIB_KINDS || m->nlmsg_len > FIB_MSG_MAX || m->nlmsg_len < (size_t)NLMSG_HDRLEN + head_size[kind])
+		return -EBADMSG;
+	*ret_view = (struct fib_view){ .kind = kind, .head = head_size[kind] };
+	switch (kind) {
+	case FIB_LINK:
+		ret_view->ifindex = fib_link(m)->index;
+		break;
+	case FIB_ADDRESS:
+		view_address(m, ret_view);
+		break;
+	case FIB_NEXTHOP:
+		view_nexthop(m, ret_view);
+		break;
+	case FIB_ROUTE:
+		view_route(m, ret_view);
+		break;
+	default:
+		view_rule(m, ret_view);
+		break;
+	}
+	return 0;
+}
+
+/* The output was sized for the longest message and what is added to it; so nothing here can overflow. */
+static void *put_attr(struct fib_out *out, uint16_t type, const void *data, size_t len)
+{
+	struct rtattr *a = (struct rtattr *)(out->data + out->len);
+	size_t padded = RTA_ALIGN(RTA_LENGTH(len));
+
+	if (out->len + padded > sizeof(out->data))
+		abort();
+	a->rta_type = type;
+	a->rta_len = (unsigned short)RTA_LENGTH(len);
+	if (len)
+		memcpy(RTA_DATA(a), data, len);
+	memset((char *)RTA_DATA(a) + len, 0, padded - RTA_LENGTH(len));
+	out->len += padded;
+	return RTA_DATA(a);
+}
+
+static void put_copy(struct fib_out *out, const struct rtattr *a)
+{
+	put_attr(out, a->rta_type, RTA_DATA(a), RTA_PAYLOAD(a));
+}
+
+static void put_u32(struct fib_out *out, uint16_t type, uint32_t value)
+{
+	put_attr(out, type, &value, sizeof(value));
+}
+
+/* Seconds that are left of a lifetime after `ms`: never 0, which would mean "at once" or "for ever". */
+static uint32_t left_of(uint32_t s, int64_t ms)
+{
+	int64_t left = (int64_t)s - ms / 1000;
+
+	if (s == UINT32_MAX) /* INFINITY_LIFE_TIME, include/net/addrconf.h */
+		return s;
+	return left > 0 ? (uint32_t)left : 1;
+}
+
+uint32_t fib_address_flags(const struct nlmsghdr *m, const struct fib_view *v)
+{
+	/* IFA_FLAGS has what does not fit in the 8 bits of the header. */
+	return v->flags ? attr_u32(v->flags) : ((const struct ifaddrmsg *)NLMSG_DATA(m))->ifa_flags;
+}
+
+static bool is_link_local6(const struct rtattr *a)
+{
+	const uint8_t *p = a ? RTA_DATA(a) : NULL;
+
+	return p && RTA_PAYLOAD(a) == 16 && p[0] == 0xfe && (p[1] & 0xc0) == 0x80;
+}
+
+static void scrub_address(const struct nlmsghdr *m, const struct fib_view *v, enum fib_form form, int64_t ms,
+			  struct fib_out *out)
+{
+	struct ifaddrmsg *h = NLMSG_DATA((struct nlmsghdr *)out->data);
+	uint32_t flags = fib_address_flags(m, v) & ~(uint32_t)ADDRESS_STATE_FLAGS;
+
+	if (form == FIB_FORM_ADD) {
+		/*
+		 * Without NODAD a global address is unusable for a second or more; it was the
+		 * host's already. A link-local one goes through DAD as when the kernel makes it.
+		 */
+		if (v->family == AF_INET6 && !is_link_local6(v->dst))
+			flags |= IFA_F_NODAD;
+		if (v->family == AF_INET)
+			flags &= ~(uint32_t)IFA_F_SECONDARY; /* decided by the order */
+	}
+	h->ifa_flags = 0;
+	FOR_EACH_ATTR (a, msg_attrs(m, v->head), msg_attrs_len(m, v->head)) {
+		if (a == v->flags)
+			continue;
+		if (a == v->cacheinfo) {
+			struct ifa_cacheinfo ci;
+
+			if (form != FIB_FORM_ADD || RTA_PAYLOAD(a) < sizeof(ci))
+				continue;
+			memcpy(&ci, RTA_DATA(a), sizeof(ci));
+			/* A preferred lifetime of 0 is an address that is no longer to be chosen. */
+			if (ci.ifa_prefered)
+				ci.ifa_prefered = left_of(ci.ifa_prefered, ms);
+			ci.ifa_valid = left_of(ci.ifa_valid, ms);
+			put_attr(out, IFA_CACHEINFO, &ci, sizeof(ci));
+			continue;
+		}
+		put_copy(out, a);
+	}
+	put_u32(out, IFA_FLAGS, flags);
+}
+
+static void scrub_nexthop(const struct nlmsghdr *m, const struct fib_view *v, enum fib_form form, struct fib_out *out)
+{
+	struct nhmsg *h = NLMSG_DATA((struct nlmsghdr *)out->data);
+
+	/* "Invalid values in ancillary header" otherwise (net/ipv4/nexthop.c). */
+	h->nh_scope = 0;
+	h->resvd = 0;
+	h->nh_flags &= v->multipath ? 0 : RTNH_F_ONLINK;
+	if (form == FIB_FORM_DELETE) {
+		memset(h, 0, sizeof(*h));
+		put_u32(out, NHA_ID, v->id);
+		return;
+	}
+	FOR_EACH_ATTR (a, msg_attrs(m, v->head), msg_attrs_len(m, v->head)) {
+		size_t nest = out->len;
+
+		if (TYPE_OF(a) <= NHA_FDB) {
+			put_copy(out, a);
+			continue;
+		}
+		if (TYPE_OF(a) != NHA_RES_GROUP)
+			continue; /* counters, and flags for the dump itself */
+		put_attr(out, a->rta_type, NULL, 0);
+		FOR_EACH_ATTR (sub, RTA_DATA(a), RTA_PAYLOAD(a)) {
+			if (TYPE_OF(sub) >= NHA_RES_GROUP_BUCKETS && TYPE_OF(sub) <= NHA_RES_GROUP_UNBALANCED_TIMER)
+				put_copy(out, sub);
+		}
+		((struct rtattr *)(out->data + nest))->rta_len = (unsigned short)(out->len - nest);
+	}
+}
+
+static void put_multipath(struct fib_out *out, const struct rtattr *a)
+{
+	unsigned char *copy = put_attr(out, a->rta_type, RTA_DATA(a), RTA_PAYLOAD(a));
+
+	for (const struct rtnexthop *n = NULL; (n = nexthop_next(a, n));) {
+		size_t at = (size_t)((const unsigned char *)n - (const unsigned char *)RTA_DATA(a));
+
+		((struct rtnexthop *)(copy + at))->rtnh_flags &= ROUTE_FLAGS;
+	}
+}
+
+static void scrub_route(const struct nlmsghdr *m, const struct fib_view *v, enum fib_form form, int64_t ms,
+			struct fib_out *out)
+{
+	struct rtmsg *h = NLMSG_DATA((struct nlmsghdr *)out->data);
+
+	h->rtm_flags &= ROUTE_FLAGS;
+	FOR_EACH_ATTR (a, msg_attrs(m, v->head), msg_attrs_len(m, v->head)) {
+		switch (TYPE_OF(a)) {
+		case RTA_CACHEINFO: {
+			struct rta_cacheinfo ci;
+
+			if (form == FIB_FORM_DELETE || RTA_PAYLOAD(a) < sizeof(ci))
+				continue;
+			memcpy(&ci, RTA_DATA(a), sizeof(ci));
+			if (!ci.rta_expires || v->family != AF_INET6)
+				continue;
+			put_u32(out, RTA_EXPIRES,
+				form == FIB_FORM_COMPARE || ci.rta_expires < 0 ?
+					1 :
+					left_of((uint32_t)ci.rta_expires / TICKS_PER_S + 1, ms));
+			continue;
+		}
+		case RTA_OIF:
+		case RTA_GATEWAY:
+		case RTA_VIA:
+		case RTA_ENCAP:
+		case RTA_ENCAP_TYPE:
+			/* "Nexthop specification and nexthop id are mutually exclusive" (net/ipv4/fib_frontend.c) */
+			if (v->nh_id)
+				continue;
+			break;
+		case RTA_MULTIPATH:
+			if (!v->nh_id)
+				put_multipath(out, a);
+			continue;
+		case RTA_METRICS:
+		case RTA_PREF:
+			/* Not what a route is found by; metrics do not always survive the round trip literally. */
+			if (form == FIB_FORM_DELETE)
+				continue;
+			break;
+		}
+		put_copy(out, a);
+	}
+}
+
+static void scrub_rule(const struct nlmsghdr *m, const struct fib_view *v, struct fib_out *out)
+{
+	struct fib_rule_hdr *h = NLMSG_DATA((struct nlmsghdr *)out->data);
+
+	h->flags &= ~(uint32_t)RULE_STATE_FLAGS;
+	FOR_EACH_ATTR (a, msg_attrs(m, v->head), msg_attrs_len(m, v->head))
+		put_copy(out, a);
+}
+
+void fib_scrub(const struct nlmsghdr *m, const struct fib_view *v, enum fib_form form, int64_t ms, struct fib_out *ret_out)
+{
+	struct nlmsghdr *h = (struct nlmsghdr *)ret_out->data;
+
+	*h = (struct nlmsghdr){ .nlmsg_type = new_type[v->kind] };
+	ret_out->len = NLMSG_HDRLEN + NLMSG_ALIGN(v->head);
+	memcpy(NLMSG_DATA(h), NLMSG_DATA(m), NLMSG_ALIGN(v->head));
+	switch (v->kind) {
+	case FIB_LINK:
+		((struct fib_link *)NLMSG_DATA(h))->accepts_ra = false;
+		break;
+	case FIB_ADDRESS:
+		scrub_address(m, v, form, ms, ret_out);
+		break;
+	case FIB_NEXTHOP:
+		scrub_nexthop(m, v, form, ret_out);
+		break;
+	case FIB_ROUTE:
+		scrub_route(m, v, form, ms, ret_out);
+		break;
+	default:
+		scrub_rule(m, v, ret_out);
+		break;
+	}
+	h->nlmsg_len = (uint32_t)ret_out->len;
+}
+
+/* net.ipv6.conf.IFACE.accept_ra: 1 = unless forwarding, 2 = always (Documentation/networking/ip-sysctl). */
+static bool accepts_ra(const struct rtattr *af_spec)
+{
+	FOR_EACH_ATTR (af, RTA_DATA(af_spec), RTA_PAYLOAD(af_spec)) {
+		if (TYPE_OF(af) != AF_INET6)
+			continue;
+		FOR_EACH_ATTR (a, RTA_DATA(af), RTA_PAYLOAD(af)) {
+			int32_t conf[DEVCONF_ACCEPT_RA + 1];
+
+			if (TYPE_OF(a) != IFLA_INET6_CONF || RTA_PAYLOAD(a) < sizeof(conf))
+				continue;
+			memcpy(conf, RTA_DATA(a), sizeof(conf));
+			return conf[DEVCONF_ACCEPT_RA] == 2 ||
+			       (conf[DEVCONF_ACCEPT_RA] == 1 && !conf[DEVCONF_FORWARDING]);
+		}
+	}
+	return false;
+}
+
+static void copy_name(char to[16], const struct rtattr *a)
+{
+	size_t len = strnlen(RTA_DATA(a), RTA_PAYLOAD(a) < 16 ? RTA_PAYLOAD(a) : 15);
+
+	memcpy(to, RTA_DATA(a), len);
+}
+
+int fib_link_reduce(const struct nlmsghdr *m, struct fib_out *ret_out)
+{
+	const struct ifinfomsg *info = NLMSG_DATA(m);
+	struct nlmsghdr *h = (struct nlmsghdr *)ret_out->data;
+	struct fib_link l;
+
+	if (m->nlmsg_len < NLMSG_LENGTH(sizeof(*info)))
+		return -EBADMSG;
+	memset(&l, 0, sizeof(l));
+	l.index = (uint32_t)info->ifi_index;
+	l.flags = info->ifi_flags & (IFF_UP | IFF_NOARP);
+	l.netnsid = -1;
+	FOR_EACH_ATTR (a, msg_attrs(m, sizeof(*info)), msg_attrs_len(m, sizeof(*info))) {
+		switch (TYPE_OF(a)) {
+		case IFLA_IFNAME:
+			copy_name(l.name, a);
+			break;
+		case IFLA_MTU:
+			l.mtu = attr_u32(a);
+			break;
+		case IFLA_MASTER:
+			l.master = attr_u32(a);
+			break;
+		case IFLA_GROUP:
+			l.group = attr_u32(a);
+			break;
+		case IFLA_LINK_NETNSID:
+			l.netnsid = (int32_t)attr_u32(a);
+			break;
+		case IFLA_ADDRESS:
+			if (RTA_PAYLOAD(a) <= sizeof(l.lladdr)) {
+				memcpy(l.lladdr, RTA_DATA(a), RTA_PAYLOAD(a));
+				l.lladdr_len = (uint8_t)RTA_PAYLOAD(a);
+			}
+			break;
+		case IFLA_LINKINFO:
+			FOR_EACH_ATTR (sub, RTA_DATA(a), RTA_PAYLOAD(a)) {
+				if (TYPE_OF(sub) == IFLA_INFO_KIND)
+					copy_name(l.kind, sub);
+			}
+			break;
+		case IFLA_AF_SPEC:
+			l.accepts_ra = accepts_ra(a);
+			break;
+		}
+	}
+	if (!strcmp(l.kind, "bridge") || !strcmp(l.kind, "bond") || !strcmp(l.kind, "team")) {
+		memset(l.lladdr, 0, sizeof(l.lladdr));
+		l.lladdr_len = 0;
+	}
+	*h = (struct nlmsghdr){ .nlmsg_len = NLMSG_LENGTH(sizeof(l)), .nlmsg_type = RTM_NEWLINK };
+	memcpy(NLMSG_DATA(h), &l, sizeof(l));
+	ret_out->len = NLMSG_SPACE(sizeof(l));
+	return 0;
+}
+
+uint64_t fib_hash_message(const struct nlmsghdr *m, const struct fib_view *v)
+{
+	struct fib_out normal;
+
+	fib_scrub(m, v, FIB_FORM_COMPARE, 0, &normal);
+	return fib_hash(normal.data, normal.len);
+}
+
+struct key {
+	uint32_t kind_family;
+	uint32_t a, b, c;
+	uint8_t dst[16], src[16];
+};
+
+static void key_bytes(uint8_t to[16], const struct rtattr *a)
+{
+	if (a)
+		memcpy(to, RTA_DATA(a), RTA_PAYLOAD(a) < 16 ? RTA_PAYLOAD(a) : 16);
+}
+
+uint64_t fib_hash_group(const struct nlmsghdr *m, const struct fib_view *v)
+{
+	struct key k = { .kind_family = (uint32_t)v->kind << 16 | (uint32_t)v->family };
+
+	switch (v->kind) {
+	case FIB_LINK:
+		k.a = v->ifindex;
+		break;
+	case FIB_ADDRESS:
+		k.a = v->ifindex;
+		/* IPv6 addresses each stand alone; which of a link's IPv4 addresses is primary depends on the others. */
+		if (v->family != AF_INET)
+			key_bytes(k.dst, v->src ? v->src : v->dst);
+		break;
+	case FIB_NEXTHOP:
+		k.kind_family = (uint32_t)v->kind << 16; /* one id space for all families */
+		k.a = v->id;
+		break;
+	case FIB_ROUTE: {
+		const struct rtmsg *h = NLMSG_DATA(m);
+
+		k.a = v->table;
+		k.b = v->priority;
+		k.c = (uint32_t)h->rtm_dst_len << 16 | (uint32_t)h->rtm_src_len << 8 | h->rtm_tos;
+		key_bytes(k.dst, v->dst);
+		key_bytes(k.src, v->src);
+		break;
+	}
+	default:
+		k.a = v->priority;
+		break;
+	}
+	return fib_hash(&k, sizeof(k));
+}
+
+uint64_t fib_hash_member(const struct nlmsghdr *m, const struct fib_view *v)
+{
+	struct key k = { .kind_family = 0 };
+
+	if (v->kind != FIB_ADDRESS)
+		return 0;
+	k.a = ((const struct ifaddrmsg *)NLMSG_DATA(m))->ifa_prefixlen;
+	key_bytes(k.dst, v->dst);
+	key_bytes(k.src, v->src);
+	return fib_hash(&k, sizeof(k));
+}
+
+bool fib_is_host_route6(const struct nlmsghdr *m, const struct fib_view *v)
+{
+	const struct rtmsg *h = NLMSG_DATA(m);
+
+	return v->kind == FIB_ROUTE && v->family == AF_INET6 && v->table == RT_TABLE_LOCAL &&
+	       h->rtm_protocol == RTPROT_KERNEL && (h->rtm_type == RTN_LOCAL || h->rtm_type == RTN_ANYCAST);
+}
+
+bool fib_is_ordered(const struct nlmsghdr *m, const struct fib_view *v)
+{
+	switch (v->kind) {
+	case FIB_ADDRESS:
+		return v->family == AF_INET;
+	case FIB_ROUTE:
+		/* Equal ones differ in their link only, and the order in which links finish DAD is a matter of chance. */
+		return !fib_is_host_route6(m, v);
+	case FIB_RULE:
+		return true;
+	default:
+		return false;
+	}
+}
+
+bool fib_is_kernel_managed(const struct fib_snapshot *s, const struct nlmsghdr *m, const struct fib_view *v)
+{
+	const struct fib_link *l;
+
+	if (v->family != AF_INET6)
+		return false;
+	if (v->kind == FIB_ADDRESS)
+		return (fib_address_flags(m, v) & IFA_F_TEMPORARY) || attr_u8(v->proto) == IFAPROT_KERNEL_RA;
+	if (v->kind != FIB_ROUTE || ((const struct rtmsg *)NLMSG_DATA(m))->rtm_protocol != RTPROT_RA)
+		return false;
+	/*
+	 * With accept_ra=0 a daemon (networkd, NetworkManager) reads the RAs and adds plain
+	 * routes. With several links, or none we know: assume the kernel, whose routes must not be touched.
+	 */
+	l = v->ifindex ? fib_snapshot_link(s, v->ifindex) : NULL;
+	return !l || l->accepts_ra;
+}

@@ -1,0 +1,466 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * fib.c - the netlink socket, and the snapshot taken through it.
+ *
+ * Not libnl: its receive path allocates per message, and a million routes have to
+ * be read within the time in which a host still answers. netlink(7) is the reference.
+ */
+#include "fib-msg.h"
+
+#include <linux/if_link.h>
+#include <linux/fib_rules.h>
+#include <linux/netlink.h>
+#include <linux/nexthop.h>
+#include <sys/socket.h>
+#include <time.h>
+
+#ifndef SOL_NETLINK
+#define SOL_NETLINK 270
+#endif
+#ifndef AF_MPLS
+#define AF_MPLS 28
+#endif
+#ifndef RTEXT_FILTER_SKIP_STATS
+#define RTEXT_FILTER_SKIP_STATS (1 << 3)
+#endif
+/* Rules of multicast routing, linux/rtnetlink.h; -EAFNOSUPPORT where the kernel has none. */
+#ifndef RTNL_FAMILY_IPMR
+#define RTNL_FAMILY_IPMR 128
+#define RTNL_FAMILY_IP6MR 129
+#endif
+
+#define DUMP_TRIES 16
+#define RECEIVE_BUFFER (4 * 1024 * 1024)
+
+int64_t fib_now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_BOOTTIME, &t);
+	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+int fib_open(struct fib **ret_fib)
+{
+	const int on = 1, size = RECEIVE_BUFFER;
+	struct sockaddr_nl kernel = { .nl_family = AF_NETLINK };
+	struct fib *f = calloc(1, sizeof(*f));
+	int r;
+
+	if (!f)
+		return -ENOMEM;
+	fib_hash_init();
+	f->buf = malloc(FIB_BUF_SIZE);
+	f->out = malloc(FIB_OUT_SIZE);
+	f->fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
+	if (!f->buf || !f->out)
+		r = -ENOMEM;
+	else if (f->fd < 0)
+		r = -errno;
+	/*
+	 * Strict checking makes the kernel refuse what it does not understand instead of
+	 * ignoring it, and keeps cached exceptions (PMTU) out of IPv4 dumps: a must.
+	 */
+	else if (setsockopt(f->fd, SOL_NETLINK, NETLINK_GET_STRICT_CHK, &on, sizeof(on)) < 0 ||
+		 connect(f->fd, (struct sockaddr *)&kernel, sizeof(kernel)) < 0)
+		r = -errno;
+	else
+		r = 0;
+	if (r < 0) {
+		fib_close(f);
+		return r;
+	}
+	/* Nice to have. FORCE passes net.core.rmem_max but needs CAP_NET_ADMIN in the first user namespace. */
+	if (setsockopt(f->fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof(size)) < 0)
+		setsockopt(f->fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
+	setsockopt(f->fd, SOL_NETLINK, NETLINK_EXT_ACK, &on, sizeof(on));
+	setsockopt(f->fd, SOL_NETLINK, NETLINK_CAP_ACK, &on, sizeof(on));
+	/* Asking for a family that is not there would make the kernel dump all others instead. */
+	f->mpls = access("/proc/sys/net/mpls", F_OK) == 0;
+	*ret_fib = f;
+	return 0;
+}
+
+void fib_close(struct fib *f)
+{
+	if (!f)
+		return;
+	close_fd(f->fd);
+	free(f->buf);
+	free(f->out);
+	free(f);
+}
+
+/* One datagram of the kernel's. Its length, or -errno. */
+static ssize_t receive(struct fib *f, int flags)
+{
+	struct sockaddr_nl from;
+	struct iovec iov = { .iov_base = f->buf, .iov_len = FIB_BUF_SIZE };
+	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1, .msg_name = &from };
+
+	for (;;) {
+		ssize_t n;
+
+		msg.msg_namelen = sizeof(from);
+		n = recvmsg(f->fd, &msg, flags);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		if (from.nl_pid != 0)
+			continue; /* any process may send to a netlink socket; only the kernel is port 0 */
+		if (msg.msg_flags & MSG_TRUNC)
+			return -EMSGSIZE;
+		return n;
+	}
+}
+
+static int error_of(const struct nlmsghdr *m)
+{
+	int error;
+
+	if (m->nlmsg_len < NLMSG_LENGTH(sizeof(error)))
+		return m->nlmsg_type == NLMSG_DONE ? 0 : -EBADMSG;
+	memcpy(&error, NLMSG_DATA(m), sizeof(error));
+	return error > 0 ? -EBADMSG : error;
+}
+
+static bool message_fits(const struct nlmsghdr *m, size_t left)
+{
+	return left >= sizeof(*m) && m->nlmsg_len >= sizeof(*m) && m->nlmsg_len <= left;
+}
+
+/* What a dump collects: records if `s` is given, and in any case count and sum. */
+struct collector {
+	struct fib_snapshot *s;
+	enum fib_kind kind;
+	int family;
+	size_t count;
+	uint64_t sum;
+	uint64_t group; /* of the message before */
+	size_t ordinal;
+};
+
+static int arena_add(struct fib_snapshot *s, const struct nlmsghdr *m)
+{
+	size_t size = record_size(m);
+
+	if (s->cap - s->len < size) {
+		size_t cap = s->cap ? s->cap * 2 : 64 * 1024;
+		unsigned char *grown;
+
+		/* The index counts in words of 32 bits. */
+		if (cap / 4 >= UINT32_MAX)
+			return -EFBIG;
+		grown = realloc(s->data, cap);
+		if (!grown)
+			return -ENOMEM;
+		s->data = grown;
+		s->cap = cap;
+	}
+	memcpy(s->data + s->len, m, m->nlmsg_len);
+	memset(s->data + s->len + m->nlmsg_len, 0, size - m->nlmsg_len);
+	s->len += size;
+	return 0;
+}
+
+static int collect(struct collector *c, const struct nlmsghdr *m)
+{
+	struct fib_view v;
+	uint64_t group;
+	int r;
+
+	r = fib_view(m, &v);
+	if (r < 0)
+		return r;
+	/* A family without a handler of its own is answered with the dump of all others (rtnl_dump_all()). */
+	if (c->family && v.family != c->family)
+		return 0;
+	if (v.kind == FIB_ROUTE && (((const struct rtmsg *)NLMSG_DATA(m))->rtm_flags & RTM_F_CLONED))
+		return 0;
+	group = fib_hash_group(m, &v);
+	c->ordinal = c->count && group == c->group && fib_is_ordered(m, &v) ? c->ordinal + 1 : 0;
+	c->group = group;
+	c->count++;
+	c->sum += fib_hash_placed(fib_hash_message(m, &v), c->ordinal);
+	return c->s ? arena_add(c->s, m) : 0;
+}
+
+static int collect_link(struct collector *c, const struct nlmsghdr *m)
+{
+	struct fib_out reduced;
+	int r = fib_link_reduce(m, &reduced);
+
+	return r < 0 ? r : collect(c, (const struct nlmsghdr *)reduced.data);
+}
+
+/* 0 when the dump is complete, 1 when it was interrupted by a change. */
+static int read_dump(struct fib *f, struct collector *c, uint16_t type)
+{
+	bool interrupted = false;
+	int failed = 0;
+
+	for (;;) {
+		ssize_t n = receive(f, 0);
+
+		if (n < 0)
+			return (int)n;
+		for (const struct nlmsghdr *m = (const struct nlmsghdr *)f->buf; message_fits(m, (size_t)n);) {
+			size_t step = record_size(m);
+
+			if (m->nlmsg_seq == f->seq) {
+				if (m->nlmsg_flags & NLM_F_DUMP_INTR)
+					interrupted = true;
+				if (m->nlmsg_type == NLMSG_DONE || m->nlmsg_type == NLMSG_ERROR) {
+					int error = error_of(m);
+
+					return failed < 0 ? failed : error < 0 ? error : interrupted;
+				}
+				/* After an error of our own the rest is still read, lest the next dump finds it. */
+				if (m->nlmsg_type == type && failed == 0)
+					failed = c->kind == FIB_LINK ? collect_link(c, m) : collect(c, m);
+			}
+			if (step >= (size_t)n)
+				break;
+			n -= (ssize_t)step;
+			m = (const struct nlmsghdr *)((const char *)m + step);
+		}
+	}
+}
+
+static int dump(struct fib *f, struct fib_snapshot *s, uint64_t *sum, size_t count[FIB_KINDS], enum fib_kind kind,
+		int family)
+{
+	/* The family is the first byte of every family header; strict checking wants all else zero. */
+	static const struct {
+		uint16_t request, answer, head;
+	} of[FIB_KINDS] = {
+		[FIB_LINK] = { RTM_GETLINK, RTM_NEWLINK, sizeof(struct ifinfomsg) },
+		[FIB_ADDRESS] = { RTM_GETADDR, RTM_NEWADDR, sizeof(struct ifaddrmsg) },
+		[FIB_NEXTHOP] = { RTM_GETNEXTHOP, RTM_NEWNEXTHOP, sizeof(struct nhmsg) },
+		[FIB_ROUTE] = { RTM_GETROUTE, RTM_NEWROUTE, sizeof(struct rtmsg) },
+		[FIB_RULE] = { RTM_GETRULE, RTM_NEWRULE, sizeof(struct fib_rule_hdr) },
+	};
+	size_t before = s ? s->len : 0;
+
+	for (int try = 0; try < DUMP_TRIES; try++) {
+		struct {
+			struct nlmsghdr h;
+			unsigned char body[64];
+		} request = { .h = { .nlmsg_len = NLMSG_LENGTH(of[kind].head),
+				     .nlmsg_type = of[kind].request,
+				     .nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP,
+				     .nlmsg_seq = ++f->seq } };
+		struct collector c = { .s = s, .kind = kind, .family = family };
+		int r;
+
+		request.body[0] = (unsigned char)family;
+		if (kind == FIB_LINK) {
+			struct rtattr *a = (struct rtattr *)(request.body + NLMSG_ALIGN(of[kind].head));
+			uint32_t mask = RTEXT_FILTER_SKIP_STATS;
+
+			*a = (struct rtattr){ .rta_len = RTA_LENGTH(sizeof(mask)), .rta_type = IFLA_EXT_MASK };
+			memcpy(RTA_DATA(a), &mask, sizeof(mask));
+			request.h.nlmsg_len = NLMSG_ALIGN(request.h.nlmsg_len) + a->rta_len;
+		}
+		if (send(f->fd, &request, request.h.nlmsg_len, 0) < 0)
+			return -errno;
+		r = read_dump(f, &c, of[kind].answer);
+		if (r == 0) {
+			*sum += c.sum;
+			count[kind] += c.count;
+			return 0;
+		}
+		if (s)
+			s->len = before;
+		if (r < 0)
+			return r;
+	}
+	return -EAGAIN;
+}
+
+/* `s` may be NULL: then only sum and counts. */
+static int dump_all(struct fib *f, struct fib_snapshot *s, uint64_t *ret_sum, size_t ret_count[FIB_KINDS])
+{
+	static const struct {
+		enum fib_kind kind;
+		int family;
+		bool optional; /* the kernel may be built without it */
+	} dumps[] = {
+		/* in the order of the kinds */
+		{ FIB_LINK, AF_UNSPEC, false },
+		{ FIB_ADDRESS, AF_INET, false },
+		{ FIB_ADDRESS, AF_INET6, true },
+		{ FIB_NEXTHOP, AF_UNSPEC, true },
+		{ FIB_ROUTE, AF_INET, false },
+		{ FIB_ROUTE, AF_INET6, true },
+		{ FIB_ROUTE, AF_MPLS, true },
+		{ FIB_RULE, AF_INET, true },
+		{ FIB_RULE, AF_INET6, true },
+		{ FIB_RULE, RTNL_FAMILY_IPMR, true },
+		{ FIB_RULE, RTNL_FAMILY_IP6MR, true },
+	};
+	uint64_t sum = 0;
+	size_t count[FIB_KINDS] = { 0 };
+
+	for (size_t i = 0; i < ARRAY_SIZE(dumps); i++) {
+		int r;
+
+		if (s && (i == 0 || dumps[i].kind != dumps[i - 1].kind))
+			s->start[dumps[i].kind] = s->len;
+		if (dumps[i].family == AF_MPLS && !f->mpls)
+			continue;
+		r = dump(f, s, &sum, count, dumps[i].kind, dumps[i].family);
+		if (dumps[i].optional && (r == -EAFNOSUPPORT || r == -EOPNOTSUPP))
+			continue;
+		if (r < 0)
+			return r;
+	}
+	if (s)
+		s->start[FIB_KINDS] = s->len;
+	*ret_sum = sum;
+	memcpy(ret_count, count, sizeof(count));
+	return 0;
+}
+
+int fib_snapshot_take(struct fib *f, struct fib_snapshot **ret_snapshot)
+{
+	_cleanup_fib_snapshot_ struct fib_snapshot *s = calloc(1, sizeof(*s));
+	int r;
+
+	if (!s)
+		return -ENOMEM;
+	s->taken = fib_now();
+	r = dump_all(f, s, &s->sum, s->count);
+	if (r < 0)
+		return r;
+	*ret_snapshot = TAKE_PTR(s);
+	return 0;
+}
+
+int fib_unchanged(struct fib *f, const struct fib_snapshot *before)
+{
+	uint64_t sum;
+	size_t count[FIB_KINDS];
+	int r = dump_all(f, NULL, &sum, count);
+
+	if (r < 0)
+		return r;
+	return sum == before->sum && !memcmp(count, before->count, sizeof(count));
+}
+
+void fib_snapshot_free(struct fib_snapshot *s)
+{
+	if (!s)
+		return;
+	free(s->data);
+	free(s->index);
+	free(s);
+}
+
+size_t fib_snapshot_count(const struct fib_snapshot *s, enum fib_kind kind)
+{
+	return s->count[kind];
+}
+
+size_t fib_snapshot_bytes(const struct fib_snapshot *s)
+{
+	return s->len;
+}
+
+const struct fib_link *fib_snapshot_link(const struct fib_snapshot *s, uint32_t ifindex)
+{
+	size_t offset = s->start[FIB_LINK];
+
+	while (offset < s->start[FIB_LINK + 1]) {
+		const struct nlmsghdr *m = record_at(s, offset);
+
+		if (fib_link(m)->index == ifindex)
+			return fib_link(m);
+		offset += record_size(m);
+	}
+	return NULL;
+}
+
+/* The kernel's refusals of what was sent, as far as they are there. */
+static void read_refusals(struct fib *f)
+{
+	for (;;) {
+		ssize_t n = receive(f, MSG_DONTWAIT);
+
+		if (n < 0) /* also ENOBUFS: more refusals than the buffer holds. The next dump tells. */
+			return;
+		for (const struct nlmsghdr *m = (const struct nlmsghdr *)f->buf; message_fits(m, (size_t)n);) {
+			size_t step = record_size(m);
+
+			if (m->nlmsg_type == NLMSG_ERROR && !f->error) {
+				int error = error_of(m);
+
+				/* What was to be added is there, what was to be deleted is not: as wished. */
+				if (error != -EEXIST && error != -ESRCH && error != -ENOENT)
+					f->error = error;
+			}
+			if (step >= (size_t)n)
+				break;
+			n -= (ssize_t)step;
+			m = (const struct nlmsghdr *)((const char *)m + step);
+		}
+	}
+}
+
+int fib_flush(struct fib *f)
+{
+	ssize_t n;
+
+	if (f->out_len == 0)
+		return 0;
+	/*
+	 * The kernel works through all requests of a datagram within send(2) and goes on
+	 * after one it refuses (netlink_rcv_skb()), so no acknowledgement is waited for.
+	 */
+	n = send(f->fd, f->out, f->out_len, 0);
+	f->out_len = 0;
+	if (n < 0)
+		return -errno;
+	read_refusals(f);
+	return 0;
+}
+
+int fib_queue(struct fib *f, const struct nlmsghdr *m, uint16_t type, uint16_t flags)
+{
+	struct nlmsghdr *h;
+	int r;
+
+	if (FIB_OUT_SIZE - f->out_len < record_size(m)) {
+		r = fib_flush(f);
+		if (r < 0)
+			return r;
+	}
+	h = (struct nlmsghdr *)(f->out + f->out_len);
+	memcpy(h, m, record_size(m));
+	h->nlmsg_type = type;
+	h->nlmsg_flags = NLM_F_REQUEST | flags;
+	h->nlmsg_seq = ++f->seq;
+	h->nlmsg_pid = 0;
+	f->out_len += record_size(m);
+	return 0;
+}
+
+int fib_talk(struct fib *f, struct nlmsghdr *m, uint16_t type, uint16_t flags)
+{
+	m->nlmsg_type = type;
+	m->nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK | flags;
+	m->nlmsg_seq = ++f->seq;
+	m->nlmsg_pid = 0;
+	if (send(f->fd, m, m->nlmsg_len, 0) < 0)
+		return -errno;
+	for (;;) {
+		ssize_t n = receive(f, 0);
+		const struct nlmsghdr *answer = (const struct nlmsghdr *)f->buf;
+
+		if (n < 0)
+			return (int)n;
+		if (message_fits(answer, (size_t)n) && answer->nlmsg_type == NLMSG_ERROR && answer->nlmsg_seq == f->seq)
+			return error_of(answer);
+	}
+}

@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * fib.h - what one network namespace's routing consists of, as the kernel
+ * itself says it: a snapshot of raw rtnetlink messages, the comparison of two
+ * snapshots, and the way back to one.
+ *
+ * Raw messages, because a parser that knows every attribute does not exist:
+ * what a library drops when it parses (a rule's uidrange, suppress_prefixlength)
+ * it also drops when it restores, and then the "restored" rule catches every packet.
+ *
+ * Compared are links, addresses, nexthop objects, routes (IPv4, IPv6, MPLS, all
+ * tables) and rules, each with all its attributes, minus what changes on a host
+ * where nothing happens (fib-msg.c says what that is, one by one).
+ * Not covered: neighbours, PMTU and redirect exceptions, netfilter, sysctls, tc, xfrm.
+ *
+ * Not thread-safe: one struct fib per thread, and the first fib_open() before any second thread.
+ */
+#pragma once
+
+#include "util.h"
+
+struct nlmsghdr;
+
+/* A rtnetlink socket that lives in the network namespace of the thread that opened it. */
+struct fib;
+/* All objects of a namespace at one moment. Independent of the struct fib it came from. */
+struct fib_snapshot;
+
+enum fib_kind {
+	FIB_LINK,
+	FIB_ADDRESS,
+	FIB_NEXTHOP,
+	FIB_ROUTE,
+	FIB_RULE,
+	FIB_KINDS,
+};
+
+enum fib_change {
+	FIB_REMOVED,
+	FIB_ADDED,
+	FIB_CHANGED,
+	FIB_REORDERED, /* nothing missing, but another route, rule or address of the same key comes first now */
+};
+
+/* What of a link changed (FIB_CHANGED), as bits. */
+enum fib_link_change {
+	FIB_LINK_NAME = 1 << 0,
+	FIB_LINK_KIND = 1 << 1,
+	FIB_LINK_MASTER = 1 << 2,
+	FIB_LINK_MTU = 1 << 3,
+	FIB_LINK_UP = 1 << 4,    /* IFF_UP, the administrative state; never the carrier */
+	FIB_LINK_NOARP = 1 << 5, /* IFF_NOARP */
+	FIB_LINK_GROUP = 1 << 6,
+	FIB_LINK_LLADDR = 1 << 7,
+	FIB_LINK_NETNSID = 1 << 8, /* the namespace of the other end (veth, tunnels) */
+};
+
+/*
+ * One differing object, for whoever decides what to do about it. The fields are
+ * those of the message `before`, or of `after` where there is no before; 0 where they make no sense.
+ */
+struct fib_object {
+	enum fib_kind kind;
+	enum fib_change change;
+	int family;
+	uint32_t table;    /* routes, and rules that look up a table */
+	uint32_t ifindex;  /* the link itself; an address's link; a route's only outgoing link, 0 with several */
+	uint32_t priority; /* a route's metric, a rule's preference */
+	uint8_t prefixlen; /* of an address, or a route's destination */
+	uint8_t type;      /* RTN_…; a rule's FR_ACT_… */
+	uint8_t protocol;  /* RTPROT_…; of an address IFAPROT_… */
+	/*
+	 * The kernel made it from a router advertisement and will renew or remove it by
+	 * itself: routes of proto ra on a link that accepts RAs, SLAAC and temporary addresses.
+	 */
+	bool kernel_managed;
+	unsigned int link_changed; /* FIB_LINK_… bits */
+	const struct nlmsghdr *before; /* raw; NULL when added. Of a link: see fib_link() */
+	const struct nlmsghdr *after;  /* raw; NULL when removed */
+	const struct fib_snapshot *in_before, *in_after;
+};
+
+/* A link in the reduced form in which snapshots keep it. */
+struct fib_link {
+	uint32_t index;
+	uint32_t flags; /* IFF_UP and IFF_NOARP only */
+	uint32_t mtu;
+	uint32_t master;
+	uint32_t group;
+	int32_t netnsid;	/* -1: none */
+	char name[16];		/* terminated */
+	char kind[16];		/* terminated; empty for a physical device and for lo */
+	uint8_t lladdr[32];
+	uint8_t lladdr_len;	/* 0 also for a bridge, bond or team, which takes it from its ports */
+	bool accepts_ra;	/* the kernel itself acts on router advertisements here; not compared */
+	uint8_t pad[2];
+};
+
+/*
+ * Opens in the calling thread's network namespace, which the socket keeps. Needs no
+ * privilege; fib_restore() needs CAP_NET_ADMIN there. Errors: those of socket(2).
+ */
+int fib_open(struct fib **ret_fib);
+void fib_close(struct fib *f);
+
+static inline void cleanup_fib(struct fib **f)
+{
+	fib_close(*f);
+}
+#define _cleanup_fib_ CLEANUP(cleanup_fib)
+
+/*
+ * Dumps everything. -EAGAIN when the namespace changes faster than it can be read
+ * (NLM_F_DUMP_INTR on every try), else the kernel's own error.
+ */
+int fib_snapshot_take(struct fib *f, struct fib_snapshot **ret_snapshot);
+void fib_snapshot_free(struct fib_snapshot *s);
+
+static inline void cleanup_fib_snapshot(struct fib_snapshot **s)
+{
+	fib_snapshot_free(*s);
+}
+#define _cleanup_fib_snapshot_ CLEANUP(cleanup_fib_snapshot)
+
+/* How many objects of a kind there are, and how many bytes the messages take. */
+size_t fib_snapshot_count(const struct fib_snapshot *s, enum fib_kind kind);
+size_t fib_snapshot_bytes(const struct fib_snapshot *s);
+/* The link of that index in the snapshot, or NULL. */
+const struct fib_link *fib_snapshot_link(const struct fib_snapshot *s, uint32_t ifindex);
+/* The link of a fib_object's message. NULL if it is no link. */
+const struct fib_link *fib_link(const struct nlmsghdr *m);
+
+/*
+ * Builds the snapshot's index now rather than within the first fib_diff() or
+ * fib_undo() that needs it (8 MB and 0.1 s for a million routes). 0 or -ENOMEM.
+ */
+int fib_snapshot_index(struct fib_snapshot *s);
+
+/*
+ * Dumps everything without keeping it: 1 when the namespace is as in `before`, 0 when
+ * it may differ (take a snapshot and compare), -errno when nothing can be said.
+ */
+int fib_unchanged(struct fib *f, const struct fib_snapshot *before);
+
+/*
+ * Compares the 64-bit sums first (keyed per process: not for keeping), then, only if
+ * they differ, object by object. Out of memory counts as different.
+ */
+bool fib_snapshot_equal(const struct fib_snapshot *a, const struct fib_snapshot *b);
+
+/*
+ * Calls `report` once per differing object with one line such as "removed: route
+ * default via 192.0.2.1 dev eth0 (IPv4, table main)". `report` may be NULL.
+ * Returns the number of differing objects, or -ENOMEM.
+ */
+int fib_diff(const struct fib_snapshot *before, const struct fib_snapshot *after,
+	     void (*report)(void *arg, const char *text), void *arg);
+
+/* The same with the objects. A non-zero answer of `each` stops and is returned; else 0, or -ENOMEM. */
+int fib_diff_objects(const struct fib_snapshot *before, const struct fib_snapshot *after,
+		     int (*each)(void *arg, const struct fib_object *o), void *arg);
+
+/* The line that fib_diff() reports for this object, appended to `out`. */
+void fib_describe(const struct fib_object *o, struct buf *out);
+
+/*
+ * Puts the namespace back to `before`: dump, compare, delete what is extra, add what
+ * is missing, again until nothing differs, nothing moves any more, or 2 s are over.
+ *
+ * `concern` (may be NULL: everything) says whether an object is to be put back;
+ * what it declines is left as it is and not reported. It is asked again in every round.
+ * Left and reported through `report_left` (may be NULL) are also: deleted and new
+ * links, routes and addresses that the kernel has from router advertisements.
+ *
+ * 0: a fresh dump equals `before` (as far as concerned); 1: something is left;
+ * -errno: the namespace could not be read.
+ */
+int fib_restore(struct fib *f, const struct fib_snapshot *before,
+		bool (*concern)(void *arg, const struct fib_object *o),
+		void (*report_left)(void *arg, const char *text), void *arg);
+
+/*
+ * The fast way back for one event (a RTM_NEW… or RTM_DEL… message of a subscribed
+ * socket), without any dump: removes what `before` does not have, adds again what it
+ * has. Built for the microseconds between the event and the closing fib_restore(),
+ * which alone can say that all is well.
+ * 0: nothing to do, the event left things as in `before`; 1: undone;
+ * 2: not to be undone this way (links, ordered groups, RAs): call fib_restore(); -errno: the kernel refused.
+ */
+int fib_undo(struct fib *f, struct fib_snapshot *before, const struct nlmsghdr *event);

@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * journal.h - what `up` made, by identity and before it makes it, so that
+ * `down`, a later `up` or `recover` undoes exactly that and nothing else.
+ *
+ * One file a tunnel, RUN_DIR/tunnels/IFACE@COOKIE (a namespace's cookie is
+ * unique until reboot), and one a namespace that tunnels of ours live in,
+ * RUN_DIR/netns/COOKIE. Text, versioned, mode 0600, replaced by rename.
+ */
+#pragma once
+
+#include <sys/types.h>
+
+#include "conf.h"
+#include "ns.h"
+
+#define RUN_DIR "/run/wg-nsquick"
+
+enum undo_kind {
+	UNDO_MEMBER,	/* the tunnel is one of the namespace's: DNS and, for the last one, the namespace's own undoing */
+	UNDO_LINK,	/* arg: ifindex in the target namespace */
+	UNDO_USERSPACE, /* arg: ifindex in the transport namespace, 0 while unknown; arg2: the daemon's pid, 0 while unknown */
+	UNDO_ROOM,	/* the pinned mount namespace of the hooks */
+	UNDO_RULE_MARK, /* arg: family, arg2: mark, arg3: table; in the target */
+	UNDO_RULE_MAIN, /* arg: family; `table main suppress_prefixlength 0` in the target */
+	UNDO_FIREWALL,	/* the nftables tables of wg-quick's form, in the target */
+	UNDO_KINDS,
+};
+
+struct undo {
+	enum undo_kind kind;
+	uint64_t arg, arg2, arg3;
+};
+
+enum journal_state { JOURNAL_STARTING, JOURNAL_UP, JOURNAL_STOPPING };
+
+struct journal {
+	char *file; /* its path; NULL until it was saved or loaded */
+	char iface[IFNAMSIZ];
+	ns_cookie cookie;
+	enum journal_state state;
+	char *config;	 /* canonical path of the .conf */
+	char *ns_name;	 /* its name under /run/netns, NULL: unnamed */
+	char *ns_path;	 /* how to open it again, NULL: only from inside */
+	char *transport; /* "host", "self", a name or a path */
+	bool userspace;
+	unsigned int ifindex;
+	struct key public_key; /* all zero: not known */
+	uint32_t auto_fwmark;
+	uint16_t auto_listen_port;
+	int64_t since; /* seconds since the epoch */
+	struct strv dns; /* items as in the file */
+	struct undo *undo; /* in the order they were made */
+	size_t n_undo;
+};
+
+/* The namespace's own record. */
+struct ns_record {
+	ns_cookie cookie;
+	char *name; /* NULL: unnamed */
+	bool made;  /* by us: it goes with the last tunnel */
+	bool etc_made; /* /etc/netns/NAME did not exist */
+	bool resolv_ours;   /* we wrote resolv.conf */
+	bool resolv_saved;  /* somebody's file was there: it is kept in STATE_DIR */
+	bool nsswitch_ours; /* we wrote nsswitch.conf */
+};
+
+/* Makes RUN_DIR and its folders. -errno. */
+int journal_prepare(void);
+
+/* Writes the file anew, atomically. */
+int journal_save(struct journal *j);
+/* Notes what is about to be made, then saves. */
+int journal_note(struct journal *j, enum undo_kind kind, uint64_t arg, uint64_t arg2, uint64_t arg3);
+/* Takes the last note back, once it is undone, and saves. */
+int journal_pop(struct journal *j);
+/* Deletes the file. */
+int journal_remove(struct journal *j);
+void journal_free(struct journal *j);
+#define _cleanup_journal_ CLEANUP(journal_free)
+
+/* -ENOENT; -EBADMSG when it is not a journal of this boot and version (it is set aside, and that is said). */
+int journal_load(const char *iface, ns_cookie cookie, struct journal *ret_journal);
+
+/* Calls `each` with every journal that can be read; ends early with its non-zero answer. `iface` NULL: all. */
+int journal_each(const char *iface, int (*each)(void *arg, struct journal *j), void *arg);
+
+int ns_record_load(ns_cookie cookie, struct ns_record *ret_record);
+int ns_record_save(const struct ns_record *record);
+int ns_record_remove(ns_cookie cookie);
+void ns_record_free(struct ns_record *record);
+
+/*
+ * The lock of one interface name: -EAGAIN when another up or down of that name
+ * is under way. Closing the descriptor (in all processes) releases it.
+ */
+int journal_lock(const char *iface, int *ret_fd);
+/* The lock for what tunnels share: names, DNS, membership. Waits; held only for moments. */
+int journal_lock_shared(int *ret_fd);

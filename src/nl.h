@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * nl.h - links, addresses, routes and rules of one network namespace, over
+ * rtnetlink. A struct rt belongs to the namespace of the thread that opened
+ * it, wherever that thread goes later: that is how a link is born in one
+ * namespace with its socket in another.
+ *
+ * libnl's errors become -errno here and nowhere else. After a failure
+ * rt_why() has the kernel's own words (NETLINK_EXT_ACK), as ip(8) prints them.
+ */
+#pragma once
+
+#include "conf.h"
+
+struct rt;
+
+int rt_open(struct rt **ret_rt);
+void rt_close(struct rt *rt);
+static inline void cleanup_rt(struct rt **rt)
+{
+	rt_close(*rt);
+}
+#define _cleanup_rt_ CLEANUP(cleanup_rt)
+
+/* The reason of the last failure: the kernel's text, else strerror(-error). Valid until the next request. */
+const char *rt_why(const struct rt *rt, int error);
+
+struct rt_link {
+	unsigned int ifindex;
+	unsigned int mtu;
+	unsigned int flags; /* IFF_* */
+	char name[IFNAMSIZ];
+	char kind[16]; /* IFLA_INFO_KIND, "" when it has none */
+};
+
+/* By name, or by index when `name` is NULL. -ENODEV. */
+int rt_link_get(struct rt *rt, const char *name, unsigned int ifindex, struct rt_link *ret_link);
+/*
+ * One RTM_NEWLINK (CREATE|EXCL): the link is born in `target_fd`, with `rt`'s
+ * namespace as its birth namespace (rtnetlink: IFLA_NET_NS_FD). ifindex 0 lets
+ * the kernel choose. -EEXIST, -EBUSY (the index is taken), -EOPNOTSUPP (kind unknown).
+ */
+int rt_link_create(struct rt *rt, const char *kind, const char *name, unsigned int ifindex, int target_fd);
+int rt_link_delete(struct rt *rt, unsigned int ifindex);
+int rt_link_rename(struct rt *rt, unsigned int ifindex, const char *name);
+/* Only while it is down. `ifindex` in the target: 0 keeps the number if it is free. */
+int rt_link_move(struct rt *rt, unsigned int ifindex, int target_fd, unsigned int new_ifindex);
+/* mtu 0: as it is. */
+int rt_link_up(struct rt *rt, unsigned int ifindex, unsigned int mtu);
+int rt_link_set_mtu(struct rt *rt, unsigned int ifindex, unsigned int mtu);
+
+int rt_address_add(struct rt *rt, unsigned int ifindex, const struct prefix *address);
+/* Every address of a link, IPv4 first. The caller frees. */
+int rt_addresses(struct rt *rt, unsigned int ifindex, struct prefix **ret_addresses, size_t *ret_n);
+
+#define RT_MAIN_TABLE 254
+
+struct rt_route {
+	struct prefix dst;
+	uint32_t table;
+	unsigned int oif;
+	uint8_t type; /* RTN_* */
+};
+
+/* CREATE|EXCL, protocol boot, scope link for IPv4, as `ip route add P dev IFACE table N`. */
+int rt_route_add(struct rt *rt, unsigned int ifindex, const struct prefix *dst, uint32_t table);
+/* As many routes in few system calls. On failure *ret_failed is the index of the first that was refused. */
+int rt_routes_add(struct rt *rt, unsigned int ifindex, const struct prefix *dst, size_t n, uint32_t table, size_t *ret_failed);
+/* Every unicast route of a family. The callback ends the walk by a non-zero value, which is returned. */
+int rt_routes(struct rt *rt, int family, int (*each)(void *arg, const struct rt_route *route), void *arg);
+
+/*
+ * What `ip route get` would say of the MTU towards an address (spec C.5): the route's, unless
+ * it is locked, else the device's. -ENETUNREACH and the like when there is no route.
+ */
+int rt_mtu_towards(struct rt *rt, const union endpoint_addr *to, unsigned int *ret_mtu);
+/* The same for the first IPv4 default route of table main; -ENOENT when there is none with one device. */
+int rt_mtu_default(struct rt *rt, unsigned int *ret_mtu);
+/* 0 when there is a route towards the address. */
+int rt_route_towards(struct rt *rt, const union endpoint_addr *to);
+
+struct rt_rule {
+	int family;
+	bool invert;
+	bool has_fwmark;
+	bool has_suppress;
+	uint32_t fwmark, fwmask;
+	uint32_t table;
+	uint32_t suppress_prefixlen;
+	uint32_t priority;
+};
+
+int rt_rules(struct rt *rt, int family, int (*each)(void *arg, const struct rt_rule *rule), void *arg);
+/* `ip rule add not fwmark MARK table MARK`; the kernel chooses the priority, which is returned. */
+int rt_rule_add_mark(struct rt *rt, int family, uint32_t mark, uint32_t table);
+/* `ip rule add table main suppress_prefixlength 0` */
+int rt_rule_add_suppress(struct rt *rt, int family);
+/* Deletes one rule of exactly that form. -ENOENT when there is none. */
+int rt_rule_del_mark(struct rt *rt, int family, uint32_t mark, uint32_t table);
+int rt_rule_del_suppress(struct rt *rt, int family);

@@ -1,0 +1,240 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * settings.c - the only includer of iniparser. It folds case, keeps only the
+ * last of two equal keys, and cannot say on which line a key stands; so the
+ * text is searched for the line once an error is known.
+ */
+#include "settings.h"
+
+#include <stdarg.h>
+#ifdef HAVE_INIPARSER_INIPARSER_H
+#include <iniparser/iniparser.h>
+#else
+#include <iniparser.h>
+#endif
+
+static const char *const level_names[] = {
+	[GUARD_OFF] = "off",
+	[GUARD_WARN] = "warn",
+	[GUARD_DEFAULT] = "default",
+	[GUARD_STRICT] = "strict",
+};
+
+int guard_level_parse(const char *text, enum guard_level *ret_level)
+{
+	for (size_t i = GUARD_OFF; i < ARRAY_SIZE(level_names); i++)
+		if (strcmp(text, level_names[i]) == 0) {
+			*ret_level = (enum guard_level)i;
+			return 0;
+		}
+	return -EINVAL;
+}
+
+const char *guard_level_name(enum guard_level level)
+{
+	return level_names[level == GUARD_UNSET ? GUARD_DEFAULT : level];
+}
+
+static int set_text(char **slot, const char *value)
+{
+	char *copy;
+
+	if (!*value)
+		return -EINVAL;
+	copy = strdup(value);
+	if (!copy)
+		return -ENOMEM;
+	free(*slot);
+	*slot = copy;
+	return 0;
+}
+
+static int set_netns(struct settings *s, const char *value)
+{
+	return set_text(&s->netns, value);
+}
+
+static int set_transport(struct settings *s, const char *value)
+{
+	return set_text(&s->transport, value);
+}
+
+static int set_guard(struct settings *s, const char *value)
+{
+	return guard_level_parse(value, &s->guard);
+}
+
+static const struct {
+	const char *key; /* as iniparser spells it: section:key, lower case */
+	const char *expected;
+	int (*set)(struct settings *s, const char *value);
+} known[] = {
+	{ "tunnel:netns", "a namespace's name or path", set_netns },
+	{ "tunnel:transport", "host, self, or a namespace's name or path", set_transport },
+	{ "guard:level", "off, warn, default or strict", set_guard },
+};
+
+static bool matches(const char *line, const char *word, char end)
+{
+	size_t len = strlen(word);
+
+	while (is_space(*line))
+		line++;
+	if (strncasecmp(line, word, len) != 0)
+		return false;
+	line += len;
+	while (is_space(*line))
+		line++;
+	return *line == end;
+}
+
+/* The line of `section` or of its last `key`, 0 when it is not found. */
+static unsigned int find_line(const char *path, const char *section, const char *key)
+{
+	_cleanup_file_ FILE *f = fopen(path, "re");
+	_cleanup_free_ char *line = NULL;
+	unsigned int number = 0, found = 0;
+	bool inside = *section == '\0';
+	size_t cap = 0;
+
+	while (f && getline(&line, &cap, f) >= 0) {
+		const char *p = line;
+
+		number++;
+		while (is_space(*p))
+			p++;
+		if (*p == '[') {
+			inside = matches(p + 1, section, ']');
+			if (inside && !key)
+				found = number;
+		} else if (inside && key && (matches(p, key, '=') || matches(p, key, '\0'))) {
+			found = number;
+		}
+	}
+	return found;
+}
+
+/* iniparser tells its errors to a callback without an argument. */
+static char parser_error[256];
+
+static int on_parser_error(const char *format, ...)
+{
+	va_list ap;
+	int n;
+
+	va_start(ap, format);
+	n = parser_error[0] ? 0 : vsnprintf(parser_error, sizeof(parser_error), format, ap);
+	va_end(ap);
+	return n;
+}
+
+/* Its messages read "iniparser: syntax error in FILE (LINE):\n-> TEXT": only the number is of use. */
+static unsigned int parser_error_line(void)
+{
+	const char *open = strrchr(parser_error, '(');
+
+	return open ? (unsigned int)strtoul(open + 1, NULL, 10) : 0;
+}
+
+static int check_key(struct settings *settings, const dictionary *dict, const char *path, const char *key, char *ret_error)
+{
+	const char *colon = strchr(key, ':');
+	const char *name = colon ? colon + 1 : NULL;
+	const char *value = iniparser_getstring(dict, key, NULL);
+	_cleanup_free_ char *section = strndup(key, colon ? (size_t)(colon - key) : strlen(key));
+	int r;
+
+	if (!section)
+		return -ENOMEM;
+	for (size_t i = 0; i < ARRAY_SIZE(known); i++) {
+		if (strcmp(known[i].key, key) != 0)
+			continue;
+		r = known[i].set(settings, value ? value : "");
+		if (r == -EINVAL)
+			snprintf(ret_error, 512, "%s:%u: `%s' is not a value of %s in [%s]; expected %s", path, find_line(path, section, name),
+				 value ? value : "", name, section, known[i].expected);
+		return r;
+	}
+	snprintf(ret_error, 512, "%s:%u: unknown key `%s' in [%s]; expected netns or transport in [tunnel], level in [guard]", path,
+		 find_line(path, section, name), name ? name : "", section);
+	return -EINVAL;
+}
+
+static bool section_known(const char *section)
+{
+	size_t len = strlen(section);
+
+	for (size_t i = 0; i < ARRAY_SIZE(known); i++)
+		if (strncmp(known[i].key, section, len) == 0 && known[i].key[len] == ':')
+			return true;
+	return false;
+}
+
+static int check_section(struct settings *settings, dictionary *dict, const char *path, const char *section, char *ret_error)
+{
+	_cleanup_free_ const char **keys = NULL;
+	int n = iniparser_getsecnkeys(dict, section), r = 0;
+
+	if (!section_known(section)) {
+		snprintf(ret_error, 512, "%s:%u: unknown section [%s]; expected [tunnel] or [guard]", path, find_line(path, section, NULL), section);
+		return -EINVAL;
+	}
+	keys = calloc((size_t)n + 1, sizeof(*keys));
+	if (!keys)
+		return -ENOMEM;
+	if (n == 0 || !iniparser_getseckeys(dict, section, keys))
+		return 0;
+	for (int i = 0; i < n && r == 0; i++)
+		r = check_key(settings, dict, path, keys[i], ret_error);
+	return r;
+}
+
+/* A key before any section is filed under "": iniparser_getsecname() does not list it. */
+static const char *stray_key(const dictionary *dict)
+{
+	for (ssize_t i = 0; i < (ssize_t)dict->size; i++)
+		if (dict->key[i] && (dict->key[i][0] == ':' || (!strchr(dict->key[i], ':') && dict->val[i])))
+			return dict->key[i] + (dict->key[i][0] == ':');
+	return NULL;
+}
+
+int settings_load(struct settings *settings, const char *path, char ret_error[static 512])
+{
+	dictionary *dict;
+	const char *stray;
+	int r = 0;
+
+	if (access(path, R_OK) < 0) {
+		if (errno == ENOENT)
+			return 0;
+		r = -errno;
+		snprintf(ret_error, 512, "%s: %s", path, strerror(-r));
+		return r;
+	}
+	parser_error[0] = '\0';
+	iniparser_set_error_callback(on_parser_error);
+	dict = iniparser_load(path);
+	iniparser_set_error_callback(NULL);
+	if (!dict || parser_error[0]) {
+		snprintf(ret_error, 512, "%s:%u: not a settings line; expected `[section]' or `key = value'", path, parser_error_line());
+		if (dict)
+			iniparser_freedict(dict);
+		return -EINVAL;
+	}
+	stray = stray_key(dict);
+	if (stray) {
+		snprintf(ret_error, 512, "%s:%u: key `%s' stands before any section; expected [tunnel] or [guard] first", path, find_line(path, "", stray), stray);
+		r = -EINVAL;
+	}
+	for (int i = 0; r == 0 && i < iniparser_getnsec(dict); i++)
+		r = check_section(settings, dict, path, iniparser_getsecname(dict, i), ret_error);
+	iniparser_freedict(dict);
+	return r;
+}
+
+void settings_free(struct settings *settings)
+{
+	free(settings->netns);
+	free(settings->transport);
+	*settings = (struct settings){ 0 };
+}

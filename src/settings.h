@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * settings.h - /etc/wg-nsquick.conf and /etc/wg-nsquick.d/IFACE.conf: what a
+ * wg-quick file cannot say. INI, read with iniparser, checked by ourselves.
+ * Command line beats per-interface beats global.
+ */
+#pragma once
+
+#include "util.h"
+
+#define SETTINGS_FILE "/etc/wg-nsquick.conf"
+#define SETTINGS_DIR "/etc/wg-nsquick.d"
+
+enum guard_level { GUARD_UNSET, GUARD_OFF, GUARD_WARN, GUARD_DEFAULT, GUARD_STRICT };
+
+struct settings {
+	char *netns;	 /* [tunnel] netns: NAME or PATH; NULL: the default */
+	char *transport; /* [tunnel] transport: host, self, NAME or PATH; NULL: host */
+	enum guard_level guard; /* [guard] level */
+};
+
+/*
+ * Adds one file's settings: what it sets replaces what is there. An absent
+ * file is fine. -EINVAL: ret_error has "FILE:LINE: what, what was expected".
+ */
+int settings_load(struct settings *settings, const char *path, char ret_error[static 512]);
+void settings_free(struct settings *settings);
+#define _cleanup_settings_ CLEANUP(settings_free)
+
+/* -EINVAL when it is not off, warn, default or strict. */
+int guard_level_parse(const char *text, enum guard_level *ret_level);
+const char *guard_level_name(enum guard_level level);

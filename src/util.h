@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * util.h - what every file of the project may use: cleanup attributes,
+ * growing buffers, strict numbers. Pure: no root, no netlink, no output.
+ *
+ * The error convention of the whole project: a function returns 0 or -errno;
+ * its output parameters are called ret_… and are not touched on failure.
+ */
+#pragma once
+
+#include <errno.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
+#define CLEANUP(f) __attribute__((cleanup(f)))
+
+static inline void cleanup_free(void *p)
+{
+	free(*(void **)p);
+}
+
+/* Closes a descriptor, keeps errno, and answers -1 so that `fd = close_fd(fd)` reads well. */
+static inline int close_fd(int fd)
+{
+	if (fd >= 0) {
+		int saved = errno;
+
+		close(fd);
+		errno = saved;
+	}
+	return -1;
+}
+
+static inline void cleanup_fd(int *fd)
+{
+	close_fd(*fd);
+}
+
+static inline void cleanup_file(FILE **f)
+{
+	if (*f)
+		fclose(*f);
+}
+
+/* Ownership of a descriptor leaves the variable that would close it. */
+static inline int take_fd(int *fd)
+{
+	int taken = *fd;
+
+	*fd = -1;
+	return taken;
+}
+
+#define TAKE_PTR(p)                     \
+	({                              \
+		__auto_type _taken = p; \
+		p = NULL;               \
+		_taken;                 \
+	})
+
+#define _cleanup_free_ CLEANUP(cleanup_free)
+#define _cleanup_fd_ CLEANUP(cleanup_fd)
+#define _cleanup_file_ CLEANUP(cleanup_file)
+
+/* Appends one zeroed element to the array *items of *n elements. Returns it, or NULL when memory is out. */
+void *grow_array(void *items, size_t *n, size_t size);
+#define GROW(items, n) ((__typeof__(items))grow_array(&(items), &(n), sizeof(*(items))))
+
+/* The same for elements that hold keys: a block that was outgrown is wiped before it is freed. */
+void *grow_array_wiped(void *items, size_t *n, size_t size);
+#define GROW_WIPED(items, n) ((__typeof__(items))grow_array_wiped(&(items), &(n), sizeof(*(items))))
+
+/* A growing string: always terminated once anything was added. */
+struct buf {
+	char *data;
+	size_t len;
+	size_t cap;
+	bool failed; /* memory was out: the content is not complete */
+};
+
+void buf_add(struct buf *b, const void *data, size_t len);
+void buf_str(struct buf *b, const char *s);
+__attribute__((format(printf, 2, 3))) void buf_fmt(struct buf *b, const char *fmt, ...);
+/* Wipes what was held: buffers carry private keys. */
+void buf_free(struct buf *b);
+#define _cleanup_buf_ CLEANUP(buf_free)
+
+/* Overwrites before freeing; for text and structures that held a key. */
+void wipe_free(void *p, size_t len);
+
+/* A set of strings in order, owned. */
+struct strv {
+	char **v;
+	size_t n;
+};
+
+int strv_add(struct strv *s, const char *text, size_t len);
+void strv_free(struct strv *s);
+
+/*
+ * Strict numbers: digits only (decimal), nothing before or after, no sign, no blank.
+ * -EINVAL when it is not a number, -ERANGE when it is above `max`.
+ */
+int parse_u64(const char *s, uint64_t max, uint64_t *ret_value);
+
+/*
+ * The form that iproute2 accepts for MTU and table numbers (C's rules: 0x… is
+ * hexadecimal, 0… octal). -EINVAL when it is not a number, -ERANGE above `max`.
+ */
+int parse_cnum(const char *s, uint64_t max, uint64_t *ret_value);
+
+/* The white space of the C locale, whatever the caller's locale is. */
+static inline bool is_space(char c)
+{
+	return c == ' ' || (c >= '\t' && c <= '\r');
+}
+
+/*
+ * Reads a whole descriptor from where it stands. The text is terminated (NUL
+ * bytes inside are kept), owned by the caller, to be freed with wipe_free
+ * when it may hold a key. -EFBIG above `max` bytes, else read(2)'s errors.
+ */
+int read_all(int fd, size_t max, char **ret_text, size_t *ret_len);
+int read_file(const char *path, size_t max, char **ret_text, size_t *ret_len);
+
+/* Writes everything, over short writes and EINTR. */
+int write_all(int fd, const void *data, size_t len);
+
+/* mkdir -p of one level: -ENOTDIR when something else has the name. */
+int make_dir(const char *path, unsigned int mode);
