@@ -5,8 +5,9 @@
 
 #define SHOWN_LEN 64	 /* of a value, in bytes */
 #define SECRET_RUN 40	 /* a key is 44; one that lost some bytes is still a key */
-#define SECRET_MIXED 22	 /* half a key, as when a line break fell into it */
-#define SHOWN_NAME_LEN 16 /* PersistentKeepalive is no key; the names of keys are shorter */
+#define SECRET_MIXED 22	 /* half a key, as when a line break fell into it: letters of both cases and digits */
+#define SECRET_PADDED 16 /* the end of one, with its `=` */
+#define SHOWN_NAME_LEN 19 /* PersistentKeepalive */
 
 int conf_fail(struct conf_error *error, unsigned int line, const char *fmt, ...)
 {
@@ -47,15 +48,19 @@ bool conf_looks_secret(const char *text)
 	const char *p = text;
 
 	while (*p) {
-		const char *start = p;
 		bool upper = false, lower = false, digit = false;
+		size_t run = 0;
 
-		for (; is_base64(*p); p++) {
+		/* Blanks inside a key don't make it another one. */
+		for (; is_base64(*p) || is_space(*p); p++) {
 			upper |= is_upper(*p);
 			lower |= is_lower(*p);
 			digit |= is_digit(*p);
+			run += !is_space(*p);
 		}
-		if (p - start >= SECRET_RUN || (p - start >= SECRET_MIXED && upper && lower && digit))
+		if (run >= SECRET_RUN)
+			return true;
+		if (upper && lower && digit && run >= (*p == '=' ? SECRET_PADDED : SECRET_MIXED))
 			return true;
 		if (*p)
 			p++;

@@ -18,6 +18,12 @@ struct reader {
 	enum section section;
 };
 
+struct peer *wg_iface_add_peer(struct wg_iface *wg)
+{
+	/* Wiped when it grows: peers hold preshared keys. */
+	return GROW_WIPED(wg->peers, wg->n_peers);
+}
+
 static struct peer *current_peer(struct reader *r)
 {
 	return &r->wg->peers[r->wg->n_peers - 1];
@@ -244,7 +250,7 @@ static int read_endpoint(struct reader *r, char *value)
 
 static int start_peer(struct reader *r)
 {
-	struct peer *peer = GROW_WIPED(r->wg->peers, r->wg->n_peers);
+	struct peer *peer = wg_iface_add_peer(r->wg);
 
 	if (!peer)
 		return -ENOMEM;

@@ -133,6 +133,8 @@ int conf_parse_wg(struct conf *conf, void (*warn)(unsigned int line, const char 
 
 void conf_free(struct conf *conf);
 void wg_iface_free(struct wg_iface *wg);
+/* A new zeroed peer at the end; NULL when memory is out. Earlier pointers into wg->peers end here. */
+struct peer *wg_iface_add_peer(struct wg_iface *wg);
 
 /* Whether a DNS item is a server for wg-quick (`^[0-9.]+$` or a colon in it); else it is a search domain. */
 bool dns_item_is_server(const char *text);

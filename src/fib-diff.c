@@ -302,7 +302,9 @@ static void match(struct matcher *t)
 			}
 			continue;
 		}
-		if (any && p->same_after[b] < last && fib_view(p->before[b], &v) == 0 && fib_is_ordered(p->before[b], &v))
+		if (fib_view(p->before[b], &v) < 0 || !fib_is_ordered(p->before[b], &v))
+			continue;
+		if (any && p->same_after[b] < last)
 			p->reordered = true;
 		any = true;
 		last = p->same_after[b];

@@ -215,6 +215,25 @@ struct fib {
 int fib_queue(struct fib *f, const struct nlmsghdr *m, uint16_t type, uint16_t flags);
 /* Sends the queue. The kernel has done all of it when this returns; f->error has the first refusal. */
 int fib_flush(struct fib *f);
+/* Queues the request that adds or deletes this object; `ms` as for fib_scrub(). -EBADMSG for links. */
+int fib_send(struct fib *f, const struct nlmsghdr *m, int64_t ms, bool add);
 /* One request and its acknowledgement: the kernel's error. */
 int fib_talk(struct fib *f, struct nlmsghdr *m, uint16_t type, uint16_t flags);
 int64_t fib_now(void);
+
+/* Names (fib-print.c, fib-print-route.c): each appends to `out`, words with a blank before them. */
+void fib_put_name(struct buf *out, const char *const *names, size_t n, unsigned int value);
+void fib_put_protocol(struct buf *out, unsigned int protocol);
+void fib_put_table(struct buf *out, uint32_t table);
+void fib_put_ip(struct buf *out, const void *data, size_t len);
+void fib_put_attr_ip(struct buf *out, const struct rtattr *a);
+void fib_put_dev(struct buf *out, const struct fib_snapshot *s, uint32_t ifindex);
+void fib_put_text(struct buf *out, const struct rtattr *a);
+void fib_put_hex(struct buf *out, const void *data, size_t len);
+/* " LABEL 7" for a number, " LABEL 0x…" for anything else. */
+void fib_put_value(struct buf *out, const char *label, const struct rtattr *a);
+void fib_put_unknown(struct buf *out, const struct rtattr *a);
+void fib_put_flags(struct buf *out, unsigned int rtnh_flags);
+void fib_put_route(struct buf *out, const struct fib_snapshot *s, const struct nlmsghdr *m, const struct fib_view *v);
+void fib_put_rule(struct buf *out, const struct nlmsghdr *m, const struct fib_view *v);
+#define PUT_NAME(out, names, value) fib_put_name(out, names, ARRAY_SIZE(names), value)

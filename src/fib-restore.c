@@ -298,9 +298,9 @@ static int plan_pair(void *arg, const struct fib_pair *p)
 {
 	struct restore *r = arg;
 	bool in_place = r->round == 0 && (p->kind == FIB_ADDRESS || p->kind == FIB_NEXTHOP);
-	size_t keep = 0;
+	size_t keep = 0, na = p->n_after, nw;
 	enum phase phase = PHASES;
-	bool ordered;
+	bool ordered, at_front;
 	struct fib_view v;
 	int err;
 
@@ -316,26 +316,31 @@ static int plan_pair(void *arg, const struct fib_pair *p)
 		return 0;
 	/*
 	 * The members that stand where they should stay. All others go and come again in
-	 * order: a member can only be added at the end (NLM_F_APPEND).
+	 * order: a member can only be added at the end, of IPv6 addresses at the beginning.
 	 */
 	if (fib_view(p->n_before ? p->before[0] : p->after[0], &v) < 0)
 		return -EBADMSG;
-	in_place = in_place || !fib_is_ordered(p->n_before ? p->before[0] : p->after[0], &v);
-	while (!in_place && keep < r->n_wanted && r->wanted[keep].now == keep)
+	at_front = v.kind == FIB_ADDRESS && v.family == AF_INET6;
+	in_place = in_place || p->kind == FIB_NEXTHOP || fib_is_host_route6(p->n_before ? p->before[0] : p->after[0], &v);
+	nw = r->n_wanted;
+	while (!in_place && keep < nw && keep < na &&
+	       (at_front ? r->wanted[nw - 1 - keep].now == na - 1 - keep : r->wanted[keep].now == keep))
 		keep++;
-	for (size_t a = keep; err == 0 && a < p->n_after; a++) {
+	for (size_t i = keep; err == 0 && i < na; i++) {
+		size_t a = at_front ? i - keep : i;
 		bool stays = false;
 
-		for (size_t w = 0; in_place && !stays && w < r->n_wanted; w++)
+		for (size_t w = 0; in_place && !stays && w < nw; w++)
 			stays = r->wanted[w].now == a;
 		/* What is replaced under its own key needs no deletion, at first. */
-		if (r->round == 0 && p->changed_before[a] != SIZE_MAX && in_place)
+		if (r->round == 0 && p->changed_before[a] != SIZE_MAX &&
+		    (p->kind == FIB_ADDRESS || p->kind == FIB_NEXTHOP))
 			stays = true;
 		if (!stays && can_delete(r, p->after[a]))
 			err = add_action(r, delete_phase(p->kind), p->after[a], 0);
 	}
-	for (size_t w = keep; err == 0 && w < r->n_wanted; w++) {
-		const struct wanted *it = &r->wanted[w];
+	for (size_t i = keep; err == 0 && i < nw; i++) {
+		const struct wanted *it = &r->wanted[at_front ? i - keep : i];
 
 		if (it->now != SIZE_MAX && (in_place || !can_delete(r, it->m)))
 			continue;
@@ -343,8 +348,8 @@ static int plan_pair(void *arg, const struct fib_pair *p)
 		if (phase == PHASES || add_phase(it->m) > phase)
 			phase = add_phase(it->m);
 	}
-	for (size_t w = keep; err == 0 && w < r->n_wanted; w++) {
-		const struct wanted *it = &r->wanted[w];
+	for (size_t i = keep; err == 0 && i < nw; i++) {
+		const struct wanted *it = &r->wanted[at_front ? i - keep : i];
 
 		if (it->now == SIZE_MAX && p->kind == FIB_ROUTE && fib_view(it->m, &v) == 0 &&
 		    fib_is_host_route6(it->m, &v) && v.priority == 0)
@@ -442,28 +447,6 @@ static void restore_links(struct restore *r)
 	}
 }
 
-static int send_one(struct fib *f, const struct action *a, bool add)
-{
-	static const struct {
-		uint16_t add, delete, flags;
-	} how[FIB_KINDS] = {
-		[FIB_ADDRESS] = { RTM_NEWADDR, RTM_DELADDR, NLM_F_REPLACE },
-		[FIB_NEXTHOP] = { RTM_NEWNEXTHOP, RTM_DELNEXTHOP, NLM_F_REPLACE },
-		/* Without APPEND an IPv4 route goes before its equals, and an IPv6 one is refused. */
-		[FIB_ROUTE] = { RTM_NEWROUTE, RTM_DELROUTE, NLM_F_APPEND },
-		/* Without EXCL a rule that is there already would be there twice. */
-		[FIB_RULE] = { RTM_NEWRULE, RTM_DELRULE, NLM_F_EXCL },
-	};
-	struct fib_out out;
-	struct fib_view v;
-
-	if (fib_view(a->m, &v) < 0 || v.kind == FIB_LINK)
-		return -EBADMSG;
-	fib_scrub(a->m, &v, add ? FIB_FORM_ADD : FIB_FORM_DELETE, a->ms, &out);
-	return fib_queue(f, (const struct nlmsghdr *)out.data, add ? how[v.kind].add : how[v.kind].delete,
-			 add ? NLM_F_CREATE | how[v.kind].flags : 0);
-}
-
 static int carry_out(struct restore *r)
 {
 	restore_links(r);
@@ -472,7 +455,7 @@ static int carry_out(struct restore *r)
 
 		for (size_t i = 0; i < n; i++) {
 			const struct action *a = &r->todo[phase].v[phase == ADD_ADDRESSES6 ? n - 1 - i : i];
-			int err = send_one(r->f, a, phase >= ADD_ADDRESSES4);
+			int err = fib_send(r->f, a->m, a->ms, phase >= ADD_ADDRESSES4);
 
 			if (err < 0)
 				return err;
@@ -551,78 +534,7 @@ int fib_restore(struct fib *f, const struct fib_snapshot *before,
 		err = carry_out(&r);
 		if (err < 0)
 			return err;
+		r.impatient = false;
+		waits = 0;
 	}
-}
-
-/* Does the group have this very object? */
-static bool group_has(const struct fib_snapshot *s, const struct fib_group *g, uint64_t hash)
-{
-	for (size_t at = g->offset; at < g->end; at += record_size(record_at(s, at))) {
-		struct fib_view v;
-
-		if (fib_view(record_at(s, at), &v) == 0 && fib_hash_message(record_at(s, at), &v) == hash)
-			return true;
-	}
-	return false;
-}
-
-static int undo(struct fib *f, const struct fib_snapshot *before, const struct fib_group *g, const struct nlmsghdr *extra)
-{
-	struct action remove = { extra, 0 };
-	int r = extra ? send_one(f, &remove, false) : 0;
-
-	if (r == 0 && g->n) {
-		struct action add = { record_at(before, g->offset), fib_now() - before->taken };
-
-		r = send_one(f, &add, true);
-	}
-	f->error = 0;
-	if (r == 0)
-		r = fib_flush(f);
-	if (r < 0)
-		return r;
-	return f->error < 0 ? f->error : 1;
-}
-
-int fib_undo(struct fib *f, struct fib_snapshot *before, const struct nlmsghdr *event)
-{
-	enum fib_kind kind = fib_kind_of(event->nlmsg_type);
-	struct fib_group g = { 0 };
-	struct fib_view v;
-	bool known, new;
-	int r;
-
-	/* A link event is not in the reduced form; addresses and nexthop objects take routes with them unseen. */
-	if (kind != FIB_ROUTE && kind != FIB_RULE)
-		return 2;
-	r = fib_view(event, &v);
-	if (r < 0)
-		return r;
-	r = fib_snapshot_index(before);
-	if (r < 0)
-		return r;
-	new = event->nlmsg_type == RTM_NEWROUTE || event->nlmsg_type == RTM_NEWRULE;
-	if (fib_is_kernel_managed(before, event, &v))
-		return 2;
-	if (kind == FIB_ROUTE) {
-		const struct rtmsg *h = NLMSG_DATA(event);
-
-		if (h->rtm_flags & RTM_F_CLONED)
-			return 0;
-		/* What the kernel adds follows from a link or an address; and see can_delete(). */
-		if (h->rtm_protocol == RTPROT_KERNEL && (new || fib_is_host_route6(event, &v)))
-			return 2;
-	}
-	if (fib_group_find(before, fib_hash_group(event, &v), &g) < 0)
-		g.n = 0;
-	known = g.n && group_has(before, &g, fib_hash_message(event, &v));
-	if (new) {
-		if (known)
-			return g.n > 1 ? 2 : 0;
-		r = undo(f, before, g.n == 1 ? &g : &(struct fib_group){ 0 }, event);
-		return r < 0 ? r : g.n > 1 ? 2 : r;
-	}
-	if (!known)
-		return 0;
-	return g.n > 1 ? 2 : undo(f, before, &g, NULL);
 }

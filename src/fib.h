@@ -165,7 +165,8 @@ void fib_describe(const struct fib_object *o, struct buf *out);
 
 /*
  * Puts the namespace back to `before`: dump, compare, delete what is extra, add what
- * is missing, again until nothing differs, nothing moves any more, or 2 s are over.
+ * is missing, again until nothing differs, nothing moves any more, or 2 s are over
+ * (then no further round is begun; a million missing routes take 5 s).
  *
  * `concern` (may be NULL: everything) says whether an object is to be put back;
  * what it declines is left as it is and not reported. It is asked again in every round.
@@ -184,6 +185,7 @@ int fib_restore(struct fib *f, const struct fib_snapshot *before,
  * socket), without any dump: removes what `before` does not have, adds again what it
  * has. Built for the microseconds between the event and the closing fib_restore(),
  * which alone can say that all is well.
+ * `event` lies in an 8-byte aligned buffer that holds all of its nlmsg_len.
  * 0: nothing to do, the event left things as in `before`; 1: undone;
  * 2: not to be undone this way (links, ordered groups, RAs): call fib_restore(); -errno: the kernel refused.
  */

@@ -7,6 +7,7 @@
 #include <linux/rtnetlink.h>
 #include <netlink/msg.h>
 #include <netlink/netlink.h>
+#include <netlink/route/route.h>
 #include <netlink/socket.h>
 
 #ifndef IFLA_NEW_IFINDEX
@@ -411,6 +412,30 @@ int rt_addresses(struct rt *rt, unsigned int ifindex, struct prefix **ret_addres
 }
 
 /* ---- routes ---- */
+
+int rt_table_number(const char *text, uint32_t *ret_table)
+{
+	/* iproute2's, of Debian 12 and before, and of Debian 13. */
+	static const char *const files[] = { "/usr/share/iproute2/rt_tables", "/etc/iproute2/rt_tables" };
+	char back[64];
+	uint64_t number;
+	int table;
+
+	if (parse_cnum(text, UINT32_MAX, &number) == 0) {
+		if (!number)
+			return -EINVAL;
+		*ret_table = (uint32_t)number;
+		return 0;
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(files); i++)
+		(void)rtnl_route_read_table_names(files[i]);
+	table = rtnl_route_str2table(text);
+	/* The library also takes text that only begins with a number. */
+	if (table <= 0 || strcmp(rtnl_route_table2str(table, back, sizeof(back)), text) != 0)
+		return -EINVAL;
+	*ret_table = (uint32_t)table;
+	return 0;
+}
 
 static struct nl_msg *route_message(unsigned int ifindex, const struct prefix *dst, uint32_t table)
 {

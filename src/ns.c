@@ -50,13 +50,21 @@ int ns_open_host(int *ret_fd)
 int ns_open(const char *name_or_path, int *ret_fd)
 {
 	char path[PATH_MAX];
+	int r;
 
 	if (strchr(name_or_path, '/'))
 		return open_ns_path(name_or_path, ret_fd);
 	if (!ns_name_valid(name_or_path))
 		return -EINVAL;
 	snprintf(path, sizeof(path), NETNS_RUN_DIR "/%s", name_or_path);
-	return open_ns_path(path, ret_fd);
+	r = open_ns_path(path, ret_fd);
+	if (r == -EINVAL || r == -ENOENT) {
+		/* In a unit with mounts of its own the name's mount is not visible; PID 1 sees it. */
+		snprintf(path, sizeof(path), "/proc/1/root" NETNS_RUN_DIR "/%s", name_or_path);
+		if (open_ns_path(path, ret_fd) == 0)
+			return 0;
+	}
+	return r;
 }
 
 bool ns_same(int a, int b)
@@ -167,8 +175,7 @@ static int share_run_dir(void)
 	return mount("", NETNS_RUN_DIR, "none", MS_SHARED | MS_REC, NULL) < 0 ? -errno : 0;
 }
 
-/* Runs `fn` in PID 1's mount namespace, with /run/netns locked against `ip netns` and ourselves. */
-static int in_run_dir(int (*fn)(void *arg), void *arg)
+int ns_in_host_mounts(int (*fn)(void *arg), void *arg)
 {
 	_cleanup_fd_ int theirs = open("/proc/1/ns/mnt", O_RDONLY | O_CLOEXEC);
 	_cleanup_fd_ int ours = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
@@ -182,16 +189,7 @@ static int in_run_dir(int (*fn)(void *arg), void *arg)
 	if (pid < 0)
 		return -errno;
 	if (pid == 0) {
-		_cleanup_fd_ int dir = -1;
-		int r;
-
 		if (!ns_same(theirs, ours) && setns(theirs, CLONE_NEWNS) < 0)
-			_exit(errno);
-		r = make_dir(NETNS_RUN_DIR, 0755);
-		if (r < 0)
-			_exit(-r);
-		dir = open(NETNS_RUN_DIR, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-		if (dir < 0 || flock(dir, LOCK_EX) < 0)
 			_exit(errno);
 		_exit(-fn(arg));
 	}
@@ -199,6 +197,22 @@ static int in_run_dir(int (*fn)(void *arg), void *arg)
 		if (errno != EINTR)
 			return -errno;
 	return WIFEXITED(status) ? -WEXITSTATUS(status) : -ECHILD;
+}
+
+/* /run/netns, locked against `ip netns` and ourselves. */
+static int lock_run_dir(int *ret_fd)
+{
+	_cleanup_fd_ int dir = -1;
+	int r;
+
+	r = make_dir(NETNS_RUN_DIR, 0755);
+	if (r < 0)
+		return r;
+	dir = open(NETNS_RUN_DIR, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (dir < 0 || flock(dir, LOCK_EX) < 0)
+		return -errno;
+	*ret_fd = take_fd(&dir);
+	return 0;
 }
 
 struct publication {
@@ -213,11 +227,14 @@ static int publish(void *arg)
 	char source[64], target[PATH_MAX];
 	_cleanup_fd_ int placeholder = -1;
 	_cleanup_fd_ int there = -1;
+	_cleanup_fd_ int lock = -1;
 	int r;
 
 	snprintf(source, sizeof(source), "/proc/self/fd/%d", p->ns_fd);
 	snprintf(target, sizeof(target), NETNS_RUN_DIR "/%s", p->name);
-	r = share_run_dir();
+	r = lock_run_dir(&lock);
+	if (r == 0)
+		r = share_run_dir();
 	if (r < 0)
 		return r;
 	if (open_ns_path(target, &there) == 0)
@@ -240,12 +257,13 @@ int ns_publish(int ns_fd, const char *name)
 
 	if (!ns_name_valid(name))
 		return -EINVAL;
-	return in_run_dir(publish, &p);
+	return ns_in_host_mounts(publish, &p);
 }
 
 static int unpublish(void *arg)
 {
 	const struct publication *p = arg;
+	_cleanup_fd_ int lock = -1;
 	_cleanup_fd_ int fd = -1;
 	char target[PATH_MAX];
 	struct stat st;
@@ -253,6 +271,9 @@ static int unpublish(void *arg)
 	int r;
 
 	snprintf(target, sizeof(target), NETNS_RUN_DIR "/%s", p->name);
+	r = lock_run_dir(&lock);
+	if (r < 0)
+		return r;
 	r = open_ns_path(target, &fd);
 	if (r == -EINVAL && lstat(target, &st) == 0 && S_ISREG(st.st_mode) && st.st_size == 0)
 		/* The placeholder of a publication that was killed before its mount. */
@@ -276,7 +297,7 @@ int ns_unpublish(const char *name, ns_cookie cookie)
 
 	if (!ns_name_valid(name))
 		return -EINVAL;
-	return in_run_dir(unpublish, &p);
+	return ns_in_host_mounts(unpublish, &p);
 }
 
 static void cleanup_dir(DIR **dir)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * ns.h - network and mount namespaces: create, open, identify, enter, publish.
- * Together with ns-mount.c the only callers of setns(2), unshare(2) and mount(2).
+ * Together with room.c the only caller of setns(2), unshare(2) and mount(2).
  */
 #pragma once
 
@@ -38,6 +38,9 @@ bool ns_same(int a, int b);
 int ns_enter(int ns_fd);
 /* Runs `fn` with the calling thread in `ns_fd`, and comes back. Not coming back is fatal: the process ends. */
 int ns_call(int ns_fd, int (*fn)(void *arg), void *arg);
+
+/* Runs `fn` in a child that stands in PID 1's mount namespace; its 0 or -errno is the answer. */
+int ns_in_host_mounts(int (*fn)(void *arg), void *arg);
 
 /* A name that is safe as a path, a mount point and an argument: -EINVAL otherwise. */
 bool ns_name_valid(const char *name);

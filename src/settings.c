@@ -7,6 +7,7 @@
 #include "settings.h"
 
 #include <stdarg.h>
+#include "config.h"
 #ifdef HAVE_INIPARSER_INIPARSER_H
 #include <iniparser/iniparser.h>
 #else

@@ -145,7 +145,7 @@ host_down() {
 save() {
 	mkdir -p "$1"
 	local strip='walk(if type == "object" then del(.expires, .valid_life_time, .preferred_life_time, .nodad,
-		.tentative, .operstate, .linkmode) | (if .flags then .flags |= map(select(. != "LOWER_UP" and . != "NO-CARRIER")) else . end)
+		.tentative, .operstate, .linkmode, .qdisc) | (if .flags then .flags |= map(select(. != "LOWER_UP" and . != "NO-CARRIER")) else . end)
 		| (if .metrics == null then del(.metrics) else . end) else . end)'
 	ip -d -j link | jq "$strip" >"$1/link"
 	ip -d -j addr | jq "$strip" >"$1/addr"
@@ -170,6 +170,7 @@ wreck() {
 	local said=$output
 	assert_as_before
 	output=$said
+	mapfile -t lines <<<"$said"
 }
 
 # ignores SCRIPT: is no difference at all.
@@ -194,8 +195,7 @@ ignores() {
 
 @test "fib: all default routes deleted, both families" {
 	wreck 'ip route flush exact 0/0; ip -6 route del default metric 1024; ip -6 route del default metric 2048'
-	assert_line 'removed: route default via 10.10.0.1 dev eB src 10.10.0.2 metric 500 proto dhcp (IPv4, table main)' ||
-		assert_line 'removed: route default via 10.10.0.1 dev eB metric 500 src 10.10.0.2 proto dhcp (IPv4, table main)'
+	assert_line 'removed: route default via 10.10.0.1 dev eB metric 500 src 10.10.0.2 proto dhcp (IPv4, table main)'
 	assert_line --partial 'removed: route default via 2001:db8:a::1 dev eA metric 1024 pref high (IPv6, table main)'
 }
 
@@ -233,6 +233,11 @@ ignores() {
 	echo 1 >/proc/sys/net/ipv4/conf/eA/promote_secondaries
 	wreck 'ip addr del 192.0.2.2/24 dev eA'
 	assert_line 'removed: address 192.0.2.2/24 dev eA brd 192.0.2.255'
+}
+
+@test "fib: of several IPv6 addresses one deleted: the same one comes first as source" {
+	wreck 'ip -6 addr del 2001:db8:a::2/64 dev eA'
+	assert_line 'removed: address 2001:db8:a::2/64 dev eA'
 }
 
 @test "fib: an address added, one replaced" {
@@ -298,20 +303,18 @@ ignores() {
 @test "fib: nexthop objects deleted, with their routes" {
 	wreck 'ip nexthop del id 1; ip nexthop del id 4'
 	assert_line 'removed: nexthop id 1 via 192.0.2.1 dev eA'
-	assert_line 'removed: route 2001:db8:80::/48 metric 1024 nhid 4 (IPv6, table main)' ||
-		assert_line 'removed: route 2001:db8:80::/48 nhid 4 metric 1024 (IPv6, table main)'
+	assert_line 'removed: route 2001:db8:80::/48 metric 1024 nhid 4 (IPv6, table main)'
 }
 
 @test "fib: nexthop objects replaced and added" {
 	wreck 'ip nexthop replace id 1 via 10.10.0.7 dev eB; ip nexthop replace id 10 group 2; ip nexthop add id 99 blackhole'
-	assert_line 'changed: nexthop id 1 via 192.0.2.1 dev eA -> nexthop id 1 via 10.10.0.7 dev eB' ||
-		assert_line --partial 'changed: nexthop id 1'
+	assert_line 'changed: nexthop id 1 via 192.0.2.1 dev eA -> nexthop id 1 via 10.10.0.7 dev eB'
 	assert_line 'added: nexthop id 99 blackhole'
 }
 
 @test "fib: nexthop objects flushed" {
 	wreck 'ip nexthop flush'
-	assert_line --partial 'removed: nexthop id 11 group 1,1/2,1 type resilient'
+	assert_line --partial 'removed: nexthop id 11 type resilient group 1,1/2,1 buckets 8 idle_timer 60 unbalanced_timer 300'
 }
 
 @test "fib: routes added" {
@@ -424,13 +427,38 @@ ignores() {
 	ignores 'ip rule add pref 7 lookup 100; ip rule del pref 7'
 	ignores 'ip route replace default via 192.0.2.1'
 	ignores 'ip neigh add 192.0.2.1 lladdr 02:00:00:00:00:01 dev eA'
-	# the carrier of a link
-	ignores 'ip link set pA down; sleep 0.1'
-	ignores 'ip link set pA up; sleep 0.1'
+}
+
+# Another namespace that lives as long as its holder; c0 leads there.
+neighbour_up() {
+	unshare -n sleep 60 3>&- &
+	NEIGHBOUR=$!
+	while [[ $(readlink "/proc/$NEIGHBOUR/ns/net") == "$(readlink /proc/self/ns/net)" ]]; do sleep 0.01; done
+	ip link add x0 type veth peer name c1
+	ip link set c1 netns "$NEIGHBOUR"
+	ip addr add 10.88.0.2/24 dev x0
+	ip -6 addr add 2001:db8:88::2/64 dev x0 nodad
+	ip link set x0 up
+	nsenter -t "$NEIGHBOUR" -n bash -ec 'ip link set c1 up; ip addr add 10.88.0.1/24 dev c1'
+	ip route add 198.18.0.0/24 via 10.88.0.1
+}
+
+@test "fib: the loss of a carrier is no difference" {
+	neighbour_up
+	ignores "nsenter -t $NEIGHBOUR -n ip link set c1 down; for i in {1..20}; do ip link show x0 | grep -q NO-CARRIER && break; sleep 0.1; done
+		ip route show 198.18.0.0/24 | grep -q linkdown"
+	ignores "nsenter -t $NEIGHBOUR -n ip link set c1 up; for i in {1..20}; do ip link show x0 | grep -q LOWER_UP && break; sleep 0.1; done"
+	kill "$NEIGHBOUR"
 }
 
 @test "fib: a cached PMTU exception is no difference" {
-	ip neigh replace 192.0.2.1 lladdr 02:00:00:00:00:01 dev eA
-	# A router says "fragmentation needed" to a packet that the host sent: the cache entry needs only a lookup with an mtu.
-	ignores 'ping -c1 -W1 -s 1472 -M do 192.0.2.1 >/dev/null 2>&1 || true; ip route get 203.0.113.9 >/dev/null'
+	neighbour_up
+	nsenter -t "$NEIGHBOUR" -n bash -ec 'echo 1 >/proc/sys/net/ipv4/ip_forward; ip link add d0 mtu 1000 type veth peer name d1
+		ip addr add 10.89.0.1/24 dev d0; ip link set d0 up; ip link set d1 up; ip route add 198.18.0.0/24 dev d0'
+	ignores 'for i in {1..20}; do
+			head -c 1300 /dev/zero >/dev/udp/198.18.0.9/9 || true
+			ip route get 198.18.0.9 | grep -q "mtu 1000" && exit 0
+			sleep 0.1
+		done; exit 1'
+	kill "$NEIGHBOUR"
 }

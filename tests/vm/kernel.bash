@@ -7,7 +7,7 @@
 #   lock                      held while anything below is made or read
 #   kernel-SERIES/            complete, or absent: made elsewhere, then renamed
 #     boot/ usr/lib/modules/  as in the package, with depmod's files
-#     vmlinux                 the kernel, uncompressed
+#     image                   the kernel, uncompressed (else a link into boot/)
 #     package, version        linux-image-… VERSION; what uname -r will say
 #   initramfs-SERIES-HASH.gz  HASH is over all that goes into it
 #
@@ -64,7 +64,7 @@ vmlinux_extract() {
 	*) return 1 ;;
 	esac
 	command -v "${unpack[0]}" >/dev/null || return 1
-	tail -c +$((start + 1)) -- "$image" | head -c $((length - 4)) | "${unpack[@]}" >"$out"
+	head -c $((start + length - 4)) -- "$image" | tail -c +$((start + 1)) | "${unpack[@]}" >"$out"
 }
 
 # kernel_fetch SERIES DIR: makes DIR, a complete kernel-SERIES.
@@ -103,8 +103,10 @@ kernel_fetch() {
 	depmod -b "$dir" "${modules[0]##*/}"
 
 	# A wrapper that we cannot open is no error: it boots, only later.
-	vmlinux_extract "$dir/boot/vmlinuz-$(cat "$dir/version")" "$dir/vmlinux" ||
-		ln -sf "boot/vmlinuz-$(cat "$dir/version")" "$dir/vmlinux"
+	if ! vmlinux_extract "$dir/boot/vmlinuz-$(cat "$dir/version")" "$dir/image"; then
+		say 'cannot unpack this kernel beforehand (xz-utils, zstd): each boot will'
+		ln -sf "boot/vmlinuz-$(cat "$dir/version")" "$dir/image"
+	fi
 }
 
 # initramfs_build OUT: busybox, guest-boot and the boot modules.
@@ -155,7 +157,7 @@ kernel_prepare() {
 	kernel_version=$(cat "$kernel_dir/version")
 	# Read by run.
 	# shellcheck disable=SC2034
-	kernel_image=$kernel_dir/vmlinux
+	kernel_image=$kernel_dir/image
 
 	# It must be the static one: the initramfs has no libraries.
 	if ! busybox=$(command -v busybox) || ldd "$busybox" >/dev/null 2>&1; then

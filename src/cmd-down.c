@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* cmd-down.c - down and save: what is done to a tunnel that is up. */
+#include "cmd.h"
+#include "conffile.h"
+#include "log.h"
+#include "save.h"
+#include "tunnel.h"
+
+static int worker_down(void *arg, struct worker *w)
+{
+	struct txn *txn = arg;
+	int status = 1, r;
+
+	txn->worker = w;
+	r = ns_enter(txn->target_fd);
+	if (r < 0)
+		log_error("%s: cannot enter its network namespace: %s", txn->conf->iface, strerror(-r));
+	else
+		status = txn_down(txn);
+	return status;
+}
+
+static void recover_down(void *arg)
+{
+	const struct txn *txn = arg;
+
+	(void)tunnel_recover(txn->conf->iface, true);
+}
+
+static int find(const struct conf *conf, const struct options *options, struct settings *settings, struct txn *txn)
+{
+	int r;
+
+	if (cmd_settings(options, conf->iface, settings) < 0)
+		return 1;
+	r = tunnel_find(conf->iface, settings->netns, txn);
+	if (r == -ENOTUNIQ)
+		return 1;
+	if (r < 0 || !tunnel_alive(txn)) {
+		log_error("`%s' is not a WireGuard interface", conf->iface);
+		return 1;
+	}
+	txn->conf = conf;
+	return 0;
+}
+
+static int lock_and_recover(const struct conf *conf, int *ret_lock)
+{
+	int r = journal_prepare();
+
+	if (r == 0)
+		r = journal_lock(conf->iface, ret_lock);
+	if (r == -EAGAIN)
+		log_error("`%s' is being brought up or down by another run", conf->iface);
+	else if (r < 0)
+		log_error("cannot write to " RUN_DIR ": %s; expected a writable /run", strerror(-r));
+	else
+		(void)tunnel_recover(conf->iface, true);
+	return r;
+}
+
+int cmd_down(const struct options *options, char **args)
+{
+	_cleanup_settings_ struct settings settings = { 0 };
+	_cleanup_plan_ struct plan plan = { 0 };
+	CLEANUP(conf_free) struct conf conf = { 0 };
+	struct txn txn = TXN_INIT;
+	_cleanup_fd_ int lock = -1;
+	_cleanup_fd_ int host = -1;
+	struct guarded_work work = { .action = "down", .work = worker_down, .recover = recover_down, .arg = &txn };
+	int status;
+
+	if (conffile_read(args[0], &conf) < 0)
+		return 1;
+	if (conf.save_config && conffile_read_wg(&conf) < 0)
+		return 1;
+	if (plan_down(&conf, &plan) < 0 || lock_and_recover(&conf, &lock) < 0)
+		return 1;
+	status = find(&conf, options, &settings, &txn);
+	if (!status && options->dry_run) {
+		struct plan_place where = { .netns = txn.journal.ns_path ? txn.journal.ns_path : "(unnamed)", .transport = txn.journal.transport };
+		_cleanup_buf_ struct buf text = { 0 };
+
+		plan_print(&plan, &conf, &where, &text);
+		fputs(text.data, stdout);
+	} else if (!status) {
+		if (ns_open_host(&host) < 0 && ns_open_current(&host) < 0)
+			status = 1;
+		/* Hooks that came into the file since `up` have no room yet. */
+		if (!status && conf.n_hooks && txn.room_fd < 0)
+			status = txn_make_room(&txn);
+		txn.plan = &plan;
+		work.level = settings.guard;
+		work.host_fd = host;
+		if (!status)
+			status = guard_run(&work);
+	}
+	txn_free(&txn);
+	return status;
+}
+
+int cmd_save(const struct options *options, char **args)
+{
+	_cleanup_settings_ struct settings settings = { 0 };
+	CLEANUP(conf_free) struct conf conf = { 0 };
+	struct txn txn = TXN_INIT;
+	_cleanup_fd_ int lock = -1;
+	int status;
+
+	if (conffile_read(args[0], &conf) < 0 || conffile_read_wg(&conf) < 0 || lock_and_recover(&conf, &lock) < 0)
+		return 1;
+	status = find(&conf, options, &settings, &txn);
+	if (!status && ns_enter(txn.target_fd) < 0)
+		status = 1;
+	if (!status) {
+		log_trace("wg showconf %s", conf.iface);
+		status = save_tunnel(&conf, &txn.journal, txn.target);
+	}
+	txn_free(&txn);
+	return status;
+}

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "cmd.h"
+#include "conffile.h"
+
+int cmd_strip(const struct options *options, char **args)
+{
+	CLEANUP(conf_free) struct conf conf = { 0 };
+
+	(void)options;
+	if (conffile_read(args[0], &conf) < 0)
+		return 1;
+	buf_str(&conf.stripped, "\n");
+	if (conf.stripped.failed)
+		return 1;
+	return write_all(STDOUT_FILENO, conf.stripped.data, conf.stripped.len) < 0;
+}

@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "cmd.h"
+#include "conffile.h"
+#include "log.h"
+#include "resolve.h"
+#include "tunnel.h"
+
+/* wg-quick ends with ip(8)'s status for an argument that it cannot read. */
+#define EXIT_IP_ARGUMENT 255
+
+static int worker_up(void *arg, struct worker *w)
+{
+	struct txn *txn = arg;
+	int status;
+
+	txn->worker = w;
+	status = txn_up(txn);
+	txn_free(txn);
+	return status;
+}
+
+static void recover_up(void *arg)
+{
+	const struct txn *txn = arg;
+
+	(void)tunnel_recover(txn->conf->iface, true);
+}
+
+static int read_table(const struct conf *conf, uint32_t *ret_table)
+{
+	struct conf_error error = { .line = conf->table_text.line };
+
+	if (conf->table != TABLE_NAMED || rt_table_number(conf->table_text.text, ret_table) == 0)
+		return 0;
+	snprintf(error.text, sizeof(error.text), "Table: `%.64s' is not a routing table; expected auto, off, a number up to 4294967295, or a name from rt_tables",
+		 conf->table_text.text);
+	conffile_error(conf, &error);
+	return EXIT_IP_ARGUMENT;
+}
+
+/* Device names of the target and userspace sockets, before anything is touched. */
+static int check_free(const struct conf *conf, const struct place *place)
+{
+	struct txn existing = TXN_INIT;
+	struct rt_link link;
+	bool taken = false;
+	int r;
+
+	if (place->target_fd < 0)
+		return 0;
+	existing.target_fd = dup(place->target_fd);
+	if (existing.target_fd >= 0 && txn_open_journal(&existing) == 0 && existing.target)
+		taken = rt_link_get(existing.target, conf->iface, 0, &link) == 0;
+	txn_free(&existing);
+	r = taken ? 1 : 0;
+	if (r)
+		log_error("`%s' already exists", conf->iface);
+	return r;
+}
+
+/* Started inside a namespace that could reach the endpoint by itself: two meanings, and no way to tell. */
+static int check_ambiguous(const struct conf *conf, const struct place *place)
+{
+	struct txn probe = TXN_INIT;
+	int status = 0;
+
+	if (!place->inside || place->transport_set)
+		return 0;
+	probe.target_fd = dup(place->target_fd);
+	if (probe.target_fd >= 0 && txn_open_journal(&probe) == 0 && probe.target)
+		for (size_t i = 0; i < conf->wg.n_peers && !status; i++) {
+			const union endpoint_addr *ep = &conf->wg.peers[i].endpoint;
+
+			if (ep->sa.sa_family != AF_UNSPEC && rt_route_towards(probe.target, ep) == 0) {
+				log_error("%s: network namespace %s has a route of its own to an endpoint; expected --transport self (the tunnel leaves through it) or "
+					  "--transport host (it leaves from the host)",
+					  conf->iface, place_target(place));
+				status = 1;
+			}
+		}
+	txn_free(&probe);
+	return status;
+}
+
+static int check_key(const struct conf *conf, const struct place *place)
+{
+	_cleanup_free_ char *where = NULL;
+	struct key public_key;
+
+	if (!conf->wg.has_private_key || key_is_zero(&conf->wg.private_key))
+		return 0;
+	wg_public_key(&conf->wg.private_key, &public_key);
+	if (tunnel_key_in_use(&public_key, place, &where) < 0)
+		return 0;
+	log_error("%s: a device with this public key already exists: %s; two of them take each other's session (--force does it all the same)", conf->iface,
+		  where);
+	return 1;
+}
+
+static int resolve(struct conf *conf, const struct place *place)
+{
+	struct resolve_place where = { .ns_fd = place->transport_fd >= 0 ? place->transport_fd : place->target_fd };
+	bool named = strcmp(place->transport, "host") != 0 && strcmp(place->transport, "self") != 0 && !strchr(place->transport, '/');
+	struct conf_error error = { 0 };
+	int r;
+
+	where.ns_name = named ? place->transport : strcmp(place->transport, "self") == 0 ? place->name : NULL;
+	r = resolve_endpoints(&conf->wg, &where, &error);
+	if (r == -EINVAL)
+		conffile_error(conf, &error);
+	else if (r < 0)
+		log_error("%s: cannot resolve endpoints: %s", conf->iface, strerror(-r));
+	return r < 0 ? 1 : 0;
+}
+
+static int print_plan(const struct conf *conf, const struct plan *plan, const struct place *place)
+{
+	struct plan_place where = { .netns = place_target(place), .create = place->create, .transport = place->transport };
+	_cleanup_buf_ struct buf text = { 0 };
+
+	plan_print(plan, conf, &where, &text);
+	fputs(text.data, stdout);
+	return 0;
+}
+
+static int copy_text(const char *from, char **ret_to)
+{
+	*ret_to = from ? strdup(from) : NULL;
+	return from && !*ret_to ? -ENOMEM : 0;
+}
+
+static int start_journal(struct txn *txn)
+{
+	struct journal *j = &txn->journal;
+	int r;
+
+	strcpy(j->iface, txn->conf->iface);
+	r = copy_text(txn->conf->path, &j->config);
+	if (r == 0)
+		r = copy_text(txn->place->name, &j->ns_name);
+	if (r == 0)
+		r = copy_text(txn->place->path, &j->ns_path);
+	return r == 0 ? copy_text(txn->place->transport, &j->transport) : r;
+}
+
+static int bring_up(const struct options *options, const struct settings *settings, struct conf *conf, const struct plan *plan, const struct place *place)
+{
+	struct txn txn = TXN_INIT;
+	struct guarded_work work = {
+		.level = settings->guard,
+		.host_fd = place->host_fd,
+		.action = "up",
+		.work = worker_up,
+		.recover = recover_up,
+		.arg = &txn,
+	};
+	_cleanup_fd_ int lock = -1;
+	int r, status;
+
+	txn.conf = conf;
+	txn.plan = plan;
+	txn.place = place;
+	status = read_table(conf, &txn.table);
+	if (status)
+		return status;
+	if (options->dry_run)
+		return print_plan(conf, plan, place);
+	r = journal_prepare();
+	if (r == 0)
+		r = journal_lock(conf->iface, &lock);
+	if (r == -EAGAIN) {
+		log_error("`%s' is being brought up or down by another run", conf->iface);
+		return 1;
+	}
+	if (r < 0) {
+		log_error("cannot write to " RUN_DIR ": %s; expected a writable /run", strerror(-r));
+		return 1;
+	}
+	(void)tunnel_recover(conf->iface, true);
+	status = check_free(conf, place);
+	if (!status)
+		status = resolve(conf, place);
+	if (!status)
+		status = check_ambiguous(conf, place);
+	if (!status && !options->force)
+		status = check_key(conf, place);
+	if (!status && start_journal(&txn) < 0)
+		status = 1;
+	if (!status)
+		status = guard_run(&work);
+	txn_free(&txn);
+	return status;
+}
+
+static void say_where(const struct conf *conf, const struct place *place)
+{
+	if (isatty(STDERR_FILENO))
+		log_note("%s is up in network namespace %s; this host's own traffic does not use it. A program in it: %s exec %s COMMAND", conf->iface,
+			 place_target(place), log_program(), conf->iface);
+}
+
+int cmd_up(const struct options *options, char **args)
+{
+	_cleanup_settings_ struct settings settings = { 0 };
+	_cleanup_place_ struct place place = { .host_fd = -1, .target_fd = -1, .transport_fd = -1 };
+	_cleanup_plan_ struct plan plan = { 0 };
+	CLEANUP(conf_free) struct conf conf = { 0 };
+	struct conf_error error = { 0 };
+	char text[512];
+	int status = 1;
+
+	if (conffile_read(args[0], &conf) < 0 || conffile_read_wg(&conf) < 0)
+		return 1;
+	if (plan_up(&conf, &plan, &error, &status) < 0) {
+		conffile_error(&conf, &error);
+		return status;
+	}
+	if (cmd_settings(options, conf.iface, &settings) < 0)
+		return 1;
+	if (place_find(&settings, conf.iface, &place, text) < 0) {
+		log_error("%s", text);
+		return 1;
+	}
+	status = bring_up(options, &settings, &conf, &plan, &place);
+	if (!status && !options->dry_run)
+		say_where(&conf, &place);
+	return status;
+}

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* cmd.h - the commands. Each gets the options and its own arguments, and answers with the exit status. */
+#pragma once
+
+#include "settings.h"
+
+struct options {
+	const char *netns;
+	const char *transport;
+	enum guard_level guard;
+	bool force;
+	bool dry_run;
+	const char *user; /* exec's -u */
+};
+
+int cmd_up(const struct options *options, char **args);
+int cmd_down(const struct options *options, char **args);
+int cmd_save(const struct options *options, char **args);
+int cmd_strip(const struct options *options, char **args);
+int cmd_exec(const struct options *options, char **args);
+int cmd_recover(const struct options *options, char **args);
+
+/* The settings of both files for this interface, the command line on top. 0, or -1 with the error told. */
+int cmd_settings(const struct options *options, const char *iface, struct settings *ret_settings);

@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "conffile.h"
+
+#include <fcntl.h>
+#include <libgen.h>
+#include <limits.h>
+#include <sys/stat.h>
+
+#include "log.h"
+
+#define CONFIG_DIR "/etc/wireguard"
+/* A file of 10,000 peers has 3 MB. */
+#define MAX_SIZE (256U << 20)
+
+void conffile_error(const struct conf *conf, const struct conf_error *error)
+{
+	if (error->line)
+		log_error("%s:%u: %s", conf->path, error->line, error->text);
+	else
+		log_error("%s: %s", conf->path, error->text);
+}
+
+/* The interface's name comes from the path as it was given, symlinks not followed. */
+static int name_of(const char *path, char ret_name[static IFNAMSIZ])
+{
+	const char *base = strrchr(path, '/');
+	size_t len;
+
+	base = base ? base + 1 : path;
+	len = strlen(base);
+	if (len < 6 || len - 5 >= IFNAMSIZ || strcmp(base + len - 5, ".conf") != 0)
+		return -EINVAL;
+	memcpy(ret_name, base, len - 5);
+	ret_name[len - 5] = '\0';
+	return iface_name_valid(ret_name) ? 0 : -EINVAL;
+}
+
+static void warn_if_open(const char *path, const struct stat *file)
+{
+	_cleanup_free_ char *copy = strdup(path);
+	struct stat dir;
+
+	if (copy && stat(dirname(copy), &dir) == 0 && file->st_mode & dir.st_mode & 0007)
+		log_warn("`%s' is world accessible", path);
+}
+
+int conffile_read(const char *argument, struct conf *conf)
+{
+	_cleanup_free_ char *path = NULL, *text = NULL;
+	_cleanup_fd_ int fd = -1;
+	struct conf_error error = { 0 };
+	struct stat st;
+	size_t len = 0;
+	int r;
+
+	if (iface_name_valid(argument))
+		r = asprintf(&path, CONFIG_DIR "/%s.conf", argument);
+	else
+		r = asprintf(&path, "%s", argument);
+	if (r < 0) {
+		path = NULL;
+		log_error("out of memory");
+		return -1;
+	}
+	if (!*path || (fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)) < 0) {
+		if (!*path || errno == ENOENT || errno == ENOTDIR)
+			log_error("`%s' does not exist", path);
+		else
+			log_error("`%s' cannot be read: %s", path, strerror(errno));
+		return -1;
+	}
+	if (name_of(path, conf->iface) < 0) {
+		log_error("The config file must be a valid interface name, followed by .conf");
+		return -1;
+	}
+	conf->path = realpath(path, NULL);
+	if (!conf->path || fstat(fd, &st) < 0) {
+		log_error("`%s' cannot be read: %s", path, strerror(errno));
+		return -1;
+	}
+	if (S_ISDIR(st.st_mode)) {
+		log_error("`%s' is a directory; expected a configuration file", conf->path);
+		return -1;
+	}
+	warn_if_open(conf->path, &st);
+	r = read_all(fd, MAX_SIZE, &text, &len);
+	if (r < 0) {
+		log_error("`%s' cannot be read: %s", conf->path, strerror(-r));
+		return -1;
+	}
+	r = conf_parse_quick(conf, text, len, &error);
+	explicit_bzero(text, len);
+	if (r < 0) {
+		if (r == -ENOMEM)
+			snprintf(error.text, sizeof(error.text), "out of memory");
+		conffile_error(conf, &error);
+	}
+	return r < 0 ? -1 : 0;
+}
+
+static void warn_line(unsigned int line, const char *text)
+{
+	(void)line; /* wg's own words, which have no line */
+	log_warn("%s", text);
+}
+
+int conffile_read_wg(struct conf *conf)
+{
+	struct conf_error error = { 0 };
+	int r = conf_parse_wg(conf, warn_line, &error);
+
+	if (r < 0) {
+		if (r == -ENOMEM)
+			snprintf(error.text, sizeof(error.text), "out of memory");
+		conffile_error(conf, &error);
+	}
+	return r < 0 ? -1 : 0;
+}

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* conffile.h - from wg-quick's CONFIG_FILE | INTERFACE argument to an opened, read file (spec A.2, A.3). */
+#pragma once
+
+#include "conf.h"
+
+/*
+ * Finds, opens once and reads the file, warns as wg-quick does when it is
+ * world accessible, and takes wg-quick's half of the parse. Fills conf->path
+ * and conf->iface. 0, or -1 with the error told. The caller frees with conf_free().
+ */
+int conffile_read(const char *argument, struct conf *conf);
+/* wg's half. The same answers. */
+int conffile_read_wg(struct conf *conf);
+/* "PROGRAM: FILE:LINE: text" */
+void conffile_error(const struct conf *conf, const struct conf_error *error);

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * guard.h - the supervisor: it watches the host's routing while a worker does
+ * the work, and has the last word (design sections 4 and 6).
+ *
+ * Two processes, so that either can put things right when the other dies. The
+ * supervisor never enters another namespace and changes nothing but what it
+ * restores; the worker never touches the host.
+ */
+#pragma once
+
+#include <signal.h>
+
+#include "settings.h"
+
+/* Beyond wg-quick's own statuses; hooks do not use these. */
+enum {
+	EXIT_GUARD_RESTORED = 193, /* the host was changed and is as before again */
+	EXIT_GUARD_DAMAGED = 194,  /* …and is not: what differs was listed */
+	EXIT_GUARD_BLIND = 195,	   /* the host's routing could not be read */
+};
+
+/* The worker's end of its line to the supervisor. */
+struct worker {
+	int control;
+	const sigset_t *mask; /* the signals blocked when the program started: hooks get it back */
+	unsigned int aborts;  /* how often the user asked to stop */
+	bool orphaned;	      /* the supervisor is gone */
+};
+
+/* Whether to stop: a signal came, or the supervisor died. Does not wait. */
+bool worker_aborted(struct worker *w);
+/* Reads what the supervisor says, when poll(2) says that there is something. */
+void worker_listen(struct worker *w);
+/*
+ * Everything is in place: asks for the closing comparison. 0: it stands;
+ * -ECANCELED: the host differs, or somebody wants it undone: roll back.
+ */
+int worker_close(struct worker *w);
+
+struct guarded_work {
+	enum guard_level level;
+	int host_fd;	    /* the namespace to watch */
+	const char *action; /* "up", "down": for messages */
+	/* In the worker: 0 when the work stands, else the exit status, everything rolled back. */
+	int (*work)(void *arg, struct worker *w);
+	/* In the supervisor, when the worker was killed: undo by the journal. */
+	void (*recover)(void *arg);
+	void *arg;
+};
+
+/* Runs the work under the guard. Returns the exit status of the program. */
+int guard_run(const struct guarded_work *work);

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * hook.h - running the commands of a .conf: bash, in the tunnel's network and
+ * mount namespaces, as wg-quick runs them (spec C.1).
+ */
+#pragma once
+
+#include <signal.h>
+
+#include "util.h"
+
+struct hook_env {
+	const char *iface;
+	const char *config;  /* canonical path */
+	const char *netns;   /* name or path, "" when it has neither */
+	int target_fd;	     /* network namespace */
+	int room_fd;	     /* mount namespace */
+	const sigset_t *mask; /* the signals that were blocked when the program started */
+};
+
+/*
+ * Runs one hook to its end. Returns its exit status as a shell would give it
+ * (128 + signal), or -errno when it could not be started (-ENOENT: no bash).
+ * While it runs `watch_fd` is watched; `on_watch` is called when it is readable
+ * or hung up, with the hook's pid, and says by a non-zero answer to stop watching.
+ */
+int hook_run(const struct hook_env *env, const char *text, int watch_fd, int (*on_watch)(void *arg, pid_t hook), void *arg);

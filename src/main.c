@@ -1,0 +1,276 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * main.c - the command table. A newcomer's map:
+ *
+ *	text --conffile.c--> struct conf --plan.c--> steps --txn.c--> kernel
+ *	                                                guard.c watches the host meanwhile
+ */
+#include <limits.h>
+
+#include "cmd.h"
+#include "config.h"
+#include "log.h"
+
+static const struct command {
+	const char *name;
+	int (*run)(const struct options *options, char **args);
+	int min_args, max_args; /* max -1: any */
+	bool wg_quick;		/* one of wg-quick's own */
+} commands[] = {
+	{ "up", cmd_up, 1, 1, true },	  { "down", cmd_down, 1, 1, true },  { "save", cmd_save, 1, 1, true },
+	{ "strip", cmd_strip, 1, 1, true }, { "exec", cmd_exec, 2, -1, false }, { "recover", cmd_recover, 0, 0, false },
+};
+
+static void usage(void)
+{
+	fprintf(stderr,
+		"Usage: %s [ up | down | save | strip ] [ CONFIG_FILE | INTERFACE ]\n"
+		"       %s exec INTERFACE [-u USER] [--] COMMAND...\n"
+		"       %s recover\n"
+		"\n"
+		"  CONFIG_FILE is a wg-quick(8) file whose name is the interface's name followed\n"
+		"  by `.conf'; INTERFACE stands for /etc/wireguard/INTERFACE.conf. The interface\n"
+		"  is made in a network namespace of its name, and nowhere else; this machine's\n"
+		"  own links, routes and rules stay as they are. Beyond wg(8)'s keys the file has:\n"
+		"\n"
+		"  - Address, DNS: lists, separated by commas, may be repeated\n"
+		"  - MTU: a number, found out if absent\n"
+		"  - Table: a routing table, `auto' or `off'\n"
+		"  - PreUp, PostUp, PreDown, PostDown: bash commands, %%i is the interface\n"
+		"  - SaveConfig: `true' writes the state back on `down'\n"
+		"\n"
+		"Options, before or after the command:\n"
+		"  --netns NAME|PATH               the namespace for the interface\n"
+		"  --transport host|self|NAME|PATH where the encrypted packets leave [host]\n"
+		"  --guard off|warn|default|strict what to do when the host's network changes\n"
+		"  --force                         up: although a device has the same key\n"
+		"  --dry-run                       print the plan, do nothing\n"
+		"  --version, --help\n"
+		"\n"
+		"See wg-nsquick(8) for more, wg-quick(8) for the file.\n",
+		log_program(), log_program(), log_program());
+}
+
+/* How many words an option at argv[0] takes; 0: it is none; -1: it is wrong, and that was told. */
+static int read_option(char **argv, struct options *options)
+{
+	static const struct {
+		const char *name;
+		size_t offset;
+	} texts[] = {
+		{ "--netns", offsetof(struct options, netns) },
+		{ "--transport", offsetof(struct options, transport) },
+		{ "--guard", 0 },
+	};
+
+	if (strcmp(argv[0], "--force") == 0) {
+		options->force = true;
+		return 1;
+	}
+	if (strcmp(argv[0], "--dry-run") == 0) {
+		options->dry_run = true;
+		return 1;
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {
+		size_t len = strlen(texts[i].name);
+		const char *value = NULL;
+		int words = 1;
+
+		if (strncmp(argv[0], texts[i].name, len) != 0)
+			continue;
+		if (argv[0][len] == '=')
+			value = argv[0] + len + 1;
+		else if (argv[0][len] == '\0') {
+			value = argv[1];
+			words = 2;
+		} else {
+			continue;
+		}
+		if (!value || !*value) {
+			log_error("%s needs a value", texts[i].name);
+			return -1;
+		}
+		if (strcmp(texts[i].name, "--guard") == 0) {
+			if (guard_level_parse(value, &options->guard) < 0) {
+				log_error("`%s' is not a guard level; expected off, warn, default or strict", value);
+				return -1;
+			}
+		} else {
+			*(const char **)((char *)options + texts[i].offset) = value;
+		}
+		return words;
+	}
+	return 0;
+}
+
+static const struct command *find_command(const char *name)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
+		if (strcmp(commands[i].name, name) == 0)
+			return &commands[i];
+	return NULL;
+}
+
+/*
+ * Words to command, options and arguments. With exactly wg-quick's two words
+ * nothing is an option: `up --force` is about an interface of that name.
+ * Returns 0, or -1 (usage) or -2 (told).
+ */
+static int read_words(int argc, char **argv, const struct command **ret_command, struct options *options, char **args)
+{
+	const struct command *command = NULL;
+	int n = 0;
+
+	if (argc == 3 && (command = find_command(argv[1])) && command->wg_quick) {
+		args[0] = argv[2];
+		*ret_command = command;
+		return 0;
+	}
+	command = NULL;
+	for (int i = 1; i < argc; i++) {
+		int words = 0;
+
+		/* exec's own option, and everything from its COMMAND on, is left alone. */
+		if (command && command->max_args < 0 && n == 1) {
+			if (strcmp(argv[i], "-u") == 0 && argv[i + 1]) {
+				options->user = argv[++i];
+				continue;
+			}
+			if (strcmp(argv[i], "--") == 0 || argv[i][0] != '-')
+				while (i < argc)
+					args[n++] = argv[i++];
+		}
+		if (i >= argc)
+			break;
+		words = read_option(&argv[i], options);
+		if (words < 0)
+			return -2;
+		if (words) {
+			i += words - 1;
+			continue;
+		}
+		if (!command) {
+			command = find_command(argv[i]);
+			if (!command)
+				return -1;
+		} else {
+			args[n++] = argv[i];
+		}
+	}
+	if (!command || n < command->min_args || (command->max_args >= 0 && n > command->max_args))
+		return -1;
+	*ret_command = command;
+	return 0;
+}
+
+/* wg-quick runs itself again under sudo; so do we, under the name that we were called by. */
+static int become_root(int argc, char **argv)
+{
+	_cleanup_free_ char *prompt = NULL;
+	_cleanup_free_ char **words = calloc((size_t)argc + 5, sizeof(*words));
+	char self[PATH_MAX];
+	ssize_t len = readlink("/proc/self/exe", self, sizeof(self) - 1);
+
+	if (len < 0 || !words || asprintf(&prompt, "%s must be run as root. Please enter the password for %%u to continue: ", log_program()) < 0) {
+		log_error("must be run as root");
+		return 1;
+	}
+	self[len] = '\0';
+	words[0] = (char *)"sudo";
+	words[1] = (char *)"-p";
+	words[2] = prompt;
+	words[3] = (char *)"--";
+	/* A path leads to the same file, and keeps a symlink's name. */
+	words[4] = strchr(argv[0], '/') ? argv[0] : self;
+	for (int i = 1; i < argc; i++)
+		words[4 + i] = argv[i];
+	execvp("sudo", words);
+	log_error("must be run as root, and sudo cannot be run: %s", strerror(errno));
+	return 127;
+}
+
+/* Hooks find a wg(8) that stands beside this program first, and the C locale. */
+static void set_environment(void)
+{
+	_cleanup_free_ char *joined = NULL;
+	const char *path = getenv("PATH");
+	char self[PATH_MAX];
+	ssize_t len = readlink("/proc/self/exe", self, sizeof(self) - 1);
+	char *slash;
+
+	setenv("LC_ALL", "C", 1);
+	if (len < 0)
+		return;
+	self[len] = '\0';
+	slash = strrchr(self, '/');
+	if (!slash)
+		return;
+	*slash = '\0';
+	if (asprintf(&joined, "%s%s%s", self, path ? ":" : "", path ? path : "") < 0) {
+		joined = NULL;
+		return;
+	}
+	setenv("PATH", joined, 1);
+}
+
+int cmd_settings(const struct options *options, const char *iface, struct settings *ret_settings)
+{
+	_cleanup_free_ char *path = NULL;
+	char error[512];
+
+	if (asprintf(&path, SETTINGS_DIR "/%s.conf", iface) < 0) {
+		path = NULL;
+		return -1;
+	}
+	if (settings_load(ret_settings, SETTINGS_FILE, error) < 0 || settings_load(ret_settings, path, error) < 0) {
+		log_error("%s", error);
+		return -1;
+	}
+	if (options->netns) {
+		free(ret_settings->netns);
+		ret_settings->netns = strdup(options->netns);
+	}
+	if (options->transport) {
+		free(ret_settings->transport);
+		ret_settings->transport = strdup(options->transport);
+	}
+	if (options->guard != GUARD_UNSET)
+		ret_settings->guard = options->guard;
+	if ((options->netns && !ret_settings->netns) || (options->transport && !ret_settings->transport)) {
+		log_error("out of memory");
+		return -1;
+	}
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	const struct command *command = NULL;
+	struct options options = { 0 };
+	_cleanup_free_ char **args = calloc((size_t)argc + 1, sizeof(*args));
+
+	if (argc < 1 || !args)
+		return 1;
+	log_set_program(argv[0]);
+	if (argc == 2 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "help") == 0)) {
+		usage();
+		return 0;
+	}
+	if (argc == 2 && strcmp(argv[1], "--version") == 0) {
+		puts(PACKAGE_STRING);
+		return 0;
+	}
+	switch (read_words(argc, argv, &command, &options, args)) {
+	case 0:
+		break;
+	case -1:
+		usage();
+		return 1;
+	default:
+		return 1;
+	}
+	if (getuid() != 0 && !options.dry_run)
+		return become_root(argc, argv);
+	set_environment();
+	return command->run(&options, args);
+}

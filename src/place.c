@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "place.h"
+
+const char *place_target(const struct place *place)
+{
+	return place->name ? place->name : place->path ? place->path : "(unnamed)";
+}
+
+void place_free(struct place *place)
+{
+	close_fd(place->host_fd);
+	close_fd(place->target_fd);
+	close_fd(place->transport_fd);
+	free(place->name);
+	free(place->path);
+	free(place->transport);
+	*place = (struct place){ .host_fd = -1, .target_fd = -1, .transport_fd = -1 };
+}
+
+int place_open_transport(const char *transport, int *ret_fd)
+{
+	if (strcmp(transport, "self") == 0) {
+		*ret_fd = -1;
+		return 0;
+	}
+	return strcmp(transport, "host") == 0 ? ns_open_host(ret_fd) : ns_open(transport, ret_fd);
+}
+
+static int duplicate(const char *text, char **ret_copy)
+{
+	*ret_copy = strdup(text);
+	return *ret_copy ? 0 : -ENOMEM;
+}
+
+static int named_target(struct place *p, const char *netns, char *error)
+{
+	int r = ns_open(netns, &p->target_fd);
+
+	if (strchr(netns, '/')) {
+		if (r < 0) {
+			snprintf(error, 512, "`%s' is not a network namespace: %s; expected a name or the path of one", netns, strerror(-r));
+			return -EINVAL;
+		}
+		r = duplicate(netns, &p->path);
+		if (r == 0)
+			(void)ns_find_name(p->target_fd, &p->name);
+		return r;
+	}
+	if (!ns_name_valid(netns)) {
+		snprintf(error, 512, "`%s' cannot be a namespace's name; expected one without blanks or slashes that does not begin with - or .", netns);
+		return -EINVAL;
+	}
+	/* An empty file is what a killed publication leaves: it is taken over. */
+	p->create = r == -ENOENT || r == -EINVAL;
+	if (r < 0 && !p->create) {
+		snprintf(error, 512, "cannot open namespace `%s': %s", netns, strerror(-r));
+		return -EINVAL;
+	}
+	r = duplicate(netns, &p->name);
+	return r < 0 ? r : duplicate(netns, &p->path);
+}
+
+static int find_target(struct place *p, const char *netns, const char *iface, char *error)
+{
+	_cleanup_fd_ int own = -1;
+	int r;
+
+	if (netns)
+		return named_target(p, netns, error);
+	r = ns_open_current(&own);
+	if (r < 0) {
+		snprintf(error, 512, "cannot open /proc/thread-self/ns/net: %s", strerror(-r));
+		return -EINVAL;
+	}
+	if (ns_same(own, p->host_fd))
+		return named_target(p, iface, error);
+	p->target_fd = take_fd(&own);
+	p->inside = true;
+	if (ns_find_name(p->target_fd, &p->name) == 0)
+		return duplicate(p->name, &p->path);
+	return 0;
+}
+
+static int find_transport(struct place *p, const char *transport, char *error)
+{
+	int r;
+
+	p->transport_set = transport != NULL;
+	r = duplicate(transport ? transport : "host", &p->transport);
+	if (r < 0)
+		return r;
+	r = place_open_transport(p->transport, &p->transport_fd);
+	if (r < 0) {
+		snprintf(error, 512, "transport `%s' is not a network namespace: %s; expected host, self, a name or a path", p->transport, strerror(-r));
+		return -EINVAL;
+	}
+	return 0;
+}
+
+int place_find(const struct settings *settings, const char *iface, struct place *ret_place, char ret_error[static 512])
+{
+	struct place p = { .host_fd = -1, .target_fd = -1, .transport_fd = -1 };
+	int r;
+
+	r = ns_open_host(&p.host_fd);
+	if (r < 0) {
+		snprintf(ret_error, 512, "cannot see the host's network namespace (/proc/1/ns/net): %s; name the namespaces with --netns and --transport", strerror(-r));
+		if (!settings->netns || !settings->transport)
+			return -EINVAL;
+		/* What cannot be seen cannot be watched; the caller's own is the best there is. */
+		r = ns_open_current(&p.host_fd);
+		if (r < 0)
+			return -EINVAL;
+	}
+	r = find_target(&p, settings->netns, iface, ret_error);
+	if (r == 0 && p.target_fd >= 0 && ns_same(p.target_fd, p.host_fd)) {
+		snprintf(ret_error, 512, "`%s' is the host's own network namespace: the tunnel would land there; expected another one", settings->netns ? settings->netns : "");
+		r = -EINVAL;
+	}
+	if (r == 0)
+		r = find_transport(&p, settings->transport, ret_error);
+	if (r < 0) {
+		if (r == -ENOMEM)
+			snprintf(ret_error, 512, "out of memory");
+		place_free(&p);
+		return -EINVAL;
+	}
+	*ret_place = p;
+	return 0;
+}

@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "resolve.h"
+
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <netdb.h>
+#include <sys/wait.h>
+#include <time.h>
+
+#include "log.h"
+#include "room.h"
+
+/* What a child found out about one endpoint. */
+struct answer {
+	int error; /* -EINVAL: `reason` says why */
+	union endpoint_addr addr;
+	char reason[160];
+};
+
+/* N, "infinity" or -EINVAL. Looked at only when there is an endpoint, as in wg. */
+static int retries(unsigned int *ret_retries)
+{
+	const char *text = getenv("WG_ENDPOINT_RESOLUTION_RETRIES");
+	unsigned long n;
+	char *end;
+
+	if (!text) {
+		*ret_retries = 15;
+		return 0;
+	}
+	if (strcmp(text, "infinity") == 0) {
+		*ret_retries = UINT_MAX;
+		return 0;
+	}
+	n = strtoul(text, &end, 10);
+	if (*end || n > INT_MAX)
+		return -EINVAL;
+	*ret_retries = (unsigned int)n;
+	return 0;
+}
+
+/* EAI_NODATA is a GNU name; it and these two say that asking again is no use. */
+static bool permanent(int error)
+{
+	return error == EAI_NONAME || error == EAI_FAIL || error == EAI_NODATA;
+}
+
+static void look_up(const struct endpoint *ep, unsigned int max_retries, struct answer *answer)
+{
+	const struct addrinfo hints = { .ai_family = AF_UNSPEC, .ai_socktype = SOCK_DGRAM, .ai_protocol = IPPROTO_UDP };
+	unsigned int wait_us = 1000000;
+
+	for (unsigned int tries = 0;; tries++) {
+		struct addrinfo *found = NULL;
+		int r = getaddrinfo(ep->host, ep->port, &hints, &found);
+		const char *reason;
+
+		if (r == 0) {
+			if (found->ai_family == AF_INET && found->ai_addrlen == sizeof(answer->addr.v4))
+				memcpy(&answer->addr.v4, found->ai_addr, sizeof(answer->addr.v4));
+			else if (found->ai_family == AF_INET6 && found->ai_addrlen == sizeof(answer->addr.v6))
+				memcpy(&answer->addr.v6, found->ai_addr, sizeof(answer->addr.v6));
+			else
+				answer->error = -EINVAL;
+			freeaddrinfo(found);
+			return;
+		}
+		reason = r == EAI_SYSTEM ? strerror(errno) : gai_strerror(r);
+		if (permanent(r) || tries >= max_retries) {
+			answer->error = -EINVAL;
+			snprintf(answer->reason, sizeof(answer->reason), "%s", reason);
+			return;
+		}
+		fprintf(stderr, "%s: `%s'. Trying again in %.2f seconds...\n", reason, ep->text, wait_us / 1000000.0);
+		nanosleep(&(struct timespec){ .tv_sec = wait_us / 1000000, .tv_nsec = (long)(wait_us % 1000000) * 1000 }, NULL);
+		wait_us = wait_us * 6 / 5;
+		if (wait_us > 20000000)
+			wait_us = 20000000;
+	}
+}
+
+/* A literal address needs no lookup, no place and no process. */
+static bool literal(const struct endpoint *ep, union endpoint_addr *ret_addr)
+{
+	union endpoint_addr addr = { 0 };
+	uint64_t port;
+
+	if (parse_u64(ep->port, UINT16_MAX, &port) < 0)
+		return false;
+	if (inet_pton(AF_INET, ep->host, &addr.v4.sin_addr) == 1) {
+		addr.v4.sin_family = AF_INET;
+		addr.v4.sin_port = htons((uint16_t)port);
+	} else if (inet_pton(AF_INET6, ep->host, &addr.v6.sin6_addr) == 1) {
+		addr.v6.sin6_family = AF_INET6;
+		addr.v6.sin6_port = htons((uint16_t)port);
+	} else {
+		return false;
+	}
+	*ret_addr = addr;
+	return true;
+}
+
+static int look_up_there(const struct endpoint *ep, unsigned int max_retries, const struct resolve_place *place, struct answer *answer)
+{
+	int ends[2], r;
+	pid_t pid;
+
+	if (pipe2(ends, O_CLOEXEC) < 0)
+		return -errno;
+	/* A child: getaddrinfo(3) has no limit in time, and mount namespaces are entered for good. */
+	pid = fork();
+	if (pid == 0) {
+		close_fd(ends[0]);
+		memset(answer, 0, sizeof(*answer));
+		r = room_enter_resolver(place->ns_fd, place->ns_name);
+		if (r < 0) {
+			answer->error = -EINVAL;
+			snprintf(answer->reason, sizeof(answer->reason), "cannot enter the transport namespace: %s", strerror(-r));
+		} else {
+			look_up(ep, max_retries, answer);
+		}
+		_exit(write_all(ends[1], answer, sizeof(*answer)) < 0);
+	}
+	r = pid < 0 ? -errno : 0;
+	close_fd(ends[1]);
+	if (r == 0 && read(ends[0], answer, sizeof(*answer)) != sizeof(*answer))
+		r = -ECHILD;
+	close_fd(ends[0]);
+	while (pid > 0 && waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+		;
+	return r;
+}
+
+int resolve_endpoints(struct wg_iface *wg, const struct resolve_place *place, struct conf_error *ret_error)
+{
+	for (size_t i = 0; i < wg->n_peers; i++) {
+		struct peer *peer = &wg->peers[i];
+
+		for (size_t j = 0; j < peer->n_endpoints; j++) {
+			const struct endpoint *ep = &peer->endpoints[j];
+			struct answer answer = { 0 };
+			unsigned int max_retries;
+			int r;
+
+			ret_error->line = ep->line;
+			if (place->once) {
+				max_retries = 0;
+			} else if (retries(&max_retries) < 0) {
+				snprintf(ret_error->text, sizeof(ret_error->text), "Unable to parse WG_ENDPOINT_RESOLUTION_RETRIES: `%.64s'; expected a number or infinity",
+					 getenv("WG_ENDPOINT_RESOLUTION_RETRIES"));
+				return -EINVAL;
+			}
+			if (literal(ep, &peer->endpoint))
+				continue;
+			r = look_up_there(ep, max_retries, place, &answer);
+			if (r < 0)
+				return r;
+			if (answer.error && place->once)
+				continue;
+			if (answer.error) {
+				snprintf(ret_error->text, sizeof(ret_error->text), "%s: `%.200s'; expected an endpoint that resolves in the transport namespace", answer.reason,
+					 ep->text);
+				return -EINVAL;
+			}
+			peer->endpoint = answer.addr;
+		}
+	}
+	return 0;
+}

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * resolve.h - endpoint names to addresses, with wg's retries and messages
+ * (spec E), in the transport namespace: its routes decide the order of the
+ * answers and its resolv.conf who is asked.
+ */
+#pragma once
+
+#include "conf.h"
+
+struct resolve_place {
+	int ns_fd;	     /* the transport namespace; -1: where the caller is */
+	const char *ns_name; /* whose /etc/netns files count; NULL: the host's */
+	bool once;	     /* one try each, and a name that does not resolve is left unset */
+};
+
+/*
+ * Fills peer->endpoint for every peer, in file order. Whoever waits can be
+ * interrupted: no signal is held back. -EINVAL with *ret_error; the messages
+ * of retries are printed as they come.
+ */
+int resolve_endpoints(struct wg_iface *wg, const struct resolve_place *place, struct conf_error *ret_error);

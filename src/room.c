@@ -1,0 +1,486 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "room.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <sched.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+#include "journal.h"
+
+#define ROOM_DIR RUN_DIR "/room"
+
+/*
+ * Sockets of resolvers that answer over the file system, whatever the network
+ * namespace of who asks (spec peers.md, 2). D-Bus stays: hooks call systemctl.
+ */
+static const char *const resolver_sockets[] = {
+	"/run/systemd/resolve/io.systemd.Resolve",
+	"/run/systemd/resolve/io.systemd.Resolve.Monitor",
+	"/run/nscd/socket",
+	"/run/avahi-daemon/socket",
+	"/run/dnsmasq/dnsmasq.sock",
+};
+
+static void cleanup_dir(DIR **dir)
+{
+	if (*dir)
+		closedir(*dir);
+}
+
+struct kept {
+	char *path;
+	int fd;
+};
+
+/* The mount points directly or deeper below `top`, outermost first, each with all that is mounted on it. */
+static int keep_mounts_below(const char *top, struct kept **ret_kept, size_t *ret_n)
+{
+	_cleanup_file_ FILE *f = fopen("/proc/self/mountinfo", "re");
+	_cleanup_free_ char *line = NULL;
+	size_t cap = 0, len = strlen(top);
+
+	if (!f)
+		return -errno;
+	while (getline(&line, &cap, f) >= 0) {
+		char path[PATH_MAX];
+		struct kept *slot;
+		bool inside = false;
+		int fd;
+
+		if (sscanf(line, "%*u %*u %*s %*s %4095s", path) != 1 || strncmp(path, top, len) != 0 || path[len] != '/')
+			continue;
+		for (size_t i = 0; i < *ret_n && !inside; i++) {
+			size_t outer = strlen((*ret_kept)[i].path);
+
+			inside = strncmp(path, (*ret_kept)[i].path, outer) == 0 && (path[outer] == '/' || path[outer] == '\0');
+		}
+		if (inside)
+			continue;
+		fd = open_tree(AT_FDCWD, path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE);
+		if (fd < 0)
+			continue; /* hidden under another mount */
+		slot = GROW(*ret_kept, *ret_n);
+		if (!slot) {
+			close_fd(fd);
+			return -ENOMEM;
+		}
+		slot->fd = fd;
+		slot->path = strdup(path);
+		if (!slot->path)
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+/* The namespace's /sys, with what the host has mounted in it (cgroup, bpf…) where it was. */
+static int mount_sys(void)
+{
+	struct kept *kept = NULL;
+	size_t n = 0;
+	int r;
+
+	r = keep_mounts_below("/sys", &kept, &n);
+	if (r == 0 && mount("sysfs", "/sys", "sysfs", MS_NOSUID | MS_NOEXEC | MS_NODEV, NULL) < 0)
+		r = -errno;
+	for (size_t i = 0; i < n; i++) {
+		if (r == 0)
+			(void)move_mount(kept[i].fd, "", AT_FDCWD, kept[i].path, MOVE_MOUNT_F_EMPTY_PATH);
+		close_fd(kept[i].fd);
+		free(kept[i].path);
+	}
+	free(kept);
+	return r;
+}
+
+static int bind_file(const char *from, const char *to)
+{
+	return mount(from, to, NULL, MS_BIND, NULL) < 0 ? -errno : 0;
+}
+
+/* Every file of the namespace's folder over its namesake in /etc, as `ip netns exec` does it. */
+static int bind_etc(const char *etc_dir, const char **ret_what)
+{
+	CLEANUP(cleanup_dir) DIR *dir = opendir(etc_dir);
+	struct dirent *entry;
+
+	while (dir && (entry = readdir(dir))) {
+		char from[PATH_MAX], to[PATH_MAX];
+		int r;
+
+		if (entry->d_name[0] == '.')
+			continue;
+		snprintf(from, sizeof(from), "%s/%s", etc_dir, entry->d_name);
+		snprintf(to, sizeof(to), "/etc/%s", entry->d_name);
+		r = bind_file(from, to);
+		/* The resolver's files decide where queries go; of the others, one the host has not is no loss. */
+		if (r < 0 && (strcmp(entry->d_name, "resolv.conf") == 0 || (strcmp(entry->d_name, "nsswitch.conf") == 0 && r != -ENOENT))) {
+			*ret_what = strcmp(entry->d_name, "resolv.conf") == 0 ? "/etc/resolv.conf" : "/etc/nsswitch.conf";
+			return r;
+		}
+	}
+	return 0;
+}
+
+static int mask_sockets(const char **ret_what)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(resolver_sockets); i++) {
+		int r = bind_file("/dev/null", resolver_sockets[i]);
+
+		if (r < 0 && r != -ENOENT && r != -ENOTDIR) {
+			*ret_what = resolver_sockets[i];
+			return r;
+		}
+	}
+	return 0;
+}
+
+/*
+ * /run/netns before publication: a tmpfs of the room's own with the host's
+ * names and the one to come. (A bind in the host's shared folder would publish.)
+ */
+static int show_name(const struct room_spec *spec)
+{
+	CLEANUP(cleanup_dir) DIR *dir = NULL;
+	struct kept *names = NULL;
+	struct dirent *entry;
+	size_t n = 0;
+	char path[PATH_MAX];
+	_cleanup_fd_ int file = -1;
+	int r = 0;
+
+	dir = opendir(NETNS_RUN_DIR);
+	while (dir && r == 0 && (entry = readdir(dir))) {
+		struct kept *slot;
+		int fd;
+
+		if (!ns_name_valid(entry->d_name) || ns_open(entry->d_name, &fd) < 0)
+			continue;
+		slot = GROW(names, n);
+		if (!slot) {
+			close_fd(fd);
+			r = -ENOMEM;
+			break;
+		}
+		slot->fd = fd;
+		slot->path = strdup(entry->d_name);
+		if (!slot->path)
+			r = -ENOMEM;
+	}
+	if (r == 0)
+		r = make_dir(NETNS_RUN_DIR, 0755);
+	if (r == 0 && mount("netns", NETNS_RUN_DIR, "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=0755,size=1m") < 0)
+		r = -errno;
+	for (size_t i = 0; i <= n; i++) {
+		const char *name = i < n ? names[i].path : spec->name;
+		int fd = i < n ? names[i].fd : spec->target_fd;
+		char source[64];
+
+		if (r == 0) {
+			snprintf(path, sizeof(path), NETNS_RUN_DIR "/%s", name);
+			snprintf(source, sizeof(source), "/proc/self/fd/%d", fd);
+			file = close_fd(file);
+			file = open(path, O_RDONLY | O_CREAT | O_CLOEXEC, 0444);
+			r = file < 0 ? -errno : bind_file(source, path);
+		}
+		if (i < n) {
+			close_fd(fd);
+			free(names[i].path);
+		}
+	}
+	free(names);
+	return r;
+}
+
+int room_build(const struct room_spec *spec, const char **ret_what)
+{
+	_cleanup_fd_ int shared = -1;
+	_cleanup_free_ char *cwd = getcwd(NULL, 0);
+	int r;
+
+	*ret_what = "mount namespace";
+	r = ns_enter(spec->target_fd);
+	if (r < 0)
+		return r;
+	if (unshare(CLONE_NEWNS) < 0)
+		return -errno;
+	/* Taken before everything turns slave: what hooks mount here (`ip netns add`) reaches the host. */
+	if (!spec->name)
+		shared = open_tree(AT_FDCWD, NETNS_RUN_DIR, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE);
+	if (mount("", "/", NULL, MS_SLAVE | MS_REC, NULL) < 0)
+		return -errno;
+	/* Without the right to (some containers), the host's links show in /sys: a blemish, no leak. */
+	(void)mount_sys();
+	r = bind_etc(spec->etc_dir, ret_what);
+	if (r < 0)
+		return r;
+	r = mask_sockets(ret_what);
+	if (r < 0)
+		return r;
+	*ret_what = NETNS_RUN_DIR;
+	if (spec->name)
+		r = show_name(spec);
+	else if (shared >= 0 && move_mount(shared, "", AT_FDCWD, NETNS_RUN_DIR, MOVE_MOUNT_F_EMPTY_PATH) < 0)
+		r = -errno;
+	if (r < 0)
+		return r;
+	if (!cwd || chdir(cwd) < 0)
+		(void)!chdir("/");
+	return 0;
+}
+
+int room_enter_resolver(int ns_fd, const char *ns_name)
+{
+	_cleanup_fd_ int host = open("/proc/1/ns/mnt", O_RDONLY | O_CLOEXEC);
+	_cleanup_fd_ int ours = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
+	char dir[PATH_MAX];
+	const char *what;
+	int r;
+
+	if (ns_fd >= 0) {
+		r = ns_enter(ns_fd);
+		if (r < 0)
+			return r;
+	}
+	if (host >= 0 && ours >= 0 && !ns_same(host, ours) && setns(host, CLONE_NEWNS) < 0)
+		return -errno;
+	if (!ns_name)
+		return 0;
+	if (unshare(CLONE_NEWNS) < 0 || mount("", "/", NULL, MS_SLAVE | MS_REC, NULL) < 0)
+		return -errno;
+	snprintf(dir, sizeof(dir), NETNS_ETC_DIR "/%s", ns_name);
+	return bind_etc(dir, &what);
+}
+
+/* Waits for a child whose exit status is an errno. */
+static int wait_errno(pid_t pid)
+{
+	int status;
+
+	while (waitpid(pid, &status, 0) < 0)
+		if (errno != EINTR)
+			return -errno;
+	return WIFEXITED(status) ? -WEXITSTATUS(status) : -ECHILD;
+}
+
+int room_create(const struct room_spec *spec, int *ret_fd, const char **ret_what)
+{
+	struct answer {
+		int error;
+		const char *what; /* the child is a copy of us: the pointer means the same here */
+	} answer = { -ECHILD, "mount namespace" };
+	int ready[2], leave[2];
+	char path[64];
+	pid_t pid;
+	int r, fd;
+
+	if (pipe2(ready, O_CLOEXEC) < 0)
+		return -errno;
+	if (pipe2(leave, O_CLOEXEC) < 0) {
+		r = -errno;
+		close_fd(ready[0]);
+		close_fd(ready[1]);
+		return r;
+	}
+	pid = fork();
+	if (pid == 0) {
+		char byte;
+
+		close_fd(ready[0]);
+		close_fd(leave[1]);
+		answer.error = room_build(spec, &answer.what);
+		(void)!write(ready[1], &answer, sizeof(answer));
+		/* Stays until the parent has opened the room. */
+		(void)!read(leave[0], &byte, 1);
+		_exit(0);
+	}
+	r = pid < 0 ? -errno : 0;
+	close_fd(ready[1]);
+	close_fd(leave[0]);
+	if (r == 0) {
+		if (read(ready[0], &answer, sizeof(answer)) != sizeof(answer))
+			answer.error = -ECHILD;
+		r = answer.error;
+		*ret_what = answer.what;
+	}
+	if (r == 0) {
+		snprintf(path, sizeof(path), "/proc/%d/ns/mnt", pid);
+		fd = open(path, O_RDONLY | O_CLOEXEC);
+		if (fd < 0)
+			r = -errno;
+		else
+			*ret_fd = fd;
+	}
+	close_fd(ready[0]);
+	close_fd(leave[1]);
+	if (pid > 0)
+		(void)wait_errno(pid);
+	return r;
+}
+
+int room_enter(int room_fd)
+{
+	_cleanup_free_ char *cwd = getcwd(NULL, 0);
+
+	if (setns(room_fd, CLONE_NEWNS) < 0)
+		return -errno;
+	/* setns(2) leaves the process at the root. */
+	if (!cwd || chdir(cwd) < 0)
+		(void)!chdir("/");
+	return 0;
+}
+
+/* In the room: names that hooks made in its own /run/netns, handed to the host; then the host's folder. */
+static int hand_over_names(int room_fd)
+{
+	_cleanup_fd_ int host_mounts = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
+	CLEANUP(cleanup_dir) DIR *dir = NULL;
+	_cleanup_fd_ int shared = -1;
+	struct dirent *entry;
+	int r;
+
+	shared = open_tree(AT_FDCWD, NETNS_RUN_DIR, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE);
+	if (shared < 0 || host_mounts < 0)
+		return -errno;
+	r = room_enter(room_fd);
+	if (r < 0)
+		return r;
+	dir = opendir(NETNS_RUN_DIR);
+	while (dir && (entry = readdir(dir))) {
+		_cleanup_fd_ int fd = -1;
+
+		/* Known ones answer -EEXIST. */
+		if (ns_name_valid(entry->d_name) && ns_open(entry->d_name, &fd) == 0)
+			(void)ns_publish(fd, entry->d_name);
+	}
+	if (umount2(NETNS_RUN_DIR, MNT_DETACH) < 0)
+		return -errno;
+	return move_mount(shared, "", AT_FDCWD, NETNS_RUN_DIR, MOVE_MOUNT_F_EMPTY_PATH) < 0 ? -errno : 0;
+}
+
+/* Runs `fn` in a child: it may change mount namespaces for good. */
+static int in_child(int (*fn)(int), int fd)
+{
+	pid_t pid = fork();
+
+	if (pid < 0)
+		return -errno;
+	if (pid == 0)
+		_exit(-fn(fd));
+	return wait_errno(pid);
+}
+
+int room_published(int room_fd)
+{
+	return in_child(hand_over_names, room_fd);
+}
+
+/* ---- pins: in PID 1's mount namespace, where every later run finds them ---- */
+
+static int pin_path(const char *iface, ns_cookie cookie, char ret_path[static PATH_MAX])
+{
+	int n = snprintf(ret_path, PATH_MAX, ROOM_DIR "/%s@%" PRIx64, iface, cookie);
+
+	return n < 0 || n >= PATH_MAX ? -ENAMETOOLONG : 0;
+}
+
+struct pin {
+	char path[PATH_MAX];
+	int room_fd;
+};
+
+/* A mount namespace cannot be bound into a shared mount: it would hold itself. */
+static int private_dir(void)
+{
+	int r = make_dir(ROOM_DIR, 0700);
+
+	if (r < 0)
+		return r;
+	if (mount("", ROOM_DIR, "none", MS_PRIVATE, NULL) == 0)
+		return 0;
+	if (errno != EINVAL)
+		return -errno;
+	if (mount(ROOM_DIR, ROOM_DIR, "none", MS_BIND, NULL) < 0)
+		return -errno;
+	return mount("", ROOM_DIR, "none", MS_PRIVATE, NULL) < 0 ? -errno : 0;
+}
+
+static int do_pin(void *arg)
+{
+	const struct pin *pin = arg;
+	_cleanup_fd_ int file = -1;
+	char source[64];
+	int r;
+
+	r = private_dir();
+	if (r < 0)
+		return r;
+	file = open(pin->path, O_RDONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0);
+	if (file < 0)
+		return -errno;
+	snprintf(source, sizeof(source), "/proc/self/fd/%d", pin->room_fd);
+	r = bind_file(source, pin->path);
+	if (r < 0)
+		unlink(pin->path);
+	return r;
+}
+
+static int do_unpin(void *arg)
+{
+	const struct pin *pin = arg;
+	int r = 0;
+
+	if (umount2(pin->path, MNT_DETACH) < 0 && errno != EINVAL && errno != ENOENT)
+		r = -errno;
+	if (unlink(pin->path) < 0 && errno != ENOENT)
+		r = r < 0 ? r : -errno;
+	/* The last one out takes the folder's own mount along. */
+	if (rmdir(ROOM_DIR) < 0 && errno == EBUSY) {
+		CLEANUP(cleanup_dir) DIR *dir = opendir(ROOM_DIR);
+		struct dirent *entry;
+		bool empty = dir != NULL;
+
+		while (dir && (entry = readdir(dir)))
+			if (entry->d_name[0] != '.')
+				empty = false;
+		if (empty && umount2(ROOM_DIR, MNT_DETACH) == 0)
+			(void)rmdir(ROOM_DIR);
+	}
+	return r;
+}
+
+int room_pin(int room_fd, const char *iface, ns_cookie cookie)
+{
+	struct pin pin = { .room_fd = room_fd };
+	int r = pin_path(iface, cookie, pin.path);
+
+	return r < 0 ? r : ns_in_host_mounts(do_pin, &pin);
+}
+
+int room_unpin(const char *iface, ns_cookie cookie)
+{
+	struct pin pin = { .room_fd = -1 };
+	int r = pin_path(iface, cookie, pin.path);
+
+	return r < 0 ? r : ns_in_host_mounts(do_unpin, &pin);
+}
+
+int room_open(const char *iface, ns_cookie cookie, int *ret_fd)
+{
+	char path[PATH_MAX], outer[PATH_MAX + 16];
+	int r = pin_path(iface, cookie, path), fd;
+
+	if (r < 0)
+		return r;
+	/* Through PID 1's root: the caller may be in a unit whose mounts are its own. */
+	snprintf(outer, sizeof(outer), "/proc/1/root%s", path);
+	fd = open(outer, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	*ret_fd = fd;
+	return 0;
+}

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * room.h - the mount namespace that hooks and `exec` run in: the namespace's
+ * resolv.conf and nsswitch.conf in place of the host's, its own /sys, the
+ * host's resolver sockets masked. With ns.c the only caller of
+ * setns(2), unshare(2) and mount(2).
+ */
+#pragma once
+
+#include "ns.h"
+
+struct room_spec {
+	int target_fd;	     /* the network namespace whose /sys is shown */
+	const char *etc_dir; /* its files are bound over those of /etc */
+	const char *name;    /* shown under /run/netns though it is not published yet; NULL: nothing to show */
+};
+
+/*
+ * Moves the calling (single-threaded) process into a new room and into the
+ * target network namespace. -errno; *ret_what names the path that failed.
+ * Fails rather than leave the host's resolv.conf in place.
+ */
+int room_build(const struct room_spec *spec, const char **ret_what);
+
+/*
+ * For looking names up: the calling process enters `ns_fd` (-1: stays) and sees the
+ * resolv.conf of /etc/netns/NAME, or with no name PID 1's own files (`ip netns exec`
+ * binds others).
+ */
+int room_enter_resolver(int ns_fd, const char *ns_name);
+
+/* Builds one in a child, for a descriptor of it; the caller stays where it is. */
+int room_create(const struct room_spec *spec, int *ret_fd, const char **ret_what);
+
+/* The calling process enters, and keeps its working directory if there is one of that name. */
+int room_enter(int room_fd);
+
+/*
+ * After the target's name was published: /run/netns becomes the host's own
+ * again, and namespaces that hooks named meanwhile are named on the host too.
+ */
+int room_published(int room_fd);
+
+/* Keeps it beyond the process, under RUN_DIR/room; the name is IFACE@COOKIE. */
+int room_pin(int room_fd, const char *iface, ns_cookie cookie);
+/* -ENOENT: there is none. */
+int room_open(const char *iface, ns_cookie cookie, int *ret_fd);
+int room_unpin(const char *iface, ns_cookie cookie);

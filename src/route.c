@@ -1,0 +1,320 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * route.c - the routes step (spec C.7, C.8): from what the device really has,
+ * since PreUp may have given it peers.
+ *
+ * A default route needs no rule, mark or firewall when the encrypted packets
+ * leave from another namespace. It does where they leave from the target
+ * itself (transport self), and where the target already has a default route:
+ * there wg-quick's table and rules are made, in the target.
+ */
+#include <fcntl.h>
+#include <linux/rtnetlink.h>
+
+#include "log.h"
+#include "txn.h"
+
+#define FIRST_TABLE 51820
+#define EXIT_KERNEL 2
+
+static enum wg_backend backend(const struct txn *txn)
+{
+	return txn->journal.userspace ? WG_USERSPACE : WG_KERNEL;
+}
+
+static int family_number(const struct prefix *p)
+{
+	return p->family == AF_INET6 ? 6 : 4;
+}
+
+static int refused(const struct txn *txn, const char *what, int r)
+{
+	log_error("%s: cannot add %s: %s", txn->conf->iface, what, rt_why(txn->target, r));
+	return EXIT_KERNEL;
+}
+
+/* ---- the prefixes ---- */
+
+static int allowed_of_device(const struct txn *txn, struct wg_iface *live, struct prefix **ret_allowed, size_t *ret_n)
+{
+	struct prefix *allowed = NULL;
+	size_t n = 0;
+	int r = wg_read(backend(txn), txn->conf->iface, live);
+
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < live->n_peers; i++)
+		for (size_t j = 0; j < live->peers[i].n_allowed_ips; j++) {
+			struct prefix *slot = GROW(allowed, n);
+
+			if (!slot) {
+				free(allowed);
+				return -ENOMEM;
+			}
+			*slot = live->peers[i].allowed_ips[j].prefix;
+		}
+	*ret_allowed = allowed;
+	*ret_n = n;
+	return 0;
+}
+
+struct connected {
+	unsigned int ifindex;
+	struct prefix *items;
+	size_t n;
+};
+
+static int collect_connected(void *arg, const struct rt_route *route)
+{
+	struct connected *c = arg;
+	struct prefix *slot;
+
+	if (route->oif != c->ifindex || route->table != RT_MAIN_TABLE)
+		return 0;
+	slot = GROW(c->items, c->n);
+	if (!slot)
+		return -ENOMEM;
+	*slot = route->dst;
+	return 0;
+}
+
+/* ---- the default route where it needs a table of its own ---- */
+
+struct search {
+	const struct txn *txn;
+	uint32_t table;
+};
+
+static int uses_table(void *arg, const struct rt_route *route)
+{
+	const struct search *s = arg;
+
+	return route->table == s->table;
+}
+
+static int foreign_default(void *arg, const struct rt_route *route)
+{
+	const struct search *s = arg;
+
+	return route->table == RT_MAIN_TABLE && route->dst.len == 0 && route->type == RTN_UNICAST && route->oif != s->txn->journal.ifindex;
+}
+
+/* The device's mark if it has one, else the first free number from 51820 up. */
+static int pick_table(const struct txn *txn, const struct wg_iface *live, uint32_t *ret_table)
+{
+	struct search s = { .txn = txn, .table = FIRST_TABLE };
+
+	if (live->fwmark) {
+		*ret_table = live->fwmark;
+		return 0;
+	}
+	for (;; s.table++) {
+		int r = rt_routes(txn->target, AF_INET, uses_table, &s);
+
+		if (r == 0)
+			r = rt_routes(txn->target, AF_INET6, uses_table, &s);
+		if (r < 0)
+			return r;
+		if (r == 0)
+			break;
+	}
+	*ret_table = s.table;
+	return 0;
+}
+
+static int set_mark(struct txn *txn, struct wg_iface *live, uint32_t mark)
+{
+	const struct wg_iface only_mark = { .has_fwmark = true, .fwmark = mark };
+	int r;
+
+	log_trace("wg set %s fwmark %u", txn->conf->iface, mark);
+	txn->journal.auto_fwmark = mark;
+	r = journal_save(&txn->journal);
+	if (r == 0)
+		r = wg_apply(backend(txn), txn->conf->iface, &only_mark);
+	if (r == 0)
+		live->fwmark = mark;
+	return r;
+}
+
+/* IPv4's reverse path filter asks by the mark only with this; per namespace. */
+static int set_src_valid_mark(void)
+{
+	static const char path[] = "/proc/sys/net/ipv4/conf/all/src_valid_mark";
+	_cleanup_fd_ int fd = open(path, O_RDWR | O_CLOEXEC);
+	char now = '0';
+
+	if (fd < 0)
+		return -errno;
+	if (read(fd, &now, 1) == 1 && now == '1')
+		return 0;
+	log_trace("sysctl -q net.ipv4.conf.all.src_valid_mark=1");
+	return pwrite(fd, "1", 1, 0) == 1 ? 0 : -errno;
+}
+
+static int add_ruled_default(struct txn *txn, struct wg_iface *live, const struct prefix *route)
+{
+	int v = family_number(route), family = route->family, r;
+	const char *iface = txn->conf->iface;
+	char text[PREFIX_TEXT_LEN];
+	uint32_t table;
+
+	r = pick_table(txn, live, &table);
+	if (r == 0 && !live->fwmark)
+		r = set_mark(txn, live, table);
+	if (r < 0)
+		return refused(txn, "the mark of the default route", r);
+	log_trace("ip -%d rule add not fwmark %u table %u", v, table, table);
+	r = journal_note(&txn->journal, UNDO_RULE_MARK, (uint64_t)family, table, table);
+	if (r == 0)
+		r = rt_rule_add_mark(txn->target, family, table, table);
+	if (r < 0)
+		return refused(txn, "the rule of the default route", r);
+	log_trace("ip -%d rule add table main suppress_prefixlength 0", v);
+	r = journal_note(&txn->journal, UNDO_RULE_MAIN, (uint64_t)family, 0, 0);
+	if (r == 0)
+		r = rt_rule_add_suppress(txn->target, family);
+	if (r < 0)
+		return refused(txn, "the rule for table main", r);
+	log_trace("ip -%d route add %s dev %s table %u", v, format_prefix(route, text), iface, table);
+	r = rt_route_add(txn->target, txn->journal.ifindex, route, table);
+	if (r == 0 && family == AF_INET)
+		r = set_src_valid_mark();
+	return r < 0 ? refused(txn, "the default route", r) : 0;
+}
+
+static bool needs_rules(const struct txn *txn, const struct prefix *route)
+{
+	struct search s = { .txn = txn };
+
+	if (!prefix_is_default(route))
+		return false;
+	return ns_same(txn->transport_fd, txn->target_fd) || rt_routes(txn->target, route->family, foreign_default, &s) > 0;
+}
+
+/* ---- the mark for kill-switch hooks ---- */
+
+struct marks {
+	struct mark_rule *items;
+	size_t n;
+};
+
+static int collect_mark(void *arg, const struct rt_rule *rule)
+{
+	struct marks *marks = arg;
+	struct mark_rule *slot;
+
+	if (!rule->has_fwmark)
+		return 0;
+	slot = GROW(marks->items, marks->n);
+	if (!slot)
+		return -ENOMEM;
+	*slot = (struct mark_rule){ rule->fwmark, rule->fwmask };
+	return 0;
+}
+
+static int set_harmless_mark(struct txn *txn, struct wg_iface *live)
+{
+	struct marks marks = { 0 };
+	uint32_t mark;
+	int r;
+
+	r = rt_rules(txn->transport, AF_INET, collect_mark, &marks);
+	if (r == 0)
+		r = rt_rules(txn->transport, AF_INET6, collect_mark, &marks);
+	mark = r == 0 ? plan_pick_mark(marks.items, marks.n) : 0;
+	free(marks.items);
+	if (r < 0)
+		return r;
+	if (!mark) {
+		log_warn("%s: no fwmark is without effect on the transport namespace's rules; none is set, and hooks see `off'", txn->conf->iface);
+		return 0;
+	}
+	return set_mark(txn, live, mark);
+}
+
+/* ---- the step ---- */
+
+static bool has_default(const struct prefix *routes, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (prefix_is_default(&routes[i]))
+			return true;
+	return false;
+}
+
+static void trace_route(const struct txn *txn, const struct prefix *route)
+{
+	char text[PREFIX_TEXT_LEN];
+
+	if (txn->conf->table == TABLE_NAMED)
+		log_trace("ip -%d route add %s dev %s table %s", family_number(route), format_prefix(route, text), txn->conf->iface, txn->conf->table_text.text);
+	else
+		log_trace("ip -%d route add %s dev %s", family_number(route), format_prefix(route, text), txn->conf->iface);
+}
+
+static int add_plain(struct txn *txn, const struct prefix *routes, size_t n)
+{
+	uint32_t table = txn->conf->table == TABLE_NAMED ? txn->table : RT_MAIN_TABLE;
+	size_t failed = 0;
+	int r;
+
+	for (size_t i = 0; i < n; i++)
+		trace_route(txn, &routes[i]);
+	r = rt_routes_add(txn->target, txn->journal.ifindex, routes, n, table, &failed);
+	if (r < 0) {
+		char text[PREFIX_TEXT_LEN];
+		_cleanup_free_ char *what = NULL;
+
+		if (asprintf(&what, "route %s", format_prefix(&routes[failed < n ? failed : 0], text)) < 0)
+			what = NULL;
+		return refused(txn, what ? what : "a route", r);
+	}
+	return 0;
+}
+
+static int add_routes(struct txn *txn, struct wg_iface *live, struct prefix *routes, size_t n)
+{
+	size_t plain = 0;
+	int r;
+
+	/* Default routes sort last: what comes before them goes in one batch. */
+	while (plain < n && (txn->conf->table == TABLE_NAMED || !needs_rules(txn, &routes[plain])))
+		plain++;
+	if (txn->conf->table == TABLE_AUTO && !live->fwmark && plain == n && (has_default(routes, n) || plan_wants_mark(txn->conf))) {
+		r = set_harmless_mark(txn, live);
+		if (r < 0)
+			return refused(txn, "a mark", r);
+	}
+	r = add_plain(txn, routes, plain);
+	for (size_t i = plain; i < n && r == 0; i++)
+		r = needs_rules(txn, &routes[i]) ? add_ruled_default(txn, live, &routes[i]) : add_plain(txn, &routes[i], 1);
+	return r;
+}
+
+int txn_routes(struct txn *txn)
+{
+	struct connected connected = { .ifindex = txn->journal.ifindex };
+	struct prefix *allowed = NULL, *routes = NULL;
+	struct wg_iface live = { 0 };
+	size_t n_allowed = 0, n_routes = 0;
+	int r;
+
+	r = allowed_of_device(txn, &live, &allowed, &n_allowed);
+	if (r == 0 && txn->conf->table == TABLE_AUTO) {
+		r = rt_routes(txn->target, AF_INET, collect_connected, &connected);
+		if (r == 0)
+			r = rt_routes(txn->target, AF_INET6, collect_connected, &connected);
+	}
+	if (r == 0)
+		r = plan_routes(allowed, n_allowed, connected.items, connected.n, &routes, &n_routes);
+	if (r < 0)
+		r = refused(txn, "the routes", r);
+	else
+		r = add_routes(txn, &live, routes, n_routes);
+	wg_iface_free(&live);
+	free(allowed);
+	free(routes);
+	free(connected.items);
+	return r;
+}

@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "save.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include "log.h"
+#include "place.h"
+#include "resolve.h"
+#include "wg.h"
+
+/* The kernel's and the TUN's own link-local addresses are nobody's configuration. */
+static void drop_automatic(const struct conf *conf, struct prefix *addresses, size_t *n)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < *n; i++) {
+		bool automatic = addresses[i].family == AF_INET6 && IN6_IS_ADDR_LINKLOCAL(&addresses[i].v6);
+
+		for (size_t j = 0; j < conf->n_addresses && automatic; j++) {
+			struct prefix item;
+
+			if (parse_address(conf->addresses[j].text, &item) == 0 && prefix_equal(&item, &addresses[i]))
+				automatic = false;
+		}
+		if (!automatic)
+			addresses[kept++] = addresses[i];
+	}
+	*n = kept;
+}
+
+static int replace(const char *path, const struct buf *text)
+{
+	_cleanup_free_ char *temporary = NULL;
+	_cleanup_fd_ int fd = -1;
+	int r;
+
+	if (asprintf(&temporary, "%s.tmp", path) < 0)
+		return -ENOMEM;
+	/* A leftover of a killed run, or somebody's trap: never written through. */
+	unlink(temporary);
+	fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (fd < 0)
+		return -errno;
+	r = write_all(fd, text->data, text->len);
+	if (r == 0 && fsync(fd) < 0)
+		r = -errno;
+	if (r == 0 && rename(temporary, path) < 0)
+		r = -errno;
+	if (r < 0)
+		unlink(temporary);
+	return r;
+}
+
+/* Host names are kept where they still lead to the address in use: so they are asked, once. */
+static void resolve_file(const struct conf *conf, const struct journal *journal)
+{
+	struct resolve_place place = { .ns_fd = -1, .once = true };
+	struct conf_error ignored;
+
+	if (place_open_transport(journal->transport ? journal->transport : "host", &place.ns_fd) < 0)
+		return;
+	(void)resolve_endpoints((struct wg_iface *)&conf->wg, &place, &ignored);
+	close_fd(place.ns_fd);
+}
+
+int save_tunnel(const struct conf *conf, const struct journal *journal, struct rt *rt)
+{
+	_cleanup_free_ struct prefix *addresses = NULL;
+	_cleanup_buf_ struct buf text = { 0 };
+	struct wg_iface live = { 0 };
+	struct conf_live what = { .wg = &live, .auto_fwmark = journal->auto_fwmark, .auto_listen_port = journal->auto_listen_port };
+	struct rt_link link;
+	int r;
+
+	r = wg_read(journal->userspace ? WG_USERSPACE : WG_KERNEL, conf->iface, &live);
+	if (r == 0)
+		r = rt_link_get(rt, conf->iface, 0, &link);
+	if (r == 0)
+		r = rt_addresses(rt, link.ifindex, &addresses, &what.n_addresses);
+	if (r < 0) {
+		log_error("%s: Unable to access interface: %s", conf->iface, strerror(-r));
+		wg_iface_free(&live);
+		return 1;
+	}
+	drop_automatic(conf, addresses, &what.n_addresses);
+	what.addresses = addresses;
+	what.mtu = link.mtu;
+	resolve_file(conf, journal);
+	r = conf_write(conf, &what, &text);
+	wg_iface_free(&live);
+	if (r == 0)
+		r = replace(conf->path, &text);
+	if (r < 0) {
+		log_error("Could not write configuration file: %s: %s", conf->path, strerror(-r));
+		return 1;
+	}
+	return 0;
+}

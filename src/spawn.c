@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "spawn.h"
+
+#include <limits.h>
+#include <linux/close_range.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+
+void spawn_reset(const sigset_t *mask)
+{
+	struct sigaction standard = { .sa_handler = SIG_DFL };
+
+	/* SIGPIPE and job control signals that we ignore or catch must not be inherited that way. */
+	for (int sig = 1; sig < NSIG; sig++) {
+		struct sigaction now;
+
+		/* What the caller ignored (nohup) stays ignored; a handler of ours does not. */
+		if (sigaction(sig, NULL, &now) == 0 && now.sa_handler != SIG_DFL && now.sa_handler != SIG_IGN)
+			sigaction(sig, &standard, NULL);
+	}
+	if (mask)
+		sigprocmask(SIG_SETMASK, mask, NULL);
+	/* A netlink socket of the host's namespace would act there, wherever its holder stands. */
+	(void)close_range(3, UINT_MAX, CLOSE_RANGE_CLOEXEC);
+}
+
+int spawn_wait(pid_t pid)
+{
+	int status;
+
+	while (waitpid(pid, &status, 0) < 0)
+		if (errno != EINTR)
+			return -errno;
+	if (WIFSIGNALED(status))
+		return 128 + WTERMSIG(status);
+	if (WEXITSTATUS(status) == SPAWN_NOT_FOUND)
+		return -ENOENT;
+	if (WEXITSTATUS(status) == SPAWN_FAILED)
+		return -EPERM;
+	return WEXITSTATUS(status);
+}
+
+bool spawn_in_path(const char *name)
+{
+	const char *path = getenv("PATH");
+	char file[PATH_MAX];
+	struct stat st;
+
+	if (strchr(name, '/'))
+		return access(name, X_OK) == 0;
+	while (path && *path) {
+		size_t len = strcspn(path, ":");
+
+		snprintf(file, sizeof(file), "%.*s/%s", len ? (int)len : 1, len ? path : ".", name);
+		if (access(file, X_OK) == 0 && stat(file, &st) == 0 && S_ISREG(st.st_mode))
+			return true;
+		path += len + (path[len] == ':');
+	}
+	return false;
+}
+
+static unsigned int kill_children_of(pid_t pid)
+{
+	char path[64], text[4096];
+	_cleanup_file_ FILE *f = NULL;
+	unsigned int killed = 0;
+	long child;
+
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/children", pid, pid);
+	f = fopen(path, "re");
+	if (!f)
+		return 0;
+	setvbuf(f, text, _IOFBF, sizeof(text));
+	while (fscanf(f, "%ld", &child) == 1) {
+		/* Children first stopped from making more: the parent dies before its children are visited. */
+		if (kill((pid_t)child, SIGKILL) == 0)
+			killed++;
+		killed += kill_children_of((pid_t)child);
+	}
+	return killed;
+}
+
+unsigned int spawn_kill_descendants(void)
+{
+	unsigned int total = 0;
+
+	/* Orphans come to us as they are made; a few rounds catch those that were just being forked. */
+	for (int round = 0; round < 1000; round++) {
+		unsigned int killed = kill_children_of(getpid());
+		pid_t pid;
+
+		if (round == 0)
+			total = killed;
+		while ((pid = waitpid(-1, NULL, WNOHANG)) > 0)
+			;
+		if (pid < 0 && errno == ECHILD)
+			break;
+		nanosleep(&(struct timespec){ .tv_nsec = 200 * 1000 }, NULL);
+	}
+	return total;
+}

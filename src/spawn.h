@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* spawn.h - what every child needs before it becomes another program, and how it ended. */
+#pragma once
+
+#include <signal.h>
+#include <sys/types.h>
+
+#include "util.h"
+
+/* Exit statuses between fork and exec, which no program is asked to give: they become -EPERM and -ENOENT. */
+enum { SPAWN_FAILED = 254, SPAWN_NOT_FOUND = 253 };
+
+/* In the child: default signals, the mask that we were started with, no descriptor beyond 2 left open by exec. */
+void spawn_reset(const sigset_t *mask);
+
+/* Waits: the exit status as a shell gives it, or -errno. */
+int spawn_wait(pid_t pid);
+
+/* Whether execvp() would find an executable of that name. */
+bool spawn_in_path(const char *name);
+
+/*
+ * Every process that descends from the caller, killed and reaped, until none is left.
+ * With PR_SET_CHILD_SUBREAPER that includes those who double-forked away. Returns how many there were.
+ */
+unsigned int spawn_kill_descendants(void);

@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "tunnel.h"
+
+#include "log.h"
+
+static int take_journal(struct txn *txn, struct journal *j)
+{
+	txn->journal = *j;
+	*j = (struct journal){ 0 };
+	return txn_open_journal(txn);
+}
+
+static int load_in(int ns_fd, const char *iface, struct txn *txn)
+{
+	struct journal j = { 0 };
+	ns_cookie cookie;
+	int r;
+
+	r = ns_get_cookie(ns_fd, &cookie);
+	if (r == 0)
+		r = journal_load(iface, cookie, &j);
+	return r < 0 ? r : take_journal(txn, &j);
+}
+
+struct only {
+	struct txn *txn;
+	unsigned int n;
+	int error;
+};
+
+static int take_first(void *arg, struct journal *j)
+{
+	struct only *only = arg;
+
+	if (only->n++ == 0)
+		only->error = take_journal(only->txn, j);
+	return 0;
+}
+
+int tunnel_find(const char *iface, const char *netns, struct txn *txn)
+{
+	_cleanup_fd_ int fd = -1;
+	_cleanup_fd_ int host = -1;
+	struct only only = { .txn = txn };
+	int r;
+
+	if (netns) {
+		r = ns_open(netns, &fd);
+		return r < 0 ? -ENOENT : load_in(fd, iface, txn);
+	}
+	if (ns_open_current(&fd) == 0 && ns_open_host(&host) == 0 && !ns_same(fd, host)) {
+		r = load_in(fd, iface, txn);
+		if (r != -ENOENT)
+			return r;
+	}
+	r = journal_each(iface, take_first, &only);
+	if (r < 0)
+		return r;
+	if (only.n > 1) {
+		log_error("`%s' is up in %u network namespaces; expected --netns to say which", iface, only.n);
+		return -ENOTUNIQ;
+	}
+	return only.n ? only.error : -ENOENT;
+}
+
+bool tunnel_alive(const struct txn *txn)
+{
+	struct rt_link link;
+
+	if (!txn->target || !txn->journal.ifindex || rt_link_get(txn->target, NULL, txn->journal.ifindex, &link) < 0)
+		return false;
+	return strcmp(link.name, txn->journal.iface) == 0 && strcmp(link.kind, txn->journal.userspace ? "tun" : "wireguard") == 0;
+}
+
+struct recovery {
+	bool locked;
+	int done;
+};
+
+static int recover_one(void *arg, struct journal *j)
+{
+	struct recovery *recovery = arg;
+	struct txn txn = TXN_INIT;
+	_cleanup_fd_ int lock = -1;
+	int r;
+
+	/* Somebody is at work on it. */
+	if (!recovery->locked && journal_lock(j->iface, &lock) < 0)
+		return 0;
+	txn.quiet = true;
+	r = take_journal(&txn, j);
+	if (r == 0 && !(txn.journal.state == JOURNAL_UP && tunnel_alive(&txn))) {
+		log_note("%s: undoing what an interrupted run left in network namespace %s", txn.journal.iface,
+			 txn.journal.ns_path ? txn.journal.ns_path : "(unnamed)");
+		r = txn_undo(&txn, UNDO_ALL);
+		if (r == 0)
+			r = journal_remove(&txn.journal);
+		if (r == 0)
+			recovery->done++;
+		else
+			log_error("%s: could not undo everything: %s", txn.journal.iface, strerror(-r));
+	}
+	txn_free(&txn);
+	return 0;
+}
+
+int tunnel_recover(const char *iface, bool locked)
+{
+	struct recovery recovery = { .locked = locked };
+	int r = journal_each(iface, recover_one, &recovery);
+
+	return r < 0 ? r : recovery.done;
+}
+
+/* ---- one key, two devices ---- */
+
+struct key_search {
+	const struct key *key;
+	const char *place;
+	char *where;
+};
+
+static int found(struct key_search *search, const char *name)
+{
+	return asprintf(&search->where, "`%s' in %s", name, search->place) < 0 ? -ENOMEM : 1;
+}
+
+static int search_names(struct key_search *search, enum wg_backend backend, const struct strv *names)
+{
+	for (size_t i = 0; i < names->n; i++) {
+		struct wg_iface wg = { 0 };
+		bool same;
+
+		if (wg_read(backend, names->v[i], &wg) < 0)
+			continue;
+		same = key_equal(&wg.public_key, search->key);
+		wg_iface_free(&wg);
+		if (same)
+			return found(search, names->v[i]);
+	}
+	return 0;
+}
+
+static int search_kernel(void *arg)
+{
+	struct strv names = { 0 };
+	int r = wg_kernel_names(&names);
+
+	if (r == 0)
+		r = search_names(arg, WG_KERNEL, &names);
+	strv_free(&names);
+	/* A kernel without WireGuard has no device with the key. */
+	return r < 0 && r != -ENOMEM ? 0 : r;
+}
+
+static int compare_journal(void *arg, struct journal *j)
+{
+	struct key_search *search = arg;
+
+	if (!key_equal(&j->public_key, search->key))
+		return 0;
+	search->place = j->ns_path ? j->ns_path : "an unnamed network namespace";
+	return found(search, j->iface);
+}
+
+int tunnel_key_in_use(const struct key *public_key, const struct place *place, char **ret_where)
+{
+	struct key_search search = { .key = public_key, .place = "the host's network namespace" };
+	struct strv names = { 0 };
+	int r;
+
+	r = ns_call(place->host_fd, search_kernel, &search);
+	if (r == 0 && place->transport_fd >= 0 && !ns_same(place->transport_fd, place->host_fd)) {
+		search.place = "the transport namespace";
+		r = ns_call(place->transport_fd, search_kernel, &search);
+	}
+	if (r == 0)
+		r = journal_each(NULL, compare_journal, &search);
+	if (r == 0 && wg_userspace_names(&names) == 0) {
+		search.place = "userspace";
+		r = search_names(&search, WG_USERSPACE, &names);
+		strv_free(&names);
+	}
+	if (r <= 0)
+		return r < 0 ? r : -ENOENT;
+	*ret_where = search.where;
+	return 0;
+}

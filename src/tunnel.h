@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* tunnel.h - the tunnels that are up, by their journals: finding one, recovering what killed runs left, one key in two places. */
+#pragma once
+
+#include "txn.h"
+
+/*
+ * The tunnel of that name: in `netns` (a name or path, NULL: not said), else
+ * where the caller stands, else the only one there is. Fills txn->journal and
+ * opens what it names. 0; -ENOENT: there is none; -ENOTUNIQ: there are
+ * several, and the message has been printed; -errno.
+ */
+int tunnel_find(const char *iface, const char *netns, struct txn *txn);
+
+/* Whether the device that the journal speaks of is there, by index, kind and name. */
+bool tunnel_alive(const struct txn *txn);
+
+/*
+ * Undoes what runs left that were killed, and what lost its device: every journal
+ * whose lock is free and which is not alive. Says so. `iface` NULL: all of them.
+ * `locked`: the caller already holds the lock of `iface`. Returns how many were undone, or -errno.
+ */
+int tunnel_recover(const char *iface, bool locked);
+
+/* Who else on this machine has this public key: *ret_where "wg0 in network namespace x" (the caller frees), or -ENOENT. */
+int tunnel_key_in_use(const struct key *public_key, const struct place *place, char **ret_where);

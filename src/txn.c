@@ -1,0 +1,565 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * txn.c - theory of operation of `up` (design section 4 has the reasons):
+ *
+ *  1. The supervisor (guard.c) has its snapshot of the host, and forked us, the worker.
+ *  2. STEP_NETNS: an unnamed namespace, held by our descriptor only; if
+ *     everything dies here, the kernel destroys it. Or the one that exists.
+ *  3. STEP_LINK: one RTM_NEWLINK through a socket of the transport namespace.
+ *     The device is born in the target; the host never has it.
+ *  4. STEP_ROOM, PreUp, STEP_WG, addresses, MTU and up, DNS, routes.
+ *  5. STEP_PUBLISH: the name appears under /run/netns. PostUp.
+ *  6. The supervisor compares the host with its snapshot. Only then the
+ *     journal says "up".
+ *
+ * Whatever fails: everything noted in the journal is undone in reverse, and
+ * the exit status is that of what failed.
+ */
+#include "txn.h"
+
+#include <stdarg.h>
+#include <sys/random.h>
+#include <time.h>
+
+#include "dns.h"
+#include "hook.h"
+#include "log.h"
+#include "room.h"
+#include "save.h"
+
+/* ip(8)'s exit status when the kernel refuses. */
+#define EXIT_KERNEL 2
+
+static int open_rt(void *arg)
+{
+	return rt_open(arg);
+}
+
+static void trace(const struct txn *txn, const struct step *step)
+{
+	_cleanup_buf_ struct buf text = { 0 };
+
+	step_trace(step, txn->conf->iface, &text);
+	log_trace("%s", text.data ? text.data : "");
+}
+
+__attribute__((format(printf, 3, 4))) static int fail(int status, const struct txn *txn, const char *fmt, ...)
+{
+	_cleanup_free_ char *text = NULL;
+	va_list ap;
+
+	va_start(ap, fmt);
+	if (vasprintf(&text, fmt, ap) < 0)
+		text = NULL;
+	va_end(ap);
+	log_error("%s: %s", txn->conf->iface, text ? text : "out of memory");
+	return status;
+}
+
+/* ---- the namespace ---- */
+
+/* Joins or founds the namespace's record, and makes its resolver files. */
+static int join_namespace(struct txn *txn, bool made)
+{
+	struct ns_record record = { .cookie = txn->journal.cookie };
+	_cleanup_fd_ int lock = -1;
+	int r;
+
+	r = journal_lock_shared(&lock);
+	if (r < 0)
+		return r;
+	r = ns_record_load(txn->journal.cookie, &record);
+	if (r == -ENOENT || r == -EBADMSG) {
+		record = (struct ns_record){ .cookie = txn->journal.cookie, .made = made };
+		if (txn->place->name)
+			record.name = strdup(txn->place->name);
+		r = txn->place->name && !record.name ? -ENOMEM : ns_record_save(&record);
+	}
+	if (r == 0)
+		r = journal_note(&txn->journal, UNDO_MEMBER, 0, 0, 0);
+	/* Somebody else's namespace without DNS from us keeps the resolver it has. */
+	if (r == 0 && (record.made || txn->conf->n_dns)) {
+		r = dns_prepare(&record);
+		if (r == 0)
+			r = ns_record_save(&record);
+	}
+	ns_record_free(&record);
+	return r;
+}
+
+static int do_netns(struct txn *txn, struct step *step)
+{
+	struct rt_link link;
+	int r = 0;
+
+	(void)step;
+	if (txn->place->create)
+		r = ns_create(&txn->target_fd);
+	else if ((txn->target_fd = dup(txn->place->target_fd)) < 0)
+		r = -errno;
+	if (r == 0)
+		r = ns_get_cookie(txn->target_fd, &txn->journal.cookie);
+	if (r < 0)
+		return fail(1, txn, "cannot %s network namespace %s: %s", txn->place->create ? "make" : "open", place_target(txn->place), strerror(-r));
+	txn->transport_fd = dup(txn->place->transport_fd >= 0 ? txn->place->transport_fd : txn->target_fd);
+	if (txn->transport_fd < 0)
+		return fail(1, txn, "out of descriptors");
+	r = ns_call(txn->transport_fd, open_rt, &txn->transport);
+	if (r == 0)
+		r = ns_enter(txn->target_fd);
+	if (r == 0)
+		r = rt_open(&txn->target);
+	if (r == 0)
+		r = join_namespace(txn, txn->place->create);
+	if (r < 0)
+		return fail(1, txn, "cannot set up network namespace %s: %s", place_target(txn->place), strerror(-r));
+	if (txn->place->create) {
+		r = rt_link_get(txn->target, "lo", 0, &link);
+		if (r == 0)
+			r = rt_link_up(txn->target, link.ifindex, 0);
+		if (r < 0)
+			return fail(EXIT_KERNEL, txn, "cannot bring up lo in network namespace %s: %s", place_target(txn->place), rt_why(txn->target, r));
+	}
+	return 0;
+}
+
+static int do_publish(struct txn *txn, struct step *step)
+{
+	int r;
+
+	(void)step;
+	if (!txn->place->create || !txn->place->name)
+		return 0;
+	r = ns_publish(txn->target_fd, txn->place->name);
+	if (r == 0 && txn->room_fd >= 0)
+		r = room_published(txn->room_fd);
+	if (r == -EEXIST)
+		return fail(1, txn, "network namespace %s was made by somebody else meanwhile", txn->place->name);
+	if (r < 0)
+		return fail(1, txn, "cannot publish the namespace as " NETNS_RUN_DIR "/%s: %s", txn->place->name, strerror(-r));
+	return 0;
+}
+
+/* ---- the device ---- */
+
+/*
+ * Above 2^20, so that a tool which takes the number to a daemon on the host
+ * finds no link of that number there.
+ */
+static unsigned int random_ifindex(void)
+{
+	uint32_t n = 0;
+
+	(void)!getrandom(&n, sizeof(n), 0);
+	return (1U << 20) + n % ((1U << 30) - (1U << 20));
+}
+
+/*
+ * Kernels before 6.15 look for the name in the namespace of the request, not
+ * of the device. There, a name that only the transport has is got round by a
+ * temporary one.
+ */
+static int create_renamed(struct txn *txn, unsigned int ifindex)
+{
+	char name[IFNAMSIZ];
+	int r;
+
+	snprintf(name, sizeof(name), "wgnsq%x", ifindex & 0xffffffff);
+	r = rt_link_create(txn->transport, "wireguard", name, ifindex, txn->target_fd);
+	if (r < 0)
+		return r;
+	return rt_link_rename(txn->target, ifindex, txn->conf->iface);
+}
+
+static int create_kernel(struct txn *txn)
+{
+	struct rt_link link;
+	int r = -EBUSY;
+
+	for (int tries = 0; tries < 8 && (r == -EBUSY || r == -EEXIST); tries++) {
+		unsigned int ifindex = random_ifindex();
+
+		r = journal_note(&txn->journal, UNDO_LINK, ifindex, 0, 0);
+		if (r < 0)
+			return r;
+		txn->journal.ifindex = ifindex;
+		if (getenv("WG_NSQUICK_TEST_RENAME"))
+			r = -EEXIST;
+		else
+			r = rt_link_create(txn->transport, "wireguard", txn->conf->iface, ifindex, txn->target_fd);
+		if (r == -EEXIST && rt_link_get(txn->target, txn->conf->iface, 0, &link) == -ENODEV)
+			r = create_renamed(txn, ifindex);
+		if (r == 0)
+			return 0;
+		journal_pop(&txn->journal);
+	}
+	return r;
+}
+
+static int do_link(struct txn *txn, struct step *step)
+{
+	const char *fallback = userspace_program();
+	unsigned int mtu = 0;
+	int r;
+
+	trace(txn, step);
+	r = create_kernel(txn);
+	if (r == 0)
+		return 0;
+	if (access("/sys/module/wireguard", F_OK) == 0 || !fallback) {
+		if (r == -EEXIST)
+			return fail(1, txn, "`%s' already exists in network namespace %s", txn->conf->iface, place_target(txn->place));
+		if (r == -EOPNOTSUPP)
+			return fail(1, txn, "this kernel has no WireGuard (module wireguard), and there is no userspace implementation; expected one of them: install wireguard-go");
+		return fail(r == -EPERM ? 1 : EXIT_KERNEL, txn, "cannot create the WireGuard interface: %s", rt_why(txn->transport, r));
+	}
+	log_note("Missing WireGuard kernel module. Falling back to slow userspace implementation.");
+	/* The program reads its MTU where it starts: it must be right before the TUN is moved. */
+	for (size_t i = 0; i < txn->plan->n; i++)
+		if (txn->plan->steps[i].kind == STEP_LINK_UP)
+			mtu = txn->plan->steps[i].mtu;
+	if (!mtu) {
+		int automatic = txn_auto_mtu(txn, &txn->conf->wg);
+
+		mtu = automatic >= 1280 ? (unsigned int)automatic : 1420;
+	}
+	return userspace_start(txn, mtu);
+}
+
+static enum wg_backend backend(const struct txn *txn)
+{
+	return txn->journal.userspace ? WG_USERSPACE : WG_KERNEL;
+}
+
+static int do_wg(struct txn *txn, struct step *step)
+{
+	int r;
+
+	trace(txn, step);
+	r = wg_apply(backend(txn), txn->conf->iface, &txn->conf->wg);
+	return r < 0 ? fail(1, txn, "Unable to modify interface: %s", strerror(-r)) : 0;
+}
+
+static int do_address(struct txn *txn, struct step *step)
+{
+	char text[PREFIX_TEXT_LEN];
+	int r;
+
+	trace(txn, step);
+	r = rt_address_add(txn->target, txn->journal.ifindex, &step->address);
+	if (r < 0)
+		return fail(EXIT_KERNEL, txn, "%s:%u: cannot add address %s: %s", txn->conf->path, step->line, format_prefix(&step->address, text),
+			    rt_why(txn->target, r));
+	return 0;
+}
+
+int txn_auto_mtu(struct txn *txn, const struct wg_iface *wg)
+{
+	unsigned int mtu = 0, best = 0;
+
+	for (size_t i = 0; i < wg->n_peers; i++) {
+		const union endpoint_addr *ep = &wg->peers[i].endpoint;
+
+		/* wg-quick's pattern does not match an address with a zone. */
+		if (ep->sa.sa_family == AF_UNSPEC || (ep->sa.sa_family == AF_INET6 && ep->v6.sin6_scope_id))
+			continue;
+		if (rt_mtu_towards(txn->transport, ep, &mtu) == 0 && (!best || mtu < best))
+			best = mtu;
+	}
+	if (!best && rt_mtu_default(txn->transport, &mtu) == 0)
+		best = mtu;
+	return (int)(best ? best : 1500) - 80;
+}
+
+static bool uses_ipv6(const struct conf *conf)
+{
+	struct prefix address;
+
+	for (size_t i = 0; i < conf->n_addresses; i++)
+		if (parse_address(conf->addresses[i].text, &address) == 0 && address.family == AF_INET6)
+			return true;
+	return false;
+}
+
+static int do_link_up(struct txn *txn, struct step *step)
+{
+	struct step chosen = *step;
+	int r;
+
+	if (!chosen.mtu) {
+		struct wg_iface live = { 0 };
+		int mtu;
+
+		r = wg_read(backend(txn), txn->conf->iface, &live);
+		if (r < 0)
+			return fail(1, txn, "Unable to access interface: %s", strerror(-r));
+		mtu = txn_auto_mtu(txn, &live);
+		wg_iface_free(&live);
+		if (mtu < 1280 && uses_ipv6(txn->conf))
+			return fail(EXIT_KERNEL, txn, "the automatic MTU is %d, and IPv6 needs 1280; expected `MTU = 1280' or more, or no IPv6 Address", mtu);
+		if (mtu <= 0)
+			return fail(EXIT_KERNEL, txn, "the automatic MTU is %d; expected a route to the endpoint with an MTU above 80", mtu);
+		chosen.mtu = (unsigned int)mtu;
+	}
+	trace(txn, &chosen);
+	r = rt_link_up(txn->target, txn->journal.ifindex, chosen.mtu);
+	if (r < 0)
+		return fail(EXIT_KERNEL, txn, "cannot bring the interface up with MTU %u: %s", chosen.mtu, rt_why(txn->target, r));
+	return 0;
+}
+
+/* ---- DNS ---- */
+
+struct dns_walk {
+	ns_cookie cookie;
+	const struct journal *without;
+	struct strv items;
+	size_t tunnels;
+};
+
+static int collect_dns(void *arg, struct journal *j)
+{
+	struct dns_walk *walk = arg;
+
+	if (j->cookie != walk->cookie || (walk->without && strcmp(j->iface, walk->without->iface) == 0))
+		return 0;
+	walk->tunnels++;
+	for (size_t i = 0; i < j->dns.n; i++) {
+		int r = strv_add(&walk->items, j->dns.v[i], strlen(j->dns.v[i]));
+
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+int txn_write_dns(struct ns_record *record, ns_cookie cookie, const struct journal *without, size_t *ret_tunnels)
+{
+	struct dns_walk walk = { .cookie = cookie, .without = without };
+	int r = journal_each(NULL, collect_dns, &walk);
+
+	if (r == 0 && (walk.items.n || record->resolv_ours || record->resolv_saved) && (!without || walk.tunnels))
+		r = dns_write(record, &walk.items);
+	strv_free(&walk.items);
+	if (r == 0)
+		*ret_tunnels = walk.tunnels;
+	return r;
+}
+
+static int do_dns(struct txn *txn, struct step *step)
+{
+	_cleanup_free_ char *dir = dns_dir(txn->place->name, txn->journal.cookie);
+	struct ns_record record = { 0 };
+	_cleanup_fd_ int lock = -1;
+	size_t tunnels;
+	int r = 0;
+
+	(void)step;
+	if (!dir)
+		return fail(1, txn, "out of memory");
+	log_trace("install -m 644 /dev/fd/63 %s/resolv.conf", dir);
+	for (size_t i = 0; i < txn->conf->n_dns && r == 0; i++)
+		r = strv_add(&txn->journal.dns, txn->conf->dns[i].text, strlen(txn->conf->dns[i].text));
+	if (r == 0)
+		r = journal_lock_shared(&lock);
+	if (r == 0)
+		r = journal_save(&txn->journal);
+	if (r == 0)
+		r = ns_record_load(txn->journal.cookie, &record);
+	if (r == 0) {
+		r = txn_write_dns(&record, txn->journal.cookie, NULL, &tunnels);
+		ns_record_free(&record);
+	}
+	return r < 0 ? fail(1, txn, "cannot write %s/resolv.conf: %s", dir, strerror(-r)) : 0;
+}
+
+/* ---- hooks ---- */
+
+int txn_make_room(struct txn *txn)
+{
+	_cleanup_free_ char *dir = dns_dir(txn->journal.ns_name, txn->journal.cookie);
+	struct room_spec spec = {
+		.target_fd = txn->target_fd,
+		.etc_dir = dir,
+		.name = txn->place && txn->place->create ? txn->place->name : NULL,
+	};
+	const char *what = "";
+	int r;
+
+	if (!dir)
+		return fail(1, txn, "out of memory");
+	r = journal_note(&txn->journal, UNDO_ROOM, 0, 0, 0);
+	if (r == 0)
+		r = room_create(&spec, &txn->room_fd, &what);
+	if (r == -ENOENT && strncmp(what, "/etc/", 5) == 0)
+		return fail(1, txn, "%s does not exist, so the namespace's own cannot take its place; expected a file, if only an empty one", what);
+	if (r < 0)
+		return fail(1, txn, "cannot prepare the mount namespace of the hooks (%s): %s", what, strerror(-r));
+	r = room_pin(txn->room_fd, txn->conf->iface, txn->journal.cookie);
+	return r < 0 ? fail(1, txn, "cannot keep the mount namespace of the hooks: %s", strerror(-r)) : 0;
+}
+
+static int do_room(struct txn *txn, struct step *step)
+{
+	(void)step;
+	return txn_make_room(txn);
+}
+
+/* As a shell does it, a first signal lets the hook finish; who insists, ends it. */
+static int on_word(void *arg, pid_t hook)
+{
+	struct worker *w = arg;
+
+	worker_listen(w);
+	if (w->orphaned || w->aborts > 2)
+		kill(hook, SIGKILL);
+	else if (w->aborts == 2)
+		kill(hook, SIGTERM);
+	return w->orphaned;
+}
+
+static int do_hook(struct txn *txn, struct step *step)
+{
+	_cleanup_free_ char *text = hook_expand(step->hook, txn->conf->iface);
+	const char *netns = txn->journal.ns_path ? txn->journal.ns_path : "";
+	struct hook_env env = {
+		.iface = txn->conf->iface,
+		.config = txn->conf->path,
+		.netns = netns,
+		.target_fd = txn->target_fd,
+		.room_fd = txn->room_fd,
+		.mask = txn->worker->mask,
+	};
+	int r;
+
+	if (!text)
+		return fail(1, txn, "out of memory");
+	log_trace("%s", text);
+	r = hook_run(&env, text, txn->worker->control, on_word, txn->worker);
+	if (r == -ENOENT)
+		return fail(127, txn, "%s needs bash, which was not found in PATH; expected the package bash", hook_names[step->hook->kind]);
+	if (r < 0)
+		return fail(1, txn, "cannot run %s: %s", hook_names[step->hook->kind], strerror(-r));
+	if (r > 0)
+		log_error("%s:%u: %s ended with status %d (it ran in network namespace %s, where the host's links and resolver are not)", txn->conf->path,
+			  step->line, hook_names[step->hook->kind], r, *netns ? netns : "(unnamed)");
+	return r;
+}
+
+/* ---- down ---- */
+
+static int do_link_delete(struct txn *txn, struct step *step)
+{
+	int r;
+
+	trace(txn, step);
+	r = txn_undo(txn, UNDO_DEVICE);
+	return r < 0 ? fail(EXIT_KERNEL, txn, "cannot delete the interface: %s", strerror(-r)) : 0;
+}
+
+static int do_leave(struct txn *txn, struct step *step)
+{
+	int r;
+
+	(void)step;
+	r = txn_undo(txn, UNDO_ALL);
+	if (r == 0)
+		r = journal_remove(&txn->journal);
+	return r < 0 ? fail(1, txn, "cannot clean up network namespace %s: %s", txn->journal.ns_path ? txn->journal.ns_path : "(unnamed)", strerror(-r)) : 0;
+}
+
+static int do_save(struct txn *txn, struct step *step)
+{
+	trace(txn, step);
+	return save_tunnel(txn->conf, &txn->journal, txn->target);
+}
+
+static int do_routes(struct txn *txn, struct step *step)
+{
+	(void)step;
+	return txn_routes(txn);
+}
+
+static int (*const step_ops[STEP_KINDS])(struct txn *txn, struct step *step) = {
+	[STEP_NETNS] = do_netns,     [STEP_LINK] = do_link,	  [STEP_ROOM] = do_room,   [STEP_HOOK] = do_hook,
+	[STEP_WG] = do_wg,	     [STEP_ADDRESS] = do_address, [STEP_LINK_UP] = do_link_up, [STEP_DNS] = do_dns,
+	[STEP_ROUTES] = do_routes,   [STEP_PUBLISH] = do_publish, [STEP_SAVE] = do_save,   [STEP_LINK_DELETE] = do_link_delete,
+	[STEP_LEAVE] = do_leave,
+};
+
+/* ---- running ---- */
+
+static int run_steps(struct txn *txn)
+{
+	int status = 0;
+
+	for (size_t i = 0; i < txn->plan->n; i++) {
+		struct step *step = &txn->plan->steps[i];
+		int r;
+
+		if (status && !step->always)
+			continue;
+		if (!status && !step->always && worker_aborted(txn->worker)) {
+			log_error("%s: interrupted", txn->conf->iface);
+			status = 1;
+			continue;
+		}
+		r = step_ops[step->kind](txn, step);
+		if (!status)
+			status = r;
+	}
+	if (!status && worker_aborted(txn->worker)) {
+		log_error("%s: interrupted", txn->conf->iface);
+		status = 1;
+	}
+	return status;
+}
+
+/* What `down`, `save` and `status` need to know of the finished tunnel. */
+static int commit(struct txn *txn)
+{
+	struct wg_iface live = { 0 };
+	int r = wg_read(backend(txn), txn->conf->iface, &live);
+
+	if (r == 0) {
+		txn->journal.public_key = live.public_key;
+		if (!txn->conf->wg.has_listen_port || !txn->conf->wg.listen_port)
+			txn->journal.auto_listen_port = live.listen_port;
+		wg_iface_free(&live);
+	}
+	txn->journal.state = JOURNAL_UP;
+	return journal_save(&txn->journal);
+}
+
+int txn_up(struct txn *txn)
+{
+	struct timespec now;
+	int status, r;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	txn->journal.since = now.tv_sec;
+	status = run_steps(txn);
+	if (!status && worker_close(txn->worker) < 0)
+		status = 1;
+	if (!status) {
+		r = commit(txn);
+		if (r < 0)
+			status = fail(1, txn, "cannot write the journal: %s", strerror(-r));
+	}
+	if (status) {
+		if (txn->journal.ifindex)
+			log_trace("ip link delete dev %s", txn->conf->iface);
+		r = txn_undo(txn, UNDO_ALL);
+		if (r == 0)
+			r = journal_remove(&txn->journal);
+		if (r < 0)
+			log_error("%s: could not undo everything: %s; `%s recover' tries again", txn->conf->iface, strerror(-r), log_program());
+	}
+	return status;
+}
+
+int txn_down(struct txn *txn)
+{
+	txn->journal.state = JOURNAL_UP;
+	return run_steps(txn);
+}

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * txn.h - a transaction: the steps of a plan, taken one after another in the
+ * worker, each noted in the journal before it is taken, and undone in reverse
+ * when one fails. undo.c has the way back, also for runs that were killed.
+ */
+#pragma once
+
+#include "guard.h"
+#include "journal.h"
+#include "nl.h"
+#include "place.h"
+#include "plan.h"
+#include "wg.h"
+
+struct txn {
+	const struct conf *conf;   /* NULL when only undoing */
+	const struct plan *plan;   /* likewise */
+	const struct place *place; /* likewise */
+	struct worker *worker;	   /* NULL: nobody to listen to */
+	struct journal journal;
+	uint32_t table; /* the number of a named Table */
+
+	int target_fd;	  /* -1: gone, or not made yet */
+	int transport_fd; /* never -1 once started: with self it is the target */
+	int room_fd;
+	struct rt *target;
+	struct rt *transport;
+	bool quiet; /* undoing what nobody asked for: no traces */
+};
+
+#define TXN_INIT (struct txn){ .target_fd = -1, .transport_fd = -1, .room_fd = -1 }
+
+/* Takes the plan's steps. 0, or the exit status of what failed, which was told. */
+int txn_up(struct txn *txn);
+int txn_down(struct txn *txn);
+
+/* Opens what a journal names, as far as it is still there. */
+int txn_open_journal(struct txn *txn);
+void txn_free(struct txn *txn);
+/* The mount namespace for hooks, noted and kept. 0 or an exit status. */
+int txn_make_room(struct txn *txn);
+
+/* Undoes what is noted, in reverse, of the kinds in the mask (1 << UNDO_…); -errno of the first that failed. */
+int txn_undo(struct txn *txn, unsigned int kinds);
+#define UNDO_ALL (~0U)
+#define UNDO_DEVICE (1U << UNDO_LINK | 1U << UNDO_USERSPACE | 1U << UNDO_RULE_MARK | 1U << UNDO_RULE_MAIN | 1U << UNDO_FIREWALL)
+
+/* resolv.conf of the journal's namespace from all tunnels in it; `without` (may be NULL) is left out. */
+int txn_write_dns(struct ns_record *record, ns_cookie cookie, const struct journal *without, size_t *ret_tunnels);
+
+/* route.c: the routes step. 0 or an exit status. */
+int txn_routes(struct txn *txn);
+
+/* userspace.c: starts the implementation, and moves its TUN to the target. 0 or an exit status. */
+int userspace_start(struct txn *txn, unsigned int mtu);
+/* Whether there is a fallback at all: its name, or NULL. */
+const char *userspace_program(void);
+int userspace_undo(struct txn *txn, const struct undo *undo);
+
+/* The automatic MTU for these peers (spec C.5), looked up in the transport namespace; negative when nothing is left. */
+int txn_auto_mtu(struct txn *txn, const struct wg_iface *wg);

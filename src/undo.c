@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * undo.c - the way back, from the journal alone: the same for a failing `up`,
+ * for `down`, and for whoever finds what a killed run left. Every undo first
+ * makes sure that what it finds is what was made: by index, kind and cookie,
+ * never by name.
+ */
+#include "dns.h"
+#include "log.h"
+#include "room.h"
+#include "txn.h"
+
+static int open_rt(void *arg)
+{
+	return rt_open(arg);
+}
+
+int txn_open_journal(struct txn *txn)
+{
+	struct journal *j = &txn->journal;
+	_cleanup_fd_ int own = -1;
+	ns_cookie cookie;
+	int r;
+
+	if (txn->target_fd < 0) {
+		r = j->ns_path ? ns_open(j->ns_path, &txn->target_fd) : -ENOENT;
+		if (r == 0 && (ns_get_cookie(txn->target_fd, &cookie) < 0 || cookie != j->cookie)) {
+			log_warn("network namespace %s is not the one that %s was made in any more; it is left alone", j->ns_path, j->iface);
+			txn->target_fd = close_fd(txn->target_fd);
+		}
+	}
+	/* One without a name is found when the caller stands in it. */
+	if (txn->target_fd < 0 && ns_open_current(&own) == 0 && ns_get_cookie(own, &cookie) == 0 && cookie == j->cookie)
+		txn->target_fd = take_fd(&own);
+	if (txn->target_fd >= 0) {
+		r = ns_call(txn->target_fd, open_rt, &txn->target);
+		if (r < 0)
+			return r;
+	}
+	r = j->transport ? place_open_transport(j->transport, &txn->transport_fd) : -ENOENT;
+	if (r == 0 && txn->transport_fd < 0 && txn->target_fd >= 0)
+		txn->transport_fd = dup(txn->target_fd);
+	if (txn->transport_fd >= 0) {
+		r = ns_call(txn->transport_fd, open_rt, &txn->transport);
+		if (r < 0)
+			return r;
+	}
+	(void)room_open(j->iface, j->cookie, &txn->room_fd);
+	return 0;
+}
+
+void txn_free(struct txn *txn)
+{
+	rt_close(txn->target);
+	rt_close(txn->transport);
+	close_fd(txn->target_fd);
+	close_fd(txn->transport_fd);
+	close_fd(txn->room_fd);
+	journal_free(&txn->journal);
+	*txn = TXN_INIT;
+}
+
+static int undo_link(struct txn *txn, const struct undo *undo)
+{
+	struct rt_link link;
+	int r;
+
+	if (!txn->target)
+		return 0;
+	r = rt_link_get(txn->target, NULL, (unsigned int)undo->arg, &link);
+	if (r == -ENODEV || (r == 0 && strcmp(link.kind, "wireguard") != 0))
+		return 0;
+	if (r == 0)
+		r = rt_link_delete(txn->target, link.ifindex);
+	return r == -ENODEV ? 0 : r;
+}
+
+static int undo_rule_mark(struct txn *txn, const struct undo *undo)
+{
+	int r = txn->target ? rt_rule_del_mark(txn->target, (int)undo->arg, (uint32_t)undo->arg2, (uint32_t)undo->arg3) : 0;
+
+	return r == -ENOENT ? 0 : r;
+}
+
+static int undo_rule_main(struct txn *txn, const struct undo *undo)
+{
+	int r = txn->target ? rt_rule_del_suppress(txn->target, (int)undo->arg) : 0;
+
+	return r == -ENOENT ? 0 : r;
+}
+
+static int undo_room(struct txn *txn, const struct undo *undo)
+{
+	(void)undo;
+	txn->room_fd = close_fd(txn->room_fd);
+	return room_unpin(txn->journal.iface, txn->journal.cookie);
+}
+
+/* The last tunnel out takes the namespace along, if we made it. */
+static int undo_member(struct txn *txn, const struct undo *undo)
+{
+	struct ns_record record = { 0 };
+	_cleanup_fd_ int lock = -1;
+	size_t others = 0;
+	int r, first;
+
+	(void)undo;
+	r = journal_lock_shared(&lock);
+	if (r < 0)
+		return r;
+	r = ns_record_load(txn->journal.cookie, &record);
+	if (r < 0)
+		return r == -ENOENT || r == -EBADMSG ? 0 : r;
+	first = txn_write_dns(&record, txn->journal.cookie, &txn->journal, &others);
+	if (others == 0) {
+		r = dns_restore(&record);
+		if (first == 0)
+			first = r;
+		if (record.made && record.name) {
+			r = ns_unpublish(record.name, record.cookie);
+			if (r == -ESTALE)
+				log_warn(NETNS_RUN_DIR "/%s is not the namespace that was made any more; it is left alone", record.name);
+			else if (r < 0 && r != -ENOENT && first == 0)
+				first = r;
+		}
+		if (first == 0)
+			first = ns_record_remove(record.cookie);
+	}
+	ns_record_free(&record);
+	return first;
+}
+
+static int undo_nothing(struct txn *txn, const struct undo *undo)
+{
+	(void)txn;
+	(void)undo;
+	return 0;
+}
+
+static int (*const undo_ops[UNDO_KINDS])(struct txn *txn, const struct undo *undo) = {
+	[UNDO_MEMBER] = undo_member,	   [UNDO_LINK] = undo_link,	      [UNDO_USERSPACE] = userspace_undo, [UNDO_ROOM] = undo_room,
+	[UNDO_RULE_MARK] = undo_rule_mark, [UNDO_RULE_MAIN] = undo_rule_main, [UNDO_FIREWALL] = undo_nothing,
+};
+
+int txn_undo(struct txn *txn, unsigned int kinds)
+{
+	struct journal *j = &txn->journal;
+	int first = 0, r;
+
+	for (size_t i = j->n_undo; i-- > 0;) {
+		if (!(kinds & 1U << j->undo[i].kind))
+			continue;
+		r = undo_ops[j->undo[i].kind](txn, &j->undo[i]);
+		if (r < 0) {
+			if (first == 0)
+				first = r;
+			continue;
+		}
+		memmove(&j->undo[i], &j->undo[i + 1], (j->n_undo - i - 1) * sizeof(*j->undo));
+		j->n_undo--;
+		/* Not being able to shorten the journal only means that it is undone twice. */
+		(void)journal_save(j);
+	}
+	return first;
+}

@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * userspace.c - wireguard-go and its like, for kernels without WireGuard: the
+ * program is started in the transport namespace, where its UDP socket stays;
+ * its TUN is then moved to the target. From its creation to its move the TUN
+ * stands in the transport namespace, down: the one thing that ever does.
+ *
+ * The name that the program starts under is the name of its socket, which is
+ * one for the whole host: two tunnels of one name cannot be had this way.
+ */
+#include <poll.h>
+#include <signal.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <time.h>
+
+#include "log.h"
+#include "spawn.h"
+#include "txn.h"
+
+const char *userspace_program(void)
+{
+	const char *name = getenv("WG_QUICK_USERSPACE_IMPLEMENTATION");
+
+	if (!name || !*name)
+		name = "wireguard-go";
+	return spawn_in_path(name) ? name : NULL;
+}
+
+/* In the transport namespace; the program goes to the background by itself once its socket listens. */
+static int start(const struct txn *txn, const char *program)
+{
+	pid_t pid = fork();
+
+	if (pid < 0)
+		return -errno;
+	if (pid == 0) {
+		const char *argv[] = { program, txn->conf->iface, NULL };
+
+		if (ns_enter(txn->transport_fd) < 0)
+			_exit(SPAWN_FAILED);
+		spawn_reset(txn->worker->mask);
+		execvp(program, (char *const *)argv);
+		_exit(errno == ENOENT ? SPAWN_NOT_FOUND : SPAWN_FAILED);
+	}
+	return spawn_wait(pid);
+}
+
+static int refuse(const struct txn *txn, int status, const char *what, const char *why)
+{
+	log_error("%s: %s: %s", txn->conf->iface, what, why);
+	return status;
+}
+
+int userspace_start(struct txn *txn, unsigned int mtu)
+{
+	const char *program = userspace_program(), *iface = txn->conf->iface;
+	_cleanup_fd_ int socket = -1;
+	struct rt_link link;
+	pid_t daemon = 0;
+	int r;
+
+	if (wg_userspace_connect(iface, &socket, NULL) == 0)
+		return refuse(txn, 1, "userspace WireGuard of this name already runs on this machine", "its control socket is shared by all namespaces; expected another name");
+	if (rt_link_get(txn->transport, iface, 0, &link) == 0)
+		return refuse(txn, 1, "the transport namespace has a link of this name", "userspace WireGuard needs it there for a moment; expected another name");
+	txn->journal.userspace = true;
+	txn->journal.ifindex = 0;
+	r = journal_note(&txn->journal, UNDO_USERSPACE, 0, 0, 0);
+	if (r < 0)
+		return refuse(txn, 1, "cannot write the journal", strerror(-r));
+	log_trace("%s %s", program, iface);
+	r = start(txn, program);
+	if (r != 0)
+		return r < 0 ? refuse(txn, 1, program, strerror(-r)) : r;
+	r = rt_link_get(txn->transport, iface, 0, &link);
+	if (r < 0)
+		return refuse(txn, 1, program, "it ended well, but there is no interface");
+	r = wg_userspace_connect(iface, &socket, &daemon);
+	if (r < 0)
+		return refuse(txn, 1, program, "its control socket does not answer");
+	txn->journal.undo[txn->journal.n_undo - 1] = (struct undo){ UNDO_USERSPACE, link.ifindex, (uint64_t)daemon, 0 };
+	r = journal_save(&txn->journal);
+	if (r == 0)
+		r = rt_link_set_mtu(txn->transport, link.ifindex, mtu);
+	if (r == 0 && !ns_same(txn->transport_fd, txn->target_fd))
+		r = rt_link_move(txn->transport, link.ifindex, txn->target_fd, 0);
+	if (r < 0)
+		return refuse(txn, 2, "cannot move the interface to its namespace", rt_why(txn->transport, r));
+	r = rt_link_get(txn->target, iface, 0, &link);
+	if (r < 0)
+		return refuse(txn, 2, "the interface did not arrive in its namespace", strerror(-r));
+	txn->journal.ifindex = link.ifindex;
+	r = journal_save(&txn->journal);
+	return r < 0 ? refuse(txn, 1, "cannot write the journal", strerror(-r)) : 0;
+}
+
+/* The TUN where it may be: its index moves with it unless it was taken there. */
+static int delete_tun(struct rt *rt, unsigned int ifindex, const char *name)
+{
+	struct rt_link link;
+	int r;
+
+	if (!rt || !ifindex || rt_link_get(rt, NULL, ifindex, &link) < 0)
+		return 0;
+	if (strcmp(link.kind, "tun") != 0 || strcmp(link.name, name) != 0)
+		return 0;
+	r = rt_link_delete(rt, ifindex);
+	return r == -ENODEV ? 0 : r;
+}
+
+/* Gives the program a moment to notice that its TUN is gone; then it is ended. */
+static void end_daemon(const char *iface, pid_t daemon)
+{
+	_cleanup_free_ char *path = wg_userspace_socket(iface);
+	_cleanup_fd_ int socket = -1;
+	_cleanup_fd_ int pidfd = -1;
+	pid_t listener = 0;
+	struct pollfd fd = { .events = POLLIN };
+
+	/* Whoever listens on the socket of our name is who we started: the name was free before. */
+	if (wg_userspace_connect(iface, &socket, &listener) < 0 || (daemon && listener != daemon))
+		listener = daemon && access(path ? path : "", F_OK) == 0 ? daemon : 0;
+	if (!listener)
+		return;
+	socket = close_fd(socket);
+	pidfd = (int)syscall(SYS_pidfd_open, listener, 0);
+	if (pidfd < 0)
+		return;
+	fd.fd = pidfd;
+	if (poll(&fd, 1, 100) == 0) {
+		kill(listener, SIGTERM);
+		if (poll(&fd, 1, 3000) == 0) {
+			kill(listener, SIGKILL);
+			poll(&fd, 1, 1000);
+		}
+	}
+	/* A killed one leaves its socket's file behind. */
+	if (path && wg_userspace_connect(iface, &socket, NULL) == -ENODEV)
+		unlink(path);
+}
+
+int userspace_undo(struct txn *txn, const struct undo *undo)
+{
+	int r = delete_tun(txn->target, txn->journal.ifindex, txn->journal.iface);
+
+	if (r == 0)
+		r = delete_tun(txn->transport, (unsigned int)undo->arg, txn->journal.iface);
+	end_daemon(txn->journal.iface, (pid_t)undo->arg2);
+	return r;
+}
