@@ -19,7 +19,7 @@
 enum undo_kind {
 	UNDO_MEMBER,	/* the tunnel is one of the namespace's: DNS and, for the last one, the namespace's own undoing */
 	UNDO_LINK,	/* arg: ifindex in the target namespace */
-	UNDO_USERSPACE, /* arg: ifindex in the transport namespace, 0 while unknown; arg2: the daemon's pid, 0 while unknown */
+	UNDO_USERSPACE, /* arg: ifindex in the transport namespace, 0 while unknown; arg2, arg3: the daemon's pid and start time, 0 while unknown */
 	UNDO_ROOM,	/* the pinned mount namespace of the hooks */
 	UNDO_RULE_MARK, /* arg: family, arg2: mark, arg3: table; in the target */
 	UNDO_RULE_MAIN, /* arg: family; `table main suppress_prefixlength 0` in the target */

@@ -267,7 +267,8 @@ static int wait_errno(pid_t pid)
 	return WIFEXITED(status) ? -WEXITSTATUS(status) : -ECHILD;
 }
 
-int room_create(const struct room_spec *spec, int *ret_fd, const char **ret_what)
+/* `cpu` -1: any. */
+static int create_on(int cpu, const struct room_spec *spec, int *ret_fd, const char **ret_what)
 {
 	struct answer {
 		int error;
@@ -292,6 +293,13 @@ int room_create(const struct room_spec *spec, int *ret_fd, const char **ret_what
 
 		close_fd(ready[0]);
 		close_fd(leave[1]);
+		if (cpu >= 0) {
+			cpu_set_t one;
+
+			CPU_ZERO(&one);
+			CPU_SET(cpu, &one);
+			(void)sched_setaffinity(0, sizeof(one), &one);
+		}
 		answer.error = room_build(spec, &answer.what);
 		(void)!write(ready[1], &answer, sizeof(answer));
 		/* Stays until the parent has opened the room. */
@@ -411,7 +419,7 @@ static int private_dir(void)
 
 static int do_pin(void *arg)
 {
-	const struct pin *pin = arg;
+	const struct pin *p = arg;
 	_cleanup_fd_ int file = -1;
 	char source[64];
 	int r;
@@ -419,24 +427,24 @@ static int do_pin(void *arg)
 	r = private_dir();
 	if (r < 0)
 		return r;
-	file = open(pin->path, O_RDONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0);
+	file = open(p->path, O_RDONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0);
 	if (file < 0)
 		return -errno;
-	snprintf(source, sizeof(source), "/proc/self/fd/%d", pin->room_fd);
-	r = bind_file(source, pin->path);
+	snprintf(source, sizeof(source), "/proc/self/fd/%d", p->room_fd);
+	r = bind_file(source, p->path);
 	if (r < 0)
-		unlink(pin->path);
+		unlink(p->path);
 	return r;
 }
 
 static int do_unpin(void *arg)
 {
-	const struct pin *pin = arg;
+	const struct pin *p = arg;
 	int r = 0;
 
-	if (umount2(pin->path, MNT_DETACH) < 0 && errno != EINVAL && errno != ENOENT)
+	if (umount2(p->path, MNT_DETACH) < 0 && errno != EINVAL && errno != ENOENT)
 		r = -errno;
-	if (unlink(pin->path) < 0 && errno != ENOENT)
+	if (unlink(p->path) < 0 && errno != ENOENT)
 		r = r < 0 ? r : -errno;
 	/* The last one out takes the folder's own mount along. */
 	if (rmdir(ROOM_DIR) < 0 && errno == EBUSY) {
@@ -453,20 +461,43 @@ static int do_unpin(void *arg)
 	return r;
 }
 
-int room_pin(int room_fd, const char *iface, ns_cookie cookie)
+static int pin(int room_fd, const char *iface, ns_cookie cookie)
 {
-	struct pin pin = { .room_fd = room_fd };
-	int r = pin_path(iface, cookie, pin.path);
+	struct pin p = { .room_fd = room_fd };
+	int r = pin_path(iface, cookie, p.path);
 
-	return r < 0 ? r : ns_in_host_mounts(do_pin, &pin);
+	return r < 0 ? r : ns_in_host_mounts(do_pin, &p);
+}
+
+int room_create(const struct room_spec *spec, const char *iface, ns_cookie cookie, int *ret_fd, const char **ret_what)
+{
+	_cleanup_fd_ int fd = -1;
+	int r, cpu = -1;
+
+	/*
+	 * A mount namespace can only be bound in an older one. Linux 6.18 takes the
+	 * age from a number that every CPU draws from a batch of its own, so a new
+	 * namespace may look older than PID 1's (EINVAL); made on the right CPU it does not.
+	 */
+	do {
+		fd = close_fd(fd);
+		r = create_on(cpu, spec, &fd, ret_what);
+		if (r < 0)
+			return r;
+		*ret_what = ROOM_DIR;
+		r = pin(fd, iface, cookie);
+	} while (r == -EINVAL && ++cpu < CPU_SETSIZE && cpu < (int)sysconf(_SC_NPROCESSORS_CONF));
+	if (r == 0)
+		*ret_fd = take_fd(&fd);
+	return r;
 }
 
 int room_unpin(const char *iface, ns_cookie cookie)
 {
-	struct pin pin = { .room_fd = -1 };
-	int r = pin_path(iface, cookie, pin.path);
+	struct pin p = { .room_fd = -1 };
+	int r = pin_path(iface, cookie, p.path);
 
-	return r < 0 ? r : ns_in_host_mounts(do_unpin, &pin);
+	return r < 0 ? r : ns_in_host_mounts(do_unpin, &p);
 }
 
 int room_open(const char *iface, ns_cookie cookie, int *ret_fd)

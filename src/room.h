@@ -29,8 +29,11 @@ int room_build(const struct room_spec *spec, const char **ret_what);
  */
 int room_enter_resolver(int ns_fd, const char *ns_name);
 
-/* Builds one in a child, for a descriptor of it; the caller stays where it is. */
-int room_create(const struct room_spec *spec, int *ret_fd, const char **ret_what);
+/*
+ * Builds one in a child, for a descriptor of it, and keeps it beyond the process under
+ * RUN_DIR/room/IFACE@COOKIE; the caller stays where it is.
+ */
+int room_create(const struct room_spec *spec, const char *iface, ns_cookie cookie, int *ret_fd, const char **ret_what);
 
 /* The calling process enters, and keeps its working directory if there is one of that name. */
 int room_enter(int room_fd);
@@ -41,8 +44,6 @@ int room_enter(int room_fd);
  */
 int room_published(int room_fd);
 
-/* Keeps it beyond the process, under RUN_DIR/room; the name is IFACE@COOKIE. */
-int room_pin(int room_fd, const char *iface, ns_cookie cookie);
-/* -ENOENT: there is none. */
+/* The one that was kept. -ENOENT: there is none. */
 int room_open(const char *iface, ns_cookie cookie, int *ret_fd);
 int room_unpin(const char *iface, ns_cookie cookie);

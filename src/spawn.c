@@ -60,6 +60,38 @@ bool spawn_in_path(const char *name)
 	return false;
 }
 
+pid_t spawn_child(void)
+{
+	char path[64];
+	_cleanup_file_ FILE *f = NULL;
+	long child, last = 0;
+
+	snprintf(path, sizeof(path), "/proc/self/task/%d/children", getpid());
+	f = fopen(path, "re");
+	while (f && fscanf(f, "%ld", &child) == 1)
+		last = child;
+	return (pid_t)last;
+}
+
+uint64_t spawn_start_time(pid_t pid)
+{
+	char path[64], text[1024];
+	_cleanup_file_ FILE *f = NULL;
+	unsigned long long start;
+	const char *p;
+	size_t n;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+	f = fopen(path, "re");
+	n = f ? fread(text, 1, sizeof(text) - 1, f) : 0;
+	text[n] = '\0';
+	/* Field 22 (proc(5)); the second is the name, which may hold anything but ends at the last `)'. */
+	p = strrchr(text, ')');
+	if (!p || sscanf(p + 1, " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %llu", &start) != 1)
+		return 0;
+	return start;
+}
+
 static unsigned int kill_children_of(pid_t pid)
 {
 	char path[64], text[4096];

@@ -19,6 +19,11 @@ int spawn_wait(pid_t pid);
 /* Whether execvp() would find an executable of that name. */
 bool spawn_in_path(const char *name);
 
+/* A child of the caller that is still there (the newest), 0: none. With PR_SET_CHILD_SUBREAPER, orphans are children. */
+pid_t spawn_child(void);
+/* When a process started, in clock ticks since boot: with its pid an identity. 0: it is gone. */
+uint64_t spawn_start_time(pid_t pid);
+
 /*
  * Every process that descends from the caller, killed and reaped, until none is left.
  * With PR_SET_CHILD_SUBREAPER that includes those who double-forked away. Returns how many there were.

@@ -390,13 +390,12 @@ int txn_make_room(struct txn *txn)
 		return fail(1, txn, "out of memory");
 	r = journal_note(&txn->journal, UNDO_ROOM, 0, 0, 0);
 	if (r == 0)
-		r = room_create(&spec, &txn->room_fd, &what);
+		r = room_create(&spec, txn->conf->iface, txn->journal.cookie, &txn->room_fd, &what);
 	if (r == -ENOENT && strncmp(what, "/etc/", 5) == 0)
 		return fail(1, txn, "%s does not exist, so the namespace's own cannot take its place; expected a file, if only an empty one", what);
 	if (r < 0)
 		return fail(1, txn, "cannot prepare the mount namespace of the hooks (%s): %s", what, strerror(-r));
-	r = room_pin(txn->room_fd, txn->conf->iface, txn->journal.cookie);
-	return r < 0 ? fail(1, txn, "cannot keep the mount namespace of the hooks: %s", strerror(-r)) : 0;
+	return 0;
 }
 
 static int do_room(struct txn *txn, struct step *step)

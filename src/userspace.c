@@ -56,11 +56,12 @@ int userspace_start(struct txn *txn, unsigned int mtu)
 {
 	const char *program = userspace_program(), *iface = txn->conf->iface;
 	_cleanup_fd_ int socket = -1;
+	struct wg_iface answer = { 0 };
 	struct rt_link link;
 	pid_t daemon = 0;
 	int r;
 
-	if (wg_userspace_connect(iface, &socket, NULL) == 0)
+	if (wg_userspace_connect(iface, &socket) == 0)
 		return refuse(txn, 1, "userspace WireGuard of this name already runs on this machine", "its control socket is shared by all namespaces; expected another name");
 	if (rt_link_get(txn->transport, iface, 0, &link) == 0)
 		return refuse(txn, 1, "the transport namespace has a link of this name", "userspace WireGuard needs it there for a moment; expected another name");
@@ -76,10 +77,17 @@ int userspace_start(struct txn *txn, unsigned int mtu)
 	r = rt_link_get(txn->transport, iface, 0, &link);
 	if (r < 0)
 		return refuse(txn, 1, program, "it ended well, but there is no interface");
-	r = wg_userspace_connect(iface, &socket, &daemon);
+	/*
+	 * The socket listens before the program has looked its TUN up by name; moved
+	 * before that, it would be lost. An answer means that the program is ready.
+	 */
+	r = wg_userspace_read(iface, &answer);
+	wg_iface_free(&answer);
 	if (r < 0)
 		return refuse(txn, 1, program, "its control socket does not answer");
-	txn->journal.undo[txn->journal.n_undo - 1] = (struct undo){ UNDO_USERSPACE, link.ifindex, (uint64_t)daemon, 0 };
+	/* It went to the background, and so became a child of this subreaper: the only one before any hook. */
+	daemon = spawn_child();
+	txn->journal.undo[txn->journal.n_undo - 1] = (struct undo){ UNDO_USERSPACE, link.ifindex, (uint64_t)daemon, spawn_start_time(daemon) };
 	r = journal_save(&txn->journal);
 	if (r == 0)
 		r = rt_link_set_mtu(txn->transport, link.ifindex, mtu);
@@ -110,33 +118,25 @@ static int delete_tun(struct rt *rt, unsigned int ifindex, const char *name)
 }
 
 /* Gives the program a moment to notice that its TUN is gone; then it is ended. */
-static void end_daemon(const char *iface, pid_t daemon)
+static void end_daemon(const char *iface, pid_t daemon, uint64_t started)
 {
 	_cleanup_free_ char *path = wg_userspace_socket(iface);
 	_cleanup_fd_ int socket = -1;
 	_cleanup_fd_ int pidfd = -1;
-	pid_t listener = 0;
-	struct pollfd fd = { .events = POLLIN };
+	struct pollfd fd = { .fd = -1, .events = POLLIN };
 
-	/* Whoever listens on the socket of our name is who we started: the name was free before. */
-	if (wg_userspace_connect(iface, &socket, &listener) < 0 || (daemon && listener != daemon))
-		listener = daemon && access(path ? path : "", F_OK) == 0 ? daemon : 0;
-	if (!listener)
-		return;
-	socket = close_fd(socket);
-	pidfd = (int)syscall(SYS_pidfd_open, listener, 0);
-	if (pidfd < 0)
-		return;
-	fd.fd = pidfd;
-	if (poll(&fd, 1, 100) == 0) {
-		kill(listener, SIGTERM);
+	if (daemon && started && spawn_start_time(daemon) == started)
+		fd.fd = pidfd = (int)syscall(SYS_pidfd_open, daemon, 0);
+	/* wireguard-go takes the end of its TUN for its own, but may need a second to see it. */
+	if (pidfd >= 0 && poll(&fd, 1, 20) == 0) {
+		(void)syscall(SYS_pidfd_send_signal, pidfd, SIGTERM, NULL, 0);
 		if (poll(&fd, 1, 3000) == 0) {
-			kill(listener, SIGKILL);
+			(void)syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, NULL, 0);
 			poll(&fd, 1, 1000);
 		}
 	}
 	/* A killed one leaves its socket's file behind. */
-	if (path && wg_userspace_connect(iface, &socket, NULL) == -ENODEV)
+	if (path && wg_userspace_connect(iface, &socket) == -ENODEV)
 		unlink(path);
 }
 
@@ -146,6 +146,6 @@ int userspace_undo(struct txn *txn, const struct undo *undo)
 
 	if (r == 0)
 		r = delete_tun(txn->transport, (unsigned int)undo->arg, txn->journal.iface);
-	end_daemon(txn->journal.iface, (pid_t)undo->arg2);
+	end_daemon(txn->journal.iface, (pid_t)undo->arg2, undo->arg3);
 	return r;
 }

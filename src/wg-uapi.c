@@ -18,12 +18,10 @@ char *wg_userspace_socket(const char *name)
 	return asprintf(&path, SOCKET_DIR "/%s.sock", name) < 0 ? NULL : path;
 }
 
-int wg_userspace_connect(const char *name, int *ret_fd, pid_t *ret_pid)
+int wg_userspace_connect(const char *name, int *ret_fd)
 {
 	struct sockaddr_un addr = { .sun_family = AF_UNIX };
 	struct timeval limit = { .tv_sec = 10 };
-	struct ucred peer;
-	socklen_t len = sizeof(peer);
 	_cleanup_fd_ int fd = -1;
 	int n;
 
@@ -38,11 +36,6 @@ int wg_userspace_connect(const char *name, int *ret_fd, pid_t *ret_pid)
 		return errno == ENOENT || errno == ECONNREFUSED ? -ENODEV : -errno;
 	if (setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit)) < 0 || setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit)) < 0)
 		return -errno;
-	if (ret_pid) {
-		if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) < 0)
-			return -errno;
-		*ret_pid = peer.pid;
-	}
 	*ret_fd = take_fd(&fd);
 	return 0;
 }
@@ -79,7 +72,7 @@ static int converse(const char *name, const struct buf *request, struct buf *rep
 
 	if (request->failed)
 		return -ENOMEM;
-	r = wg_userspace_connect(name, &fd, NULL);
+	r = wg_userspace_connect(name, &fd);
 	if (r < 0)
 		return r;
 	r = write_all(fd, request->data, request->len);
@@ -136,7 +129,7 @@ int wg_userspace_names(struct strv *ret_names)
 		if (len <= 5 || strcmp(entry->d_name + len - 5, ".sock") != 0)
 			continue;
 		name = strndup(entry->d_name, len - 5);
-		if (!name || wg_userspace_connect(name, &fd, NULL) < 0)
+		if (!name || wg_userspace_connect(name, &fd) < 0)
 			continue;
 		if (strv_add(&list, name, len - 5) < 0) {
 			strv_free(&list);

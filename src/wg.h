@@ -29,8 +29,8 @@ void wg_public_key(const struct key *private_key, struct key *ret_public_key);
 
 /* The socket of a userspace device. The caller frees; NULL when memory is out. */
 char *wg_userspace_socket(const char *name);
-/* Connects to it; *ret_pid (may be NULL) is who listens. -ENODEV: nobody does. */
-int wg_userspace_connect(const char *name, int *ret_fd, pid_t *ret_pid);
+/* Connects to it. -ENODEV: nobody listens. */
+int wg_userspace_connect(const char *name, int *ret_fd);
 
 /* The two backends; use wg_apply() and wg_read(). */
 int wg_kernel_apply(const char *name, const struct wg_iface *wg);
