@@ -1,0 +1,286 @@
+#!/usr/bin/env bats
+# Hooks (vectors U3-U22), rollback, the closing comparison, and that nothing is left.
+
+setup_file() {
+	load lib/host
+	host_up
+	host_state > "$BATS_FILE_TMPDIR/host.before"
+}
+
+teardown_file() {
+	load lib/host
+	host_down
+}
+
+setup() {
+	load lib/host
+}
+
+teardown() {
+	wg-nsquick down wg0 >/dev/null 2>&1 || true
+	assert_clean
+	assert_host_unchanged
+}
+
+up_fails() { # STATUS LINE…: with these lines `up` ends with that status and leaves nothing
+	local status=$1
+	shift
+	config wg0 "$@"
+	if [[ $status == 127 ]]; then run -127 wg-nsquick up wg0; else run wg-nsquick up wg0; fi
+	assert_failure "$status"
+	assert_line "[#] ip link delete dev wg0"
+	assert_clean
+}
+
+up_prints() { # LINE…: the hooks' standard output, in $output
+	config wg0 "$@"
+	run --separate-stderr wg-nsquick up wg0
+	assert_success
+}
+
+@test "U3: PostUp = exit 7: status 7, all gone" {
+	up_fails 7 "PostUp = exit 7"
+	assert_line --regexp "wg0.conf:4: PostUp ended with status 7 .*network namespace wg0"
+}
+
+@test "U4: PreUp = exit 7: status 7" {
+	up_fails 7 "PreUp = exit 7"
+}
+
+@test "U5 U6: errexit and pipefail" {
+	up_fails 1 "PostUp = false; echo continued"
+	refute_line "continued"
+	up_fails 1 "PostUp = false | true; echo c"
+	config wg0 "PostUp = false || true"
+	run wg-nsquick up wg0
+	assert_success
+}
+
+@test "U7 U8: killed by a signal: 137; not found: 127" {
+	up_fails 137 'PostUp = bash -c "kill -9 \$\$"'
+	up_fails 127 "PostUp = nosuchcmd"
+}
+
+@test "U9 U10 U11: an empty hook; hashes" {
+	up_prints "PostUp =" 'PostUp = echo "a # b"' "PostUp = echo x # y"
+	assert_line --index 0 "a # b"
+	assert_line --index 1 "x"
+	[[ $stderr == *"[#] echo x # y"* ]]
+}
+
+@test "U12 U13 U14: %i, equals signs, backslashes" {
+	up_prints 'PostUp = echo %i-%I-%%i-%%-\%i' 'PostUp = A=1 B=2 bash -c "echo \$A \$B"' 'PostUp = echo a\ b \\ "x\ty"'
+	assert_line --index 0 'wg0-%I-%wg0-%%-wg0'
+	assert_line --index 1 '1 2'
+	assert_line --index 2 'a b \ x\ty'
+}
+
+@test "U15 U16: a shell for each hook; the environment" {
+	cd /tmp
+	up_prints 'PostUp = X=5; cd /' 'PostUp = echo "[${X-}] $PWD"' 'PostUp = echo $INTERFACE $CONFIG_FILE $LC_ALL $WG_NSQUICK_NETNS'
+	assert_line --index 0 "[] /tmp"
+	assert_line --index 1 "wg0 /etc/wireguard/wg0.conf C wg0"
+}
+
+@test "U17: hooks read our standard input" {
+	config wg0 'PostUp = read -r a; echo "got [$a]"'
+	run bash -c "echo hello | wg-nsquick up wg0 2>/dev/null"
+	assert_success
+	assert_output "got [hello]"
+}
+
+@test "U18: after a failure neither the next PostUp nor PostDown runs" {
+	up_fails 1 "PostUp = false" "PostUp = echo second" "PostDown = echo postdown"
+	refute_line "second"
+	refute_line "postdown"
+}
+
+@test "U19: a key set by PreUp stays" {
+	config wg0 "PreUp = wg set %i private-key <(echo $CLIENT_KEY)"
+	sed -i '/^PrivateKey/d' /etc/wireguard/wg0.conf
+	run wg-nsquick up wg0
+	assert_success
+	run wg-nsquick exec wg0 -- ping -c 1 -W 5 10.9.0.1
+	assert_success
+}
+
+@test "U22: SIGTERM during a hook: the hook ends, then all is undone, status 1" {
+	config wg0 "PostUp = sleep 2; echo finished"
+	wg-nsquick up wg0 > "$BATS_TEST_TMPDIR/out" 2>&1 3>&- &
+	local pid=$!
+	timeout 20 bash -c "until grep -q 'sleep 2' '$BATS_TEST_TMPDIR/out'; do sleep 0.1; done"
+	kill -TERM $pid
+	run wait $pid
+	wait $pid && false || [[ $? == 1 ]]
+	run cat "$BATS_TEST_TMPDIR/out"
+	assert_line "finished"
+	assert_line "wg-nsquick: wg0: interrupted"
+}
+
+@test "hooks run inside: links, resolver, /sys, cgroup" {
+	up_prints "DNS = 10.9.0.1" 'PostUp = ls /sys/class/net; grep nameserver /etc/resolv.conf; grep ^hosts /etc/nsswitch.conf; readlink /proc/self/ns/net'
+	assert_line "wg0"
+	assert_line "lo"
+	refute_line "veth0"
+	assert_line "nameserver 10.9.0.1"
+	assert_line --regexp "^hosts: +files dns$"
+	refute_line "$(readlink /proc/1/ns/net)"
+}
+
+@test "ip -n NAME works in PreUp, before the name is published" {
+	up_prints 'PreUp = ip -n wg0 -br link show wg0; nsenter -t 1 -m ls /run/netns'
+	assert_line --partial "wg0"
+	assert_line "prov"
+	[[ $(grep -c '^wg0' <<<"$output") == 1 ]]
+}
+
+@test "a namespace that a hook makes is the host's, from PreUp and from PostUp" {
+	up_prints 'PreUp = ip netns add early' 'PostUp = ip netns add late'
+	run ip netns exec early true
+	assert_success
+	run ip netns exec late true
+	assert_success
+	ip netns del early
+	ip netns del late
+}
+
+@test "what PostUp mounts PreDown can unmount, and the host does not see it" {
+	up_prints 'PostUp = mount -t tmpfs hook /mnt' 'PreDown = umount /mnt'
+	run grep " /mnt " /proc/mounts
+	assert_failure
+	run wg-nsquick down wg0
+	assert_success
+}
+
+@test "kill-switch hooks find a mark without effect on the host's rules" {
+	up_prints 'PostUp = wg show %i fwmark'
+	assert_line --regexp '^0x[0-9a-f]{1,2}$'
+}
+
+@test "PreDown fails: status, the tunnel stays; PostDown fails: status, all gone" {
+	config wg0 "PreDown = exit 4"
+	run wg-nsquick up wg0
+	assert_success
+	run wg-nsquick down wg0
+	assert_failure 4
+	run ip -n wg0 link show wg0
+	assert_success
+	config wg0 "PostDown = exit 5" "PostDown = echo second"
+	run wg-nsquick down wg0
+	assert_failure 5
+	refute_line "second"
+	assert_clean
+}
+
+@test "D1: down runs PreDown, saves, deletes, runs PostDown, in this order" {
+	config wg0 "SaveConfig = true" "PreDown = echo predown" "PostDown = echo postdown"
+	run wg-nsquick up wg0
+	assert_success
+	run wg-nsquick down wg0
+	assert_success
+	assert_output "$(printf '%s\n' "[#] echo predown" predown "[#] wg showconf wg0" "[#] ip link delete dev wg0" "[#] echo postdown" postdown)"
+	run cat /etc/wireguard/wg0.conf
+	assert_line "SaveConfig = true"
+}
+
+@test "a hook that changes the host's routes: named, put back, status 193, all gone" {
+	local hook
+	for hook in "ip route replace default via 192.0.2.77" "ip route del default" "ip rule add not fwmark 1 table 51820" "ip addr add 198.51.100.1/32 dev veth0" \
+		"ip -6 route add 2001:db8:1::/48 dev veth0" "ip route add table 100 10.0.0.0/8 dev veth0"; do
+		up_fails 193 "PostUp = nsenter -t 1 -n $hook"
+		assert_line --regexp "guard: the host's network changed during .up': (added|removed|changed): "
+		assert_line "wg-nsquick: guard: the host is as it was before \`up'"
+		assert_host_unchanged
+	done
+}
+
+@test "the same by a failing hook, in PreUp, and by a background child" {
+	up_fails 193 "PreUp = nsenter -t 1 -n ip route del default; exit 9"
+	assert_host_unchanged
+	up_fails 193 "PostUp = (nsenter -t 1 -n ip route del default) & wait"
+	assert_host_unchanged
+}
+
+@test "down is watched too" {
+	config wg0 "PostDown = nsenter -t 1 -n ip route del default"
+	run wg-nsquick up wg0
+	assert_success
+	run wg-nsquick down wg0
+	assert_failure 193
+	assert_host_unchanged
+	assert_clean
+}
+
+@test "guard levels: warn tells and goes on, off does not look" {
+	config wg0 "PostUp = nsenter -t 1 -n ip route add 198.51.100.0/24 dev veth0"
+	run wg-nsquick up wg0 --guard warn
+	assert_success
+	assert_line --partial "added: route 198.51.100.0/24"
+	wg-nsquick down wg0
+	ip route del 198.51.100.0/24 dev veth0
+	run wg-nsquick --guard off up wg0
+	assert_success
+	refute_line --partial "guard"
+	wg-nsquick down wg0
+	ip route del 198.51.100.0/24 dev veth0
+}
+
+@test "background children are ended on failure, left alone on success" {
+	up_fails 3 "PostUp = sleep 4321 & disown; (setsid sleep 4322 &); exit 3"
+	run pgrep -f "sleep 432[12]"
+	assert_failure
+	config wg0 "PostUp = sleep 4323 > /dev/null 2>&1 & disown"
+	run wg-nsquick up wg0
+	assert_success
+	run pgrep -f "sleep 4323"
+	assert_success
+	pkill -f "sleep 4323"
+}
+
+@test "the worker is killed: undone by the supervisor" {
+	config wg0 "PostUp = kill -9 \$PPID; sleep 5"
+	run wg-nsquick up wg0
+	assert_failure
+	assert_output --partial "the worker was killed by signal 9"
+	assert_clean
+}
+
+@test "the supervisor is killed: undone by the worker" {
+	config wg0 "PostUp = touch /run/in-hook; sleep 600"
+	rm -f /run/in-hook
+	wg-nsquick up wg0 > /dev/null 2>&1 3>&- &
+	local pid=$!
+	timeout 20 bash -c "until [[ -e /run/in-hook ]]; do sleep 0.1; done"
+	kill -KILL $pid
+	timeout 10 bash -c "while pgrep -x wg-nsquick > /dev/null; do sleep 0.1; done"
+	assert_clean
+}
+
+@test "both are killed: the next up undoes it, and says so" {
+	config wg0 "PostUp = touch /run/in-hook; sleep 600"
+	rm -f /run/in-hook
+	wg-nsquick up wg0 > /dev/null 2>&1 3>&- &
+	timeout 20 bash -c "until [[ -e /run/in-hook ]]; do sleep 0.1; done"
+	pkill -KILL -x wg-nsquick
+	pkill -KILL -f "sleep 600"
+	config wg0
+	run wg-nsquick up wg0
+	assert_success
+	assert_line --partial "undoing what an interrupted run left"
+	run wg-nsquick exec wg0 -- ping -c 1 -W 5 10.9.0.1
+	assert_success
+}
+
+@test "no key in the journal, the environment of hooks, or any output" {
+	config wg0 "PostUp = env"
+	run wg-nsquick up wg0
+	assert_success
+	refute_output --partial "$CLIENT_KEY"
+	run grep -rF "$CLIENT_KEY" /run/wg-nsquick
+	assert_failure
+}
+
+@test "no descriptor of ours reaches a hook" {
+	up_prints 'PostUp = ls /proc/self/fd | wc -l; ls -l /proc/self/fd | grep -c -E "socket|net:|mnt:" || true'
+	assert_line --index 1 "0"
+}

@@ -1,0 +1,305 @@
+#!/usr/bin/env bats
+# Which namespace: made, adopted, entered, shared; the transport; one key, one
+# tunnel; runs that meet.
+
+setup_file() {
+	load lib/host
+	host_up
+	host_state > "$BATS_FILE_TMPDIR/host.before"
+}
+
+teardown_file() {
+	load lib/host
+	host_down
+}
+
+setup() {
+	load lib/host
+}
+
+teardown() {
+	ip netns del other 2>/dev/null || true
+	ip netns del egress 2>/dev/null || true
+	assert_clean
+}
+
+# A second client of the provider.
+second_client() {
+	SECOND_KEY=$(wg genkey)
+	ip netns exec prov wg set wgp peer "$(wg pubkey <<<"$SECOND_KEY")" allowed-ips 10.9.0.3/32
+	KEY=$SECOND_KEY ADDRESS=10.9.0.3/24 ALLOWED=10.9.0.0/24 config wg1 "$@"
+}
+
+@test "an existing namespace is adopted and never deleted, its files put back" {
+	ip netns add other
+	mkdir -p /etc/netns/other
+	echo "nameserver 203.0.113.1" > /etc/netns/other/resolv.conf
+	config wg0 "DNS = 10.9.0.1"
+	run wg-nsquick up wg0 --netns other
+	assert_success
+	run ip netns exec other cat /etc/resolv.conf
+	assert_line "nameserver 10.9.0.1"
+	run wg-nsquick exec wg0 -- ping -c 1 -W 5 10.9.0.1
+	assert_success
+	run wg-nsquick down wg0
+	assert_success
+	run ip netns exec other true
+	assert_success
+	run cat /etc/netns/other/resolv.conf
+	assert_output "nameserver 203.0.113.1"
+	rm -r /etc/netns/other
+	ip netns del other
+}
+
+@test "settings name the namespace; the command line beats them" {
+	config wg0
+	printf '[tunnel]\nnetns = fromsettings\n' > /etc/wg-nsquick.d/wg0.conf
+	run wg-nsquick up wg0
+	assert_success
+	run ip -n fromsettings link show wg0
+	assert_success
+	run wg-nsquick down wg0
+	assert_success
+	run wg-nsquick up wg0 --netns fromline
+	assert_success
+	run ip -n fromline link show wg0
+	assert_success
+	run wg-nsquick down wg0 --netns fromline
+	assert_success
+	rm /etc/wg-nsquick.d/wg0.conf
+}
+
+@test "started inside a namespace, that is the target; the socket stays on the host" {
+	ip netns add other
+	config wg0 "ListenPort = 51998"
+	run ip netns exec other wg-nsquick up wg0
+	assert_success
+	run ip -n other link show wg0
+	assert_success
+	run ss -Huan "sport = :51998"
+	assert_output --partial 51998
+	run ip netns exec other ping -c 1 -W 5 10.9.0.1
+	assert_success
+	run ip netns exec other wg-nsquick down wg0
+	assert_success
+	ip netns del other
+}
+
+# A namespace that reaches the provider over the host.
+egress_up() {
+	ip netns add egress
+	ip link add veth1 type veth peer name eth0 netns egress
+	ip addr add 198.51.100.1/24 dev veth1
+	ip link set veth1 addrgenmode none
+	ip link set veth1 up
+	ip -n egress addr add 198.51.100.2/24 dev eth0
+	ip -n egress link set eth0 up
+	ip -n egress link set lo up
+	ip -n egress route add default via 198.51.100.1
+	sysctl -q net.ipv4.ip_forward=1
+	ip -n prov route replace 198.51.100.0/24 via 192.0.2.2
+}
+
+egress_down() {
+	ip link del veth1
+	ip netns del egress
+	ip -n prov route del 198.51.100.0/24 via 192.0.2.2
+	sysctl -q net.ipv4.ip_forward=0
+}
+
+@test "inside one with a route of its own to the endpoint: refused until the transport is said" {
+	egress_up
+	config wg0 "ListenPort = 51997"
+	run ip netns exec egress wg-nsquick up wg0
+	assert_failure 1
+	assert_output --partial "--transport self"
+	assert_output --partial "--transport host"
+	run ip -n egress link show wg0
+	assert_failure
+	egress_down
+}
+
+@test "transport self: the socket is inside, and the endpoint is not swallowed by the default route" {
+	egress_up
+	config wg0 "ListenPort = 51997"
+	run ip netns exec egress wg-nsquick up wg0 --transport self
+	assert_success
+	assert_line --regexp "ip -4 rule add not fwmark [0-9]+ table [0-9]+"
+	run ip netns exec egress ss -Huan "sport = :51997"
+	assert_output --partial 51997
+	run ss -Huan "sport = :51997"
+	refute_output --partial 51997
+	run wg-nsquick exec wg0 -- ping -c 1 -W 5 10.9.0.1
+	assert_success
+	run ip netns exec egress wg-nsquick down wg0
+	assert_success
+	run ip -n egress rule
+	refute_output --partial "suppress"
+	refute_output --partial "fwmark"
+	egress_down
+}
+
+@test "a target with a default route of its own gets wg-quick's rules, and they go" {
+	egress_up
+	config wg0
+	run wg-nsquick up wg0 --netns egress --transport host
+	assert_success
+	run ip -n egress rule
+	assert_output --partial "suppress_prefixlength 0"
+	run wg-nsquick exec wg0 -- ping -c 1 -W 5 10.9.0.1
+	assert_success
+	run wg-nsquick down wg0
+	assert_success
+	run ip -n egress rule
+	refute_output --partial "suppress"
+	run ip -n egress route
+	assert_output --partial "default via 198.51.100.1"
+	egress_down
+}
+
+@test "two tunnels share a namespace: DNS of both, and it goes with the last, in either order" {
+	local first last
+	for first in wg0 wg1; do
+		[[ $first == wg0 ]] && last=wg1 || last=wg0
+		ALLOWED=172.16.0.0/12 config wg0 "DNS = 10.9.0.1, one.example"
+		second_client "DNS = 10.9.0.53, two.example"
+		run wg-nsquick up wg0 --netns shared
+		assert_success
+		run wg-nsquick up wg1 --netns shared
+		assert_success
+		run cat /etc/netns/shared/resolv.conf
+		assert_line "nameserver 10.9.0.1"
+		assert_line "nameserver 10.9.0.53"
+		assert_line "search one.example two.example"
+		run wg-nsquick down $first
+		assert_success
+		run ip -n shared link show $last
+		assert_success
+		run grep -c nameserver /etc/netns/shared/resolv.conf
+		assert_output 1
+		run wg-nsquick down $last
+		assert_success
+		assert_clean
+	done
+}
+
+@test "the same public key elsewhere on this machine is refused, unless forced" {
+	config wg0
+	config wg1
+	run wg-nsquick up wg0
+	assert_success
+	run wg-nsquick up wg1
+	assert_failure 1
+	assert_output --partial "already exists"
+	assert_output --partial "wg0"
+	run wg-nsquick up wg1 --force
+	assert_success
+	run wg-nsquick down wg1
+	assert_success
+	run wg-nsquick down wg0
+	assert_success
+}
+
+@test "eight ups of one name at once: one wins, and works" {
+	local i wins=0 pids=()
+	config wg0 "PostUp = sleep 1"
+	for i in 1 2 3 4 5 6 7 8; do
+		wg-nsquick up wg0 > /dev/null 2>&1 3>&- &
+		pids+=($!)
+	done
+	for i in "${pids[@]}"; do
+		if wait "$i"; then wins=$((wins + 1)); fi
+	done
+	assert_equal $wins 1
+	run wg-nsquick exec wg0 -- ping -c 1 -W 5 10.9.0.1
+	assert_success
+	run wg-nsquick down wg0
+	assert_success
+}
+
+@test "a link of the same name on the host is no obstacle to a kernel tunnel" {
+	ip link add wg0 type veth peer name wg0peer
+	config wg0
+	if [[ $WG_KIND == kernel ]]; then
+		run wg-nsquick up wg0
+		assert_success
+		run wg-nsquick exec wg0 -- ping -c 1 -W 5 10.9.0.1
+		assert_success
+		run wg-nsquick down wg0
+		assert_success
+	else
+		# Its TUN must be there for a moment under its name.
+		run wg-nsquick up wg0
+		assert_failure 1
+		assert_output --partial "has a link of this name"
+	fi
+	run ip -d link show wg0
+	assert_success
+	assert_output --partial veth
+	ip link del wg0
+}
+
+@test "the temporary name of older kernels" {
+	[[ $WG_KIND == kernel ]] || return 0
+	config wg0
+	WG_NSQUICK_TEST_RENAME=1 run wg-nsquick up wg0
+	assert_success
+	run wg-nsquick exec wg0 -- ping -c 1 -W 5 10.9.0.1
+	assert_success
+	run wg-nsquick down wg0
+	assert_success
+}
+
+@test "userspace: U23 U24, no program and one that fails" {
+	[[ $WG_KIND == go ]] || return 0
+	config wg0
+	WG_QUICK_USERSPACE_IMPLEMENTATION=nosuch run wg-nsquick up wg0
+	assert_failure 1
+	refute_line --partial "[!]"
+	assert_output --partial "no WireGuard"
+	WG_QUICK_USERSPACE_IMPLEMENTATION=true run wg-nsquick up wg0
+	assert_failure
+	assert_line "[!] Missing WireGuard kernel module. Falling back to slow userspace implementation."
+	assert_line "[#] true wg0"
+}
+
+@test "AllowedIPs lines of any length, several peers" {
+	local i key ips=""
+	for ((i = 0; i < 3000; i++)); do ips+="10.$((64 + i / 256)).$((i % 256)).0/24, "; done
+	key=$(wg genkey | wg pubkey)
+	ALLOWED="${ips}192.168.0.0/16" config wg0 "Peer:[Peer]" "Peer:PublicKey = $key" "Peer:AllowedIPs = 172.16.0.0/12, fd0a::/48"
+	run wg-nsquick up wg0
+	assert_success
+	run bash -c "ip -n wg0 route | wc -l"
+	assert_output 3003
+	run ip -n wg0 -6 route
+	assert_line --partial "fd0a::/48 dev wg0"
+	run wg-nsquick down wg0
+	assert_success
+}
+
+@test "Table: off, a number, auto with covered prefixes (U1, R1, T3)" {
+	ALLOWED="10.9.0.0/24, 10.9.0.7/32, 172.16.0.0/12, 192.168.0.0/16, 192.168.1.0/24, fd09::/64, fd0a::/48" config wg0
+	run wg-nsquick up wg0
+	assert_success
+	run grep "route add" <<<"$output"
+	assert_output "$(printf '[#] %s\n' "ip -6 route add fd0a::/48 dev wg0" "ip -4 route add 192.168.1.0/24 dev wg0" "ip -4 route add 192.168.0.0/16 dev wg0" \
+		"ip -4 route add 172.16.0.0/12 dev wg0")"
+	wg-nsquick down wg0
+	ALLOWED="10.50.0.0/16, 10.50.0.0/24, 0.0.0.0/0" config wg0 "Table = 1234"
+	run wg-nsquick up wg0
+	assert_success
+	run bash -c "ip -n wg0 route show table 1234 | wc -l"
+	assert_output 3
+	wg-nsquick down wg0
+	config wg0 "Table = off"
+	run wg-nsquick up wg0
+	assert_success
+	run ip -n wg0 route show default
+	assert_output ""
+	wg-nsquick down wg0
+}
+
+@test "after all of this the host is the same" {
+	assert_host_unchanged
+}

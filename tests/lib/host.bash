@@ -1,0 +1,132 @@
+# The pretended host and its provider, for every .bats file. Topology:
+#
+#   host (PID 1's namespace)            prov
+#   ┌──────────────────────────┐       ┌───────────────────────────────┐
+#   │ veth0 192.0.2.2/24 ──────┼───────┼─ eth0 192.0.2.1/24            │
+#   │       2001:db8::2/64     │       │       2001:db8::1/64          │
+#   │ default via 192.0.2.1    │       │ wgp   10.9.0.1/24, fd09::1/64 │
+#   │                          │       │       web server, DNS server  │
+#   └──────────────────────────┘       └───────────────────────────────┘
+#   the tunnel under test: 10.9.0.2, fd09::2
+#
+# WG_KIND is kernel or go: what this kernel can do.
+# shellcheck shell=bash disable=SC2034
+
+bats_require_minimum_version 1.5.0
+bats_load_library bats-support
+bats_load_library bats-assert
+
+BUILD_DIR=${BUILD_DIR:-$PWD}
+WG_NSQUICK=${WG_NSQUICK:-$BUILD_DIR/wg-nsquick}
+PATH=$(dirname "$WG_NSQUICK"):$PATH
+
+[[ ${WG_NSQUICK_TEST_PRIVATE-} == 1 ]] || { echo "these tests must be started by tests/private" >&2; exit 1; }
+
+host_up() {
+	ip netns add prov
+	ip link add veth0 type veth peer name eth0 netns prov
+	ip addr add 192.0.2.2/24 dev veth0
+	ip -6 addr add 2001:db8::2/64 dev veth0 nodad
+	# No link-local address: its detection of duplicates would be a change of its own.
+	ip link set veth0 addrgenmode none
+	ip link set veth0 up
+	ip route add default via 192.0.2.1
+	ip -n prov addr add 192.0.2.1/24 dev eth0
+	ip -n prov -6 addr add 2001:db8::1/64 dev eth0 nodad
+	ip -n prov link set eth0 up
+	ip -n prov link set lo up
+	if ip -n prov link add wgp type wireguard 2>/dev/null; then
+		WG_KIND=kernel
+	else
+		WG_KIND=go
+		ip netns exec prov wireguard-go wgp >/dev/null 2>&1 3>&-
+	fi
+	PROVIDER_KEY=$(wg genkey)
+	CLIENT_KEY=$(wg genkey)
+	PROVIDER_PUB=$(wg pubkey <<<"$PROVIDER_KEY")
+	CLIENT_PUB=$(wg pubkey <<<"$CLIENT_KEY")
+	ip netns exec prov wg set wgp private-key <(echo "$PROVIDER_KEY") listen-port 51820 \
+		peer "$CLIENT_PUB" allowed-ips 10.9.0.2/32,fd09::2/128
+	ip -n prov addr add 10.9.0.1/24 dev wgp
+	ip -n prov -6 addr add fd09::1/64 dev wgp nodad
+	ip -n prov link set wgp up
+	export WG_KIND PROVIDER_KEY CLIENT_KEY PROVIDER_PUB CLIENT_PUB
+}
+
+# The provider's web and DNS servers.
+servers_up() {
+	mkdir -p /run/www
+	echo "a page through the tunnel" > /run/www/index.html
+	ip netns exec prov busybox httpd -p '[::]:80' -h /run/www 3>&-
+	ip netns exec prov dnsmasq --conf-file=/dev/null --no-resolv --no-hosts --bind-interfaces --interface=wgp \
+		--address=/page.test/10.9.0.1 --address=/page.test/fd09::1 --pid-file=/run/dnsmasq.pid --user=root 3>&-
+}
+
+host_down() {
+	local config
+	for config in /etc/wireguard/*.conf; do
+		[[ -e $config ]] && wg-nsquick down "$(basename "$config" .conf)" >/dev/null 2>&1 3>&-
+	done
+	pkill -KILL busybox; pkill -KILL dnsmasq; pkill -KILL wireguard-go; pkill -KILL tcpdump
+	ip link del veth0 2>/dev/null
+	ip netns del prov 2>/dev/null
+	rm -rf /etc/wireguard/* /run/wireguard /etc/wg-nsquick.d/*
+	return 0
+}
+
+# config NAME [LINE…]: a file in /etc/wireguard for the provider. Lines beginning with
+# "Peer:" go into [Peer], all others into [Interface]; ADDRESS, ALLOWED, ENDPOINT and KEY override.
+config() {
+	local name=$1 line
+	shift
+	{
+		echo "[Interface]"
+		echo "PrivateKey = ${KEY-$CLIENT_KEY}"
+		echo "Address = ${ADDRESS-10.9.0.2/24, fd09::2/64}"
+		for line; do [[ $line == Peer:* ]] || printf '%s\n' "$line"; done
+		echo "[Peer]"
+		echo "PublicKey = $PROVIDER_PUB"
+		echo "AllowedIPs = ${ALLOWED-0.0.0.0/0, ::/0}"
+		echo "Endpoint = ${ENDPOINT-192.0.2.1:51820}"
+		for line; do [[ $line == Peer:* ]] && printf '%s\n' "${line#Peer:}"; done
+	} > "/etc/wireguard/$name.conf"
+	chmod 600 "/etc/wireguard/$name.conf"
+}
+
+# Everything that must not change on the host, as text.
+host_state() {
+	ip -d -j link | jq -S 'map(del(.stats64))'
+	ip -d -j addr | jq -S 'map(del(.addr_info[]? | .valid_life_time, .preferred_life_time))'
+	ip -d -j -4 route show table all | jq -S .
+	ip -d -j -6 route show table all | jq -S 'map(del(.expires))'
+	ip -d -j -4 rule | jq -S .
+	ip -d -j -6 rule | jq -S .
+	ip -d -j nexthop 2>/dev/null | jq -S .
+	nft list ruleset
+	cat /etc/resolv.conf
+}
+
+host_sysctls() {
+	sysctl -a --pattern '^net\.' 2>/dev/null | grep -v -E 'conntrack_count|conntrack_buckets|flowcache|\.(rand|stat)|random' | sort
+}
+
+# What an up may leave behind nowhere, as a list that is empty when all is well.
+residue() {
+	ip netns list | grep -v '^prov'
+	find /run/wg-nsquick/tunnels /run/wg-nsquick/netns /run/wg-nsquick/room /etc/netns /var/lib/wg-nsquick -mindepth 1 2>/dev/null
+	find /run/wireguard -name '*.sock' ! -name 'wgp.sock' 2>/dev/null
+	grep -E 'wg-nsquick/room' /proc/1/mountinfo
+	pgrep -a wireguard-go | grep -v wgp
+	pgrep -a wg-nsquick
+	return 0
+}
+
+assert_clean() {
+	local left
+	left=$(residue)
+	[[ -z $left ]] || fail "left behind: $left"
+}
+
+assert_host_unchanged() {
+	diff -u "$BATS_FILE_TMPDIR/host.before" <(host_state) >&2 || fail "the host changed"
+}
