@@ -44,21 +44,6 @@ static int find(const struct conf *conf, const struct options *options, struct s
 	return 0;
 }
 
-static int lock_and_recover(const struct conf *conf, int *ret_lock)
-{
-	int r = journal_prepare();
-
-	if (r == 0)
-		r = journal_lock(conf->iface, ret_lock);
-	if (r == -EAGAIN)
-		log_error("`%s' is being brought up or down by another run", conf->iface);
-	else if (r < 0)
-		log_error("cannot write to " RUN_DIR ": %s; expected a writable /run", strerror(-r));
-	else
-		(void)tunnel_recover(conf->iface, true);
-	return r;
-}
-
 int cmd_down(const struct options *options, char **args)
 {
 	_cleanup_settings_ struct settings settings = { 0 };
@@ -74,7 +59,7 @@ int cmd_down(const struct options *options, char **args)
 		return 1;
 	if (conf.save_config && conffile_read_wg(&conf) < 0)
 		return 1;
-	if (plan_down(&conf, &plan) < 0 || lock_and_recover(&conf, &lock) < 0)
+	if (plan_down(&conf, &plan) < 0 || tunnel_lock(conf.iface, &lock) < 0)
 		return 1;
 	status = find(&conf, options, &settings, &txn);
 	if (!status && options->dry_run) {
@@ -107,7 +92,7 @@ int cmd_save(const struct options *options, char **args)
 	_cleanup_fd_ int lock = -1;
 	int status;
 
-	if (conffile_read(args[0], &conf) < 0 || conffile_read_wg(&conf) < 0 || lock_and_recover(&conf, &lock) < 0)
+	if (conffile_read(args[0], &conf) < 0 || conffile_read_wg(&conf) < 0 || tunnel_lock(conf.iface, &lock) < 0)
 		return 1;
 	status = find(&conf, options, &settings, &txn);
 	if (!status && ns_enter(txn.target_fd) < 0)

@@ -143,7 +143,8 @@ static int start_journal(struct txn *txn)
 	return r == 0 ? copy_text(txn->place->transport, &j->transport) : r;
 }
 
-static int bring_up(const struct options *options, const struct settings *settings, struct conf *conf, const struct plan *plan, const struct place *place)
+static int bring_up(const struct options *options, const struct settings *settings, struct conf *conf, const struct plan *plan, const struct place *place,
+		    uint32_t table)
 {
 	struct txn txn = TXN_INIT;
 	struct guarded_work work = {
@@ -154,29 +155,12 @@ static int bring_up(const struct options *options, const struct settings *settin
 		.recover = recover_up,
 		.arg = &txn,
 	};
-	_cleanup_fd_ int lock = -1;
-	int r, status;
+	int status;
 
 	txn.conf = conf;
 	txn.plan = plan;
 	txn.place = place;
-	status = read_table(conf, &txn.table);
-	if (status)
-		return status;
-	if (options->dry_run)
-		return print_plan(conf, plan, place);
-	r = journal_prepare();
-	if (r == 0)
-		r = journal_lock(conf->iface, &lock);
-	if (r == -EAGAIN) {
-		log_error("`%s' is being brought up or down by another run", conf->iface);
-		return 1;
-	}
-	if (r < 0) {
-		log_error("cannot write to " RUN_DIR ": %s; expected a writable /run", strerror(-r));
-		return 1;
-	}
-	(void)tunnel_recover(conf->iface, true);
+	txn.table = table;
 	status = check_free(conf, place);
 	if (!status)
 		status = resolve(conf, place);
@@ -206,6 +190,8 @@ int cmd_up(const struct options *options, char **args)
 	_cleanup_plan_ struct plan plan = { 0 };
 	CLEANUP(conf_free) struct conf conf = { 0 };
 	struct conf_error error = { 0 };
+	_cleanup_fd_ int lock = -1;
+	uint32_t table = 0;
 	char text[512];
 	int status = 1;
 
@@ -215,14 +201,22 @@ int cmd_up(const struct options *options, char **args)
 		conffile_error(&conf, &error);
 		return status;
 	}
+	status = read_table(&conf, &table);
+	if (status)
+		return status;
 	if (cmd_settings(options, conf.iface, &settings) < 0)
+		return 1;
+	/* Before the namespaces are looked at: a killed run's may still have its name. */
+	if (!options->dry_run && tunnel_lock(conf.iface, &lock) < 0)
 		return 1;
 	if (place_find(&settings, conf.iface, &place, text) < 0) {
 		log_error("%s", text);
 		return 1;
 	}
-	status = bring_up(options, &settings, &conf, &plan, &place);
-	if (!status && !options->dry_run)
+	if (options->dry_run)
+		return print_plan(&conf, &plan, &place);
+	status = bring_up(options, &settings, &conf, &plan, &place, table);
+	if (!status)
 		say_where(&conf, &place);
 	return status;
 }

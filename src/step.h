@@ -30,7 +30,7 @@ struct step {
 	struct prefix address;	   /* STEP_ADDRESS */
 	unsigned int line;	   /* of the file, 0: none */
 	unsigned int mtu;	   /* STEP_LINK_UP; 0: automatic, found out when its turn comes */
-	bool always;		   /* taken although an earlier step failed (down's last steps) */
+	bool always;		   /* down: taken although a step failed, once the device is deleted */
 };
 
 struct plan {

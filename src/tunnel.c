@@ -112,6 +112,21 @@ int tunnel_recover(const char *iface, bool locked)
 	return r < 0 ? r : recovery.done;
 }
 
+int tunnel_lock(const char *iface, int *ret_lock)
+{
+	int r = journal_prepare();
+
+	if (r == 0)
+		r = journal_lock(iface, ret_lock);
+	if (r == -EAGAIN)
+		log_error("`%s' is being brought up or down by another run", iface);
+	else if (r < 0)
+		log_error("cannot write to " RUN_DIR ": %s; expected a writable /run", strerror(-r));
+	else
+		(void)tunnel_recover(iface, true);
+	return r;
+}
+
 /* ---- one key, two devices ---- */
 
 struct key_search {

@@ -22,5 +22,11 @@ bool tunnel_alive(const struct txn *txn);
  */
 int tunnel_recover(const char *iface, bool locked);
 
+/*
+ * The start of every up, down and save: the lock of that name, and what a killed run of it
+ * left undone. -errno, told: somebody else is at work (-EAGAIN), or /run cannot be written.
+ */
+int tunnel_lock(const char *iface, int *ret_lock);
+
 /* Who else on this machine has this public key: *ret_where "wg0 in network namespace x" (the caller frees), or -ENOENT. */
 int tunnel_key_in_use(const struct key *public_key, const struct place *place, char **ret_where);

@@ -490,15 +490,17 @@ static int (*const step_ops[STEP_KINDS])(struct txn *txn, struct step *step) = {
 
 static int run_steps(struct txn *txn)
 {
+	bool deleted = false;
 	int status = 0;
 
 	for (size_t i = 0; i < txn->plan->n; i++) {
 		struct step *step = &txn->plan->steps[i];
+		bool owed = step->always && deleted;
 		int r;
 
-		if (status && !step->always)
+		if (status && !owed)
 			continue;
-		if (!status && !step->always && worker_aborted(txn->worker)) {
+		if (!status && !owed && worker_aborted(txn->worker)) {
 			log_error("%s: interrupted", txn->conf->iface);
 			status = 1;
 			continue;
@@ -506,6 +508,8 @@ static int run_steps(struct txn *txn)
 		r = step_ops[step->kind](txn, step);
 		if (!status)
 			status = r;
+		if (step->kind == STEP_LINK_DELETE && r == 0)
+			deleted = true;
 	}
 	if (!status && worker_aborted(txn->worker)) {
 		log_error("%s: interrupted", txn->conf->iface);
