@@ -1,0 +1,65 @@
+#!/usr/bin/env bats
+# The rules of the house that no compiler sees: who may include what, who may
+# call what, and that the words of the program and of its pages agree.
+
+setup() {
+	bats_load_library bats-support
+	bats_load_library bats-assert
+	cd "$BATS_TEST_DIRNAME/.." || return
+}
+
+users_of() { grep -lE "$1" src/*.c src/*.h | sed 's,^src/,,' | sort | tr '\n' ' '; }
+
+@test "iniparser is settings.c's alone" {
+	assert_equal "$(users_of '^#include <iniparser')" "settings.c "
+}
+
+@test "libnl is nl.c's alone" {
+	assert_equal "$(users_of '^#include <netlink/')" "nl.c "
+}
+
+@test "wireguard.h is wg-kernel.c's alone" {
+	assert_equal "$(users_of '^#include <wireguard.h>')" "wg-kernel.c "
+}
+
+@test "setns, unshare and mount are called in ns.c and room.c alone" {
+	run grep -lE '\b(setns|unshare|mount|umount2|move_mount|open_tree)\(' src/*.c
+	assert_output "$(printf 'src/ns.c\nsrc/room.c')"
+}
+
+@test "nothing shells out" {
+	run grep -nE '\b(system|popen)\(' src/*.c
+	assert_failure
+}
+
+@test "every file names its licence, and says what it is for" {
+	local file
+	for file in src/*.[ch] compat/*.[ch] tests/*.[ch]; do
+		run head -1 "$file"
+		assert_output "/* SPDX-License-Identifier: GPL-2.0-or-later */"
+	done
+}
+
+@test "the pure part links alone" {
+	# The linker sees to it: the unit tests have libcore.a and nothing of libsys.a.
+	run grep -E '^tests_unit_(conf|plan)_LDADD = libcore.a( \$\(INIPARSER_LIBS\))?$' Makefile.am
+	assert_equal "${#lines[@]}" 2
+}
+
+@test "every option of the program is in its manual page" {
+	local option
+	while read -r option; do
+		run grep -F -- "${option#--}" contrib/wg-nsquick.8
+		assert_success
+	done < <(grep -oE '^"? *--[a-z-]+' src/main.c | grep -oE -- '--[a-z-]+' | sort -u)
+	for option in up down save strip exec recover netns transport guard force dry-run; do
+		run grep -F -- "$option" contrib/wg-nsquick.8
+		assert_success
+	done
+}
+
+@test "shell files are clean" {
+	command -v shellcheck > /dev/null || fail "shellcheck is not installed"
+	run shellcheck -x autogen.sh check-all contrib/demo contrib/install-deps tests/private tests/fuzz tests/vm/run tests/vm/kernel.bash tests/vm/guest-job
+	assert_success
+}
