@@ -117,6 +117,7 @@ static bool host_unchanged(struct guard *g)
 		if (!g->verdict)
 			g->verdict = EXIT_GUARD_RESTORED;
 	} else {
+		log_error("guard: the host is not as it was before `%s'", g->work->action);
 		g->verdict = r < 0 ? EXIT_GUARD_BLIND : EXIT_GUARD_DAMAGED;
 	}
 	return false;
@@ -200,6 +201,23 @@ static int supervise(struct guard *g, pid_t worker, int control, int signals)
 	return g->verdict ? g->verdict : status;
 }
 
+static void on_pipe(int sig)
+{
+	(void)sig;
+}
+
+/*
+ * A reader of our messages that went away must not end a transaction halfway.
+ * A handler rather than SIG_IGN: exec resets it, so hooks die of it as ever.
+ */
+static void survive_closed_pipes(void)
+{
+	struct sigaction handler = { .sa_handler = on_pipe, .sa_flags = SA_RESTART }, now;
+
+	if (sigaction(SIGPIPE, NULL, &now) == 0 && now.sa_handler == SIG_DFL)
+		sigaction(SIGPIPE, &handler, NULL);
+}
+
 int guard_run(const struct guarded_work *work)
 {
 	struct guard g = { .work = work };
@@ -210,6 +228,7 @@ int guard_run(const struct guarded_work *work)
 
 	if (open_guard(&g) < 0)
 		return EXIT_GUARD_BLIND;
+	survive_closed_pipes();
 	sigemptyset(&handled);
 	sigaddset(&handled, SIGINT);
 	sigaddset(&handled, SIGTERM);

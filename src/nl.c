@@ -379,12 +379,25 @@ static int read_address(void *arg, const struct nlmsghdr *msg)
 	return 0;
 }
 
-/* A consistent dump: one that a change interrupted is asked for again. */
 static int dump(struct rt *rt, int type, const void *header, size_t len, int (*each)(void *, const struct nlmsghdr *), void *arg)
 {
 	_cleanup_msg_ struct nl_msg *msg = message(type, NLM_F_DUMP, header, len);
 
 	return msg ? request(rt, msg, each, arg) : -ENOMEM;
+}
+
+/*
+ * A consistent dump: one that a change interrupted is asked for again, and
+ * `each` may then be given an object twice.
+ */
+static int dump_again(struct rt *rt, int type, const void *header, size_t len, int (*each)(void *, const struct nlmsghdr *), void *arg)
+{
+	int r, tries = 0;
+
+	do
+		r = dump(rt, type, header, len, each, arg);
+	while (r == -EINTR && ++tries < 20);
+	return r;
 }
 
 int rt_addresses(struct rt *rt, unsigned int ifindex, struct prefix **ret_addresses, size_t *ret_n)
@@ -536,7 +549,7 @@ int rt_routes(struct rt *rt, int family, int (*each)(void *arg, const struct rt_
 	struct rtmsg info = { .rtm_family = (uint8_t)family };
 	struct route_walk walk = { each, arg };
 
-	return dump(rt, RTM_GETROUTE, &info, sizeof(info), read_route, &walk);
+	return dump_again(rt, RTM_GETROUTE, &info, sizeof(info), read_route, &walk);
 }
 
 struct mtu_answer {
@@ -639,7 +652,7 @@ int rt_mtu_default(struct rt *rt, unsigned int *ret_mtu)
 {
 	struct rtmsg info = { .rtm_family = AF_INET };
 	struct mtu_answer answer = { 0 };
-	int r = dump(rt, RTM_GETROUTE, &info, sizeof(info), read_default, &answer);
+	int r = dump_again(rt, RTM_GETROUTE, &info, sizeof(info), read_default, &answer);
 
 	if (r < 0)
 		return r;
@@ -688,7 +701,7 @@ int rt_rules(struct rt *rt, int family, int (*each)(void *arg, const struct rt_r
 	struct fib_rule_hdr info = { .family = (uint8_t)family };
 	struct rule_walk walk = { each, arg };
 
-	return dump(rt, RTM_GETRULE, &info, sizeof(info), read_rule, &walk);
+	return dump_again(rt, RTM_GETRULE, &info, sizeof(info), read_rule, &walk);
 }
 
 static int change_rule(struct rt *rt, int type, int family, uint32_t table, bool suppress, uint32_t mark)

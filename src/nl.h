@@ -69,7 +69,10 @@ struct rt_route {
 int rt_route_add(struct rt *rt, unsigned int ifindex, const struct prefix *dst, uint32_t table);
 /* As many routes in few system calls. On failure *ret_failed is the index of the first that was refused. */
 int rt_routes_add(struct rt *rt, unsigned int ifindex, const struct prefix *dst, size_t n, uint32_t table, size_t *ret_failed);
-/* Every unicast route of a family. The callback ends the walk by a non-zero value, which is returned. */
+/*
+ * Every route of a family. The callback ends the walk by a non-zero value, which is returned;
+ * it may see a route twice when the routes change meanwhile.
+ */
 int rt_routes(struct rt *rt, int family, int (*each)(void *arg, const struct rt_route *route), void *arg);
 
 /*

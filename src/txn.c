@@ -68,6 +68,9 @@ static int join_namespace(struct txn *txn, bool made)
 	r = journal_lock_shared(&lock);
 	if (r < 0)
 		return r;
+	r = journal_note(&txn->journal, UNDO_MEMBER, 0, 0, 0);
+	if (r < 0)
+		return r;
 	r = ns_record_load(txn->journal.cookie, &record);
 	if (r == -ENOENT || r == -EBADMSG) {
 		record = (struct ns_record){ .cookie = txn->journal.cookie, .made = made };
@@ -75,8 +78,6 @@ static int join_namespace(struct txn *txn, bool made)
 			record.name = strdup(txn->place->name);
 		r = txn->place->name && !record.name ? -ENOMEM : ns_record_save(&record);
 	}
-	if (r == 0)
-		r = journal_note(&txn->journal, UNDO_MEMBER, 0, 0, 0);
 	/* Somebody else's namespace without DNS from us keeps the resolver it has. */
 	if (r == 0 && (record.made || txn->conf->n_dns)) {
 		r = dns_prepare(&record);

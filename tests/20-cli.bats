@@ -231,6 +231,20 @@ refused() { # FILE-LINE-PATTERN: with this file `up` ends with one line and stat
 	ip netns del taken
 }
 
+@test "no bash, a read-only /run: a clear error each, nothing left" {
+	mkdir -p /run/nobash
+	ln -sf "$(command -v wireguard-go)" /run/nobash/wireguard-go
+	config wg0 "PostUp = true"
+	PATH=/run/nobash run -127 "$(command -v wg-nsquick)" up wg0
+	assert_line --partial "PostUp needs bash"
+	assert_clean
+	config wg0
+	run unshare -m bash -c "mount --bind /run /run && mount -o remount,bind,ro /run && wg-nsquick up wg0"
+	assert_failure 1
+	assert_output --partial "expected a writable /run"
+	assert_clean
+}
+
 @test "after all of this the host is the same" {
 	assert_host_unchanged
 }
