@@ -33,7 +33,8 @@ static int find(const struct conf *conf, const struct options *options, struct s
 
 	if (cmd_settings(options, conf->iface, settings) < 0)
 		return 1;
-	r = tunnel_find(conf->iface, settings->netns, txn);
+	/* Where it is, the journal says; the settings only tell where the next one goes. */
+	r = tunnel_find(conf->iface, options->netns, txn);
 	if (r == -ENOTUNIQ)
 		return 1;
 	if (r < 0 || !tunnel_alive(txn)) {
@@ -59,7 +60,11 @@ int cmd_down(const struct options *options, char **args)
 		return 1;
 	if (conf.save_config && conffile_read_wg(&conf) < 0)
 		return 1;
-	if (plan_down(&conf, &plan) < 0 || tunnel_lock(conf.iface, &lock) < 0)
+	if (plan_down(&conf, &plan) < 0) {
+		log_error("out of memory");
+		return 1;
+	}
+	if (!options->dry_run && tunnel_lock(conf.iface, &lock) < 0)
 		return 1;
 	status = find(&conf, options, &settings, &txn);
 	if (!status && options->dry_run) {

@@ -36,7 +36,7 @@ static int become(const char *name)
 int cmd_exec(const struct options *options, char **args)
 {
 	_cleanup_free_ char *dir = NULL;
-	struct txn txn = TXN_INIT;
+	CLEANUP(txn_free) struct txn txn = TXN_INIT;
 	struct room_spec room = { 0 };
 	const char *iface = args[0], *what = "";
 	char **command = args + 1;

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <time.h>
+
 #include "cmd.h"
 #include "conffile.h"
 #include "log.h"
@@ -168,8 +170,10 @@ static int bring_up(const struct options *options, const struct settings *settin
 		status = check_ambiguous(conf, place);
 	if (!status && !options->force)
 		status = check_key(conf, place);
-	if (!status && start_journal(&txn) < 0)
+	if (!status && start_journal(&txn) < 0) {
+		log_error("out of memory");
 		status = 1;
+	}
 	if (!status)
 		status = guard_run(&work);
 	txn_free(&txn);
@@ -183,6 +187,35 @@ static void say_where(const struct conf *conf, const struct place *place)
 			 place_target(place), log_program(), conf->iface);
 }
 
+/*
+ * Two runs may want to make one namespace: the second waits a while for the
+ * first, then joins what it made.
+ */
+static int find_place(const struct options *options, const struct settings *settings, const char *iface, struct place *place, int *ret_lock)
+{
+	char text[512];
+
+	for (int tries = 0;; tries++) {
+		int r;
+
+		if (place_find(settings, iface, place, text) < 0) {
+			log_error("%s", text);
+			return -1;
+		}
+		if (options->dry_run || !place->create || *ret_lock >= 0)
+			return 0;
+		r = journal_lock_netns(place->name, ret_lock);
+		if (r < 0 && (r != -EAGAIN || tries == 300)) {
+			log_error("network namespace %s is being made by another run", place->name);
+			return -1;
+		}
+		/* With the lock, look once more: it may have been made meanwhile. */
+		if (r == -EAGAIN)
+			nanosleep(&(struct timespec){ .tv_nsec = 100 * 1000 * 1000 }, NULL);
+		place_free(place);
+	}
+}
+
 int cmd_up(const struct options *options, char **args)
 {
 	_cleanup_settings_ struct settings settings = { 0 };
@@ -190,14 +223,16 @@ int cmd_up(const struct options *options, char **args)
 	_cleanup_plan_ struct plan plan = { 0 };
 	CLEANUP(conf_free) struct conf conf = { 0 };
 	struct conf_error error = { 0 };
+	_cleanup_fd_ int netns_lock = -1;
 	_cleanup_fd_ int lock = -1;
 	uint32_t table = 0;
-	char text[512];
 	int status = 1;
 
 	if (conffile_read(args[0], &conf) < 0 || conffile_read_wg(&conf) < 0)
 		return 1;
 	if (plan_up(&conf, &plan, &error, &status) < 0) {
+		if (!error.text[0])
+			snprintf(error.text, sizeof(error.text), "out of memory");
 		conffile_error(&conf, &error);
 		return status;
 	}
@@ -209,10 +244,8 @@ int cmd_up(const struct options *options, char **args)
 	/* Before the namespaces are looked at: a killed run's may still have its name. */
 	if (!options->dry_run && tunnel_lock(conf.iface, &lock) < 0)
 		return 1;
-	if (place_find(&settings, conf.iface, &place, text) < 0) {
-		log_error("%s", text);
+	if (find_place(options, &settings, conf.iface, &place, &netns_lock) < 0)
 		return 1;
-	}
 	if (options->dry_run)
 		return print_plan(&conf, &plan, &place);
 	status = bring_up(options, &settings, &conf, &plan, &place, table);

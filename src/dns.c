@@ -9,6 +9,8 @@
 /* Over a reboot: the saved file is the only copy of somebody's configuration. */
 #define STATE_DIR "/var/lib/wg-nsquick"
 #define MAX_SIZE (1 << 20)
+/* The first line of what we write: after a power cut it tells whose a file is. */
+#define HEADER "# Written by wg-nsquick for this network namespace.\n"
 
 char *dns_dir(const char *ns_name, ns_cookie cookie)
 {
@@ -26,7 +28,7 @@ void dns_format_resolv(const struct strv *items, struct buf *text)
 {
 	bool search = false, server = false;
 
-	buf_str(text, "# Written by wg-nsquick for this network namespace.\n");
+	buf_str(text, HEADER);
 	for (size_t i = 0; i < items->n; i++)
 		if (dns_item_is_server(items->v[i])) {
 			buf_fmt(text, "nameserver %s\n", items->v[i]);
@@ -49,6 +51,7 @@ void dns_format_nsswitch(const char *host_text, struct buf *text)
 {
 	bool done = false;
 
+	buf_str(text, HEADER);
 	for (const char *line = host_text; *line;) {
 		const char *end = strchrnul(line, '\n');
 
@@ -74,19 +77,43 @@ static int make_dirs(const struct ns_record *record, const char *dir, bool *ret_
 	if (r < 0)
 		return r;
 	*ret_made = lstat(dir, &st) < 0;
+	/* A link may lead to the host's own files. */
+	if (!*ret_made && !S_ISDIR(st.st_mode))
+		return -ENOTDIR;
 	return make_dir(dir, 0755);
 }
 
-/* O_NOFOLLOW: a symlink here may lead to the host's own resolv.conf. */
+/* By its other names, the host's file must not be written either. */
+static bool is_hosts(const struct stat *file)
+{
+	struct stat host;
+
+	return file->st_nlink > 1 || (stat("/proc/1/root/etc/resolv.conf", &host) == 0 && host.st_ino == file->st_ino && host.st_dev == file->st_dev);
+}
+
+static bool is_ours(const char *path)
+{
+	_cleanup_free_ char *text = NULL;
+	size_t len;
+
+	return read_file(path, MAX_SIZE, &text, &len) == 0 && strncmp(text, HEADER, strlen(HEADER)) == 0;
+}
+
+/* O_NOFOLLOW: a symlink here may lead to the host's own resolv.conf. -EMLINK: it is a file of that kind. */
 static int write_in_place(const char *path, const struct buf *text, bool exclusive)
 {
 	_cleanup_fd_ int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW | (exclusive ? O_EXCL : 0), 0644);
+	struct stat st;
 	int r;
 
 	if (fd < 0)
 		return -errno;
 	if (text->failed)
 		return -ENOMEM;
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	if (is_hosts(&st))
+		return -EMLINK;
 	if (fchmod(fd, 0644) < 0)
 		return -errno;
 	/* Shorter or longer, at no moment does the file lack its beginning. */
@@ -118,11 +145,40 @@ static int prepare_nsswitch(struct ns_record *record, const char *dir)
 	r = join(dir, "nsswitch.conf", path);
 	if (r == 0)
 		r = write_in_place(path, &text, true);
-	if (r == -EEXIST)
+	if (r == -EEXIST && !is_ours(path))
 		return 0;
-	if (r == 0)
+	if (r == 0 || r == -EEXIST)
 		record->nsswitch_ours = true;
-	return r;
+	return r == -EEXIST ? 0 : r;
+}
+
+/* The saved file's name; '/' cannot be in a namespace's name. */
+static int saved_path(const struct ns_record *record, char ret_path[static PATH_MAX])
+{
+	int n;
+
+	if (record->name)
+		n = snprintf(ret_path, PATH_MAX, STATE_DIR "/%s.resolv.conf", record->name);
+	else
+		n = snprintf(ret_path, PATH_MAX, STATE_DIR "/%" PRIx64 ".resolv.conf", record->cookie);
+	return n < 0 || n >= PATH_MAX ? -ENAMETOOLONG : 0;
+}
+
+static int put_back(const struct ns_record *record, const char *path);
+
+/* A file of ours without a record of it: the machine went down while a tunnel was up. */
+static int reclaim(struct ns_record *record, const char *path)
+{
+	char saved[PATH_MAX];
+	struct stat st;
+	int r = saved_path(record, saved);
+
+	if (r < 0 || record->resolv_ours || record->resolv_saved || !is_ours(path))
+		return r;
+	if (lstat(saved, &st) == 0)
+		return put_back(record, path);
+	record->resolv_ours = true;
+	return 0;
 }
 
 int dns_prepare(struct ns_record *record)
@@ -147,21 +203,11 @@ int dns_prepare(struct ns_record *record)
 	r = write_in_place(path, &text, true);
 	if (r == 0)
 		record->resolv_ours = true;
-	else if (r != -EEXIST && r != -ELOOP)
+	else if (r == -EEXIST)
+		r = reclaim(record, path);
+	if (r < 0 && r != -ELOOP)
 		return r;
 	return prepare_nsswitch(record, dir);
-}
-
-/* The saved file's name; '/' cannot be in a namespace's name. */
-static int saved_path(const struct ns_record *record, char ret_path[static PATH_MAX])
-{
-	int n;
-
-	if (record->name)
-		n = snprintf(ret_path, PATH_MAX, STATE_DIR "/%s.resolv.conf", record->name);
-	else
-		n = snprintf(ret_path, PATH_MAX, STATE_DIR "/%" PRIx64 ".resolv.conf", record->cookie);
-	return n < 0 || n >= PATH_MAX ? -ENAMETOOLONG : 0;
 }
 
 static int copy_file(const char *from, const char *to)
@@ -197,6 +243,7 @@ static int save_foreign(struct ns_record *record, const char *path)
 		if (symlink(link, saved) < 0 || unlink(path) < 0)
 			return -errno;
 	} else {
+		unlink(saved);
 		r = copy_file(path, saved);
 		if (r < 0)
 			return r;

@@ -9,6 +9,7 @@
 #include <sys/wait.h>
 
 #include "fib.h"
+#include "journal.h"
 #include "log.h"
 #include "ns.h"
 #include "spawn.h"
@@ -72,6 +73,15 @@ struct guard {
 	int verdict;	/* EXIT_GUARD_…, 0 while nothing was seen */
 };
 
+/* Not while another run's userspace TUN is on its way through the host. */
+static int take_snapshot(struct guard *g, struct fib_snapshot **ret_snapshot)
+{
+	_cleanup_fd_ int lock = -1;
+
+	(void)journal_lock_tun(&lock);
+	return fib_snapshot_take(g->fib, ret_snapshot);
+}
+
 static int open_fib(void *arg)
 {
 	return fib_open(arg);
@@ -98,7 +108,7 @@ static bool host_unchanged(struct guard *g)
 
 	if (!g->before)
 		return true;
-	r = fib_snapshot_take(g->fib, &after);
+	r = take_snapshot(g, &after);
 	if (r < 0) {
 		log_error("guard: cannot read the host's routing any more: %s", strerror(-r));
 		g->verdict = EXIT_GUARD_BLIND;
@@ -176,7 +186,7 @@ static int open_guard(struct guard *g)
 		return 0;
 	r = ns_call(g->work->host_fd, open_fib, &g->fib);
 	if (r == 0)
-		r = fib_snapshot_take(g->fib, &g->before);
+		r = take_snapshot(g, &g->before);
 	if (r < 0)
 		log_error("guard: cannot read the host's routing: %s; nothing was done (--guard off goes on without)", strerror(-r));
 	return r;
@@ -188,7 +198,7 @@ static int supervise(struct guard *g, pid_t worker, int control, int signals)
 	int status = WIFEXITED(wait_status) ? WEXITSTATUS(wait_status) : 1;
 
 	if (WIFSIGNALED(wait_status)) {
-		log_error("the worker was killed by signal %d; undoing what it had done", WTERMSIG(wait_status));
+		log_error("the worker was killed by signal %d", WTERMSIG(wait_status));
 		/* First, or a surviving hook would hold on to the namespace. */
 		spawn_kill_descendants();
 		g->work->recover(g->work->arg);

@@ -508,3 +508,17 @@ int journal_lock_shared(int *ret_fd)
 	/* No interface can have this name. */
 	return open_lock(LOCK_DIR "/shared lock", LOCK_EX, ret_fd);
 }
+
+int journal_lock_tun(int *ret_fd)
+{
+	return open_lock(LOCK_DIR "/tun lock", LOCK_EX, ret_fd);
+}
+
+int journal_lock_netns(const char *name, int *ret_fd)
+{
+	_cleanup_free_ char *path = NULL;
+
+	if (asprintf(&path, LOCK_DIR "/netns %s", name) < 0)
+		return -ENOMEM;
+	return open_lock(path, LOCK_EX | LOCK_NB, ret_fd);
+}

@@ -5,6 +5,7 @@
  *	text --conffile.c--> struct conf --plan.c--> steps --txn.c--> kernel
  *	                                                guard.c watches the host meanwhile
  */
+#include <fcntl.h>
 #include <limits.h>
 
 #include "cmd.h"
@@ -16,9 +17,10 @@ static const struct command {
 	int (*run)(const struct options *options, char **args);
 	int min_args, max_args; /* max -1: any */
 	bool wg_quick;		/* one of wg-quick's own */
+	bool dry_run;		/* can only print what it would do */
 } commands[] = {
-	{ "up", cmd_up, 1, 1, true },	  { "down", cmd_down, 1, 1, true },  { "save", cmd_save, 1, 1, true },
-	{ "strip", cmd_strip, 1, 1, true }, { "exec", cmd_exec, 2, -1, false }, { "recover", cmd_recover, 0, 0, false },
+	{ "up", cmd_up, 1, 1, true, true },	      { "down", cmd_down, 1, 1, true, true },	{ "save", cmd_save, 1, 1, true, false },
+	{ "strip", cmd_strip, 1, 1, true, false }, { "exec", cmd_exec, 2, -1, false, false }, { "recover", cmd_recover, 0, 0, false, false },
 };
 
 static void usage(void)
@@ -206,7 +208,8 @@ static void set_environment(void)
 	if (!slash)
 		return;
 	*slash = '\0';
-	if (asprintf(&joined, "%s%s%s", self, path ? ":" : "", path ? path : "") < 0) {
+	/* Without one, a shell has a path of its own. */
+	if (asprintf(&joined, "%s:%s", self, path ? path : "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin") < 0) {
 		joined = NULL;
 		return;
 	}
@@ -248,9 +251,14 @@ int main(int argc, char **argv)
 	const struct command *command = NULL;
 	struct options options = { 0 };
 	_cleanup_free_ char **args = calloc((size_t)argc + 1, sizeof(*args));
+	int fd;
 
 	if (argc < 1 || !args)
 		return 1;
+	/* A closed standard descriptor would become one of ours, and messages go into it. */
+	while ((fd = open("/dev/null", O_RDWR)) >= 0 && fd <= STDERR_FILENO)
+		;
+	close_fd(fd);
 	log_set_program(argv[0]);
 	if (argc == 2 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "help") == 0)) {
 		usage();
@@ -269,8 +277,14 @@ int main(int argc, char **argv)
 	default:
 		return 1;
 	}
-	if (getuid() != 0 && !options.dry_run)
+	if (options.dry_run && !command->dry_run) {
+		log_error("%s has no dry run; expected up or down", command->name);
+		return 1;
+	}
+	if (getuid() != 0)
 		return become_root(argc, argv);
-	set_environment();
+	/* exec's command has the environment of who started it. */
+	if (command->wg_quick)
+		set_environment();
 	return command->run(&options, args);
 }

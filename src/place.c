@@ -41,10 +41,12 @@ static int named_target(struct place *p, const char *netns, char *error)
 			snprintf(error, 512, "`%s' is not a network namespace: %s; expected a name or the path of one", netns, strerror(-r));
 			return -EINVAL;
 		}
-		r = duplicate(netns, &p->path);
-		if (r == 0)
-			(void)ns_find_name(p->target_fd, &p->name);
-		return r;
+		/* What later runs open must not depend on where, or who, this one is. */
+		if (ns_find_name(p->target_fd, &p->name) == 0)
+			return duplicate(p->name, &p->path);
+		if (strncmp(netns, "/proc/", 6) != 0)
+			p->path = realpath(netns, NULL);
+		return 0;
 	}
 	if (!ns_name_valid(netns)) {
 		snprintf(error, 512, "`%s' cannot be a namespace's name; expected one without blanks or slashes that does not begin with - or .", netns);

@@ -5,6 +5,8 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <netdb.h>
+#include <signal.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <time.h>
 
@@ -112,6 +114,8 @@ static int look_up_there(const struct endpoint *ep, unsigned int max_retries, co
 	pid = fork();
 	if (pid == 0) {
 		close_fd(ends[0]);
+		/* Retries may go on for ever: not longer than who waits for them. */
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		memset(answer, 0, sizeof(*answer));
 		r = room_enter_resolver(place->ns_fd, place->ns_name);
 		if (r < 0) {

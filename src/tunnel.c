@@ -69,12 +69,26 @@ bool tunnel_alive(const struct txn *txn)
 
 	if (!txn->target || !txn->journal.ifindex || rt_link_get(txn->target, NULL, txn->journal.ifindex, &link) < 0)
 		return false;
-	return strcmp(link.name, txn->journal.iface) == 0 && strcmp(link.kind, txn->journal.userspace ? "tun" : "wireguard") == 0;
+	return strcmp(link.kind, txn->journal.userspace ? "tun" : "wireguard") == 0;
+}
+
+/*
+ * A finished tunnel is dead when its device is gone, or the namespace that had a
+ * name lost it. One in a namespace that only those inside can open is left alone.
+ */
+static bool dead(const struct txn *txn)
+{
+	if (txn->journal.state != JOURNAL_UP)
+		return true;
+	if (!txn->target)
+		return txn->journal.ns_name != NULL;
+	return !tunnel_alive(txn);
 }
 
 struct recovery {
 	bool locked;
 	int done;
+	int error;
 };
 
 static int recover_one(void *arg, struct journal *j)
@@ -89,7 +103,7 @@ static int recover_one(void *arg, struct journal *j)
 		return 0;
 	txn.quiet = true;
 	r = take_journal(&txn, j);
-	if (r == 0 && !(txn.journal.state == JOURNAL_UP && tunnel_alive(&txn))) {
+	if (r == 0 && dead(&txn)) {
 		log_note("%s: undoing what an interrupted run left in network namespace %s", txn.journal.iface,
 			 txn.journal.ns_path ? txn.journal.ns_path : "(unnamed)");
 		r = txn_undo(&txn, UNDO_ALL);
@@ -99,6 +113,8 @@ static int recover_one(void *arg, struct journal *j)
 			recovery->done++;
 		else
 			log_error("%s: could not undo everything: %s", txn.journal.iface, strerror(-r));
+		if (r < 0)
+			recovery->error = r;
 	}
 	txn_free(&txn);
 	return 0;
@@ -109,6 +125,8 @@ int tunnel_recover(const char *iface, bool locked)
 	struct recovery recovery = { .locked = locked };
 	int r = journal_each(iface, recover_one, &recovery);
 
+	if (r == 0)
+		r = recovery.error;
 	return r < 0 ? r : recovery.done;
 }
 
@@ -178,6 +196,20 @@ static int compare_journal(void *arg, struct journal *j)
 	return found(search, j->iface);
 }
 
+static int search_journals(struct key_search *search)
+{
+	int r = journal_each(NULL, compare_journal, search);
+
+	if (r <= 0)
+		return r;
+	/* Perhaps only what a killed run left: then it goes, and is no obstacle. */
+	if (tunnel_recover(NULL, false) <= 0)
+		return r;
+	free(search->where);
+	search->where = NULL;
+	return journal_each(NULL, compare_journal, search);
+}
+
 int tunnel_key_in_use(const struct key *public_key, const struct place *place, char **ret_where)
 {
 	struct key_search search = { .key = public_key, .place = "the host's network namespace" };
@@ -190,7 +222,7 @@ int tunnel_key_in_use(const struct key *public_key, const struct place *place, c
 		r = ns_call(place->transport_fd, search_kernel, &search);
 	}
 	if (r == 0)
-		r = journal_each(NULL, compare_journal, &search);
+		r = search_journals(&search);
 	if (r == 0 && wg_userspace_names(&names) == 0) {
 		search.place = "userspace";
 		r = search_names(&search, WG_USERSPACE, &names);

@@ -58,6 +58,14 @@ __attribute__((format(printf, 3, 4))) static int fail(int status, const struct t
 
 /* ---- the namespace ---- */
 
+static bool has_server(const struct conf *conf)
+{
+	for (size_t i = 0; i < conf->n_dns; i++)
+		if (dns_item_is_server(conf->dns[i].text))
+			return true;
+	return false;
+}
+
 /* Joins or founds the namespace's record, and makes its resolver files. */
 static int join_namespace(struct txn *txn, bool made)
 {
@@ -79,7 +87,7 @@ static int join_namespace(struct txn *txn, bool made)
 		r = txn->place->name && !record.name ? -ENOMEM : ns_record_save(&record);
 	}
 	/* Somebody else's namespace without DNS from us keeps the resolver it has. */
-	if (r == 0 && (record.made || txn->conf->n_dns)) {
+	if (r == 0 && (record.made || has_server(txn->conf))) {
 		r = dns_prepare(&record);
 		if (r == 0)
 			r = ns_record_save(&record);
@@ -169,7 +177,10 @@ static int create_renamed(struct txn *txn, unsigned int ifindex)
 	r = rt_link_create(txn->transport, "wireguard", name, ifindex, txn->target_fd);
 	if (r < 0)
 		return r;
-	return rt_link_rename(txn->target, ifindex, txn->conf->iface);
+	r = rt_link_rename(txn->target, ifindex, txn->conf->iface);
+	if (r < 0)
+		(void)rt_link_delete(txn->target, ifindex);
+	return r;
 }
 
 static int create_kernel(struct txn *txn)
@@ -192,6 +203,7 @@ static int create_kernel(struct txn *txn)
 			r = create_renamed(txn, ifindex);
 		if (r == 0)
 			return 0;
+		txn->journal.ifindex = 0;
 		journal_pop(&txn->journal);
 	}
 	return r;
@@ -358,6 +370,11 @@ static int do_dns(struct txn *txn, struct step *step)
 	(void)step;
 	if (!dir)
 		return fail(1, txn, "out of memory");
+	if (!txn->place->create && !has_server(txn->conf)) {
+		log_warn("%s: DNS names no server, so network namespace %s keeps its resolv.conf; the search domains are left out", txn->conf->iface,
+			 place_target(txn->place));
+		return 0;
+	}
 	log_trace("install -m 644 /dev/fd/63 %s/resolv.conf", dir);
 	for (size_t i = 0; i < txn->conf->n_dns && r == 0; i++)
 		r = strv_add(&txn->journal.dns, txn->conf->dns[i].text, strlen(txn->conf->dns[i].text));
@@ -543,8 +560,11 @@ int txn_up(struct txn *txn)
 	clock_gettime(CLOCK_REALTIME, &now);
 	txn->journal.since = now.tv_sec;
 	status = run_steps(txn);
-	if (!status && worker_close(txn->worker) < 0)
+	if (!status && worker_close(txn->worker) < 0) {
+		if (txn->worker->aborts)
+			log_error("%s: interrupted", txn->conf->iface);
 		status = 1;
+	}
 	if (!status) {
 		r = commit(txn);
 		if (r < 0)

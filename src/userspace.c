@@ -56,6 +56,7 @@ int userspace_start(struct txn *txn, unsigned int mtu)
 {
 	const char *program = userspace_program(), *iface = txn->conf->iface;
 	_cleanup_fd_ int socket = -1;
+	_cleanup_fd_ int on_host = -1;
 	struct wg_iface answer = { 0 };
 	struct rt_link link;
 	pid_t daemon = 0;
@@ -70,6 +71,8 @@ int userspace_start(struct txn *txn, unsigned int mtu)
 	r = journal_note(&txn->journal, UNDO_USERSPACE, 0, 0, 0);
 	if (r < 0)
 		return refuse(txn, 1, "cannot write the journal", strerror(-r));
+	/* Until it is moved, nobody else compares the host with anything. */
+	(void)journal_lock_tun(&on_host);
 	log_trace("%s %s", program, iface);
 	r = start(txn, program);
 	if (r != 0)

@@ -209,7 +209,10 @@ refused() { # FILE-LINE-PATTERN: with this file `up` ends with one line and stat
 	assert_clean
 }
 
-@test "dry run: the plan on stdout, nothing done, no root needed" {
+@test "dry run: the plan on stdout, nothing done; refused where there is none" {
+	run wg-nsquick save --dry-run wg0
+	assert_failure 1
+	assert_output --partial "has no dry run"
 	config wg0 "DNS = 10.9.0.1" "PostUp = iptables -A OUTPUT -j REJECT"
 	run wg-nsquick --dry-run up wg0
 	assert_success

@@ -300,6 +300,108 @@ egress_down() {
 	wg-nsquick down wg0
 }
 
+@test "a tunnel in a namespace that only those inside can open is nobody's to recover" {
+	config wg0
+	unshare -n sleep 600 3>&- &
+	local pid=$!
+	timeout 5 bash -c "until [[ \$(readlink /proc/$pid/ns/net) != \$(readlink /proc/self/ns/net) ]]; do sleep 0.1; done"
+	run nsenter -t $pid -n wg-nsquick up wg0 --transport host
+	assert_success
+	run wg-nsquick recover
+	assert_success
+	assert_output ""
+	run nsenter -t $pid -n wg-nsquick down wg0
+	assert_success
+	kill $pid
+}
+
+@test "the host's resolv.conf by another name is not written" {
+	ip netns add other
+	mkdir -p /etc/netns/other
+	touch /etc/netns/other/resolv.conf
+	ln /etc/netns/other/resolv.conf /etc/netns/hardlink
+	config wg0 "DNS = 10.9.0.1"
+	run wg-nsquick up wg0 --netns other
+	assert_failure 1
+	assert_output --partial "resolv.conf"
+	[[ ! -s /etc/netns/hardlink ]]
+	rm -r /etc/netns/other /etc/netns/hardlink
+	mkdir /run/elsewhere
+	ln -s /run/elsewhere /etc/netns/other
+	run wg-nsquick up wg0 --netns other
+	assert_failure 1
+	rm -r /etc/netns/other /run/elsewhere
+	ip netns del other
+}
+
+@test "after a power cut somebody's resolv.conf comes back all the same" {
+	ip netns add other
+	mkdir -p /etc/netns/other
+	echo "nameserver 203.0.113.1" > /etc/netns/other/resolv.conf
+	config wg0 "DNS = 10.9.0.1"
+	run wg-nsquick up wg0 --netns other
+	assert_success
+	# What a reboot takes: the namespace, its processes, and /run.
+	ip netns del other
+	pkill -KILL -f 'wireguard-go wg0$' || true
+	rm -rf /run/wg-nsquick/{tunnels,netns}/* /run/wireguard/wg0.sock
+	umount -l /run/wg-nsquick/room/* /run/wg-nsquick/room || true
+	rm -rf /run/wg-nsquick
+	ip netns add other
+	run wg-nsquick up wg0 --netns other
+	assert_success
+	run wg-nsquick down wg0
+	assert_success
+	run cat /etc/netns/other/resolv.conf
+	assert_output "nameserver 203.0.113.1"
+	rm -r /etc/netns/other
+	ip netns del other
+}
+
+@test "two runs make one namespace: the second waits, and joins it" {
+	ALLOWED=172.16.0.0/12 config wg0 "DNS = 10.9.0.1"
+	second_client "PreUp = sleep 2" "DNS = 10.9.0.53"
+	wg-nsquick up wg1 --netns shared > /dev/null 2>&1 3>&- &
+	local first=$!
+	sleep 0.7
+	run wg-nsquick up wg0 --netns shared
+	assert_success
+	wait $first
+	run grep -c nameserver /etc/netns/shared/resolv.conf
+	assert_output 2
+	wg-nsquick down wg1
+	wg-nsquick down wg0
+}
+
+@test "down goes by the journal, whatever the settings say since" {
+	config wg0
+	run wg-nsquick up wg0 --netns here
+	assert_success
+	printf '[tunnel]\nnetns = elsewhere\n' > /etc/wg-nsquick.d/wg0.conf
+	run wg-nsquick down wg0
+	assert_success
+	rm /etc/wg-nsquick.d/wg0.conf
+}
+
+@test "search domains without a server do not take an adopted namespace's resolver away" {
+	ip netns add other
+	config wg0 "DNS = corp.example"
+	run wg-nsquick up wg0 --netns other
+	assert_success
+	assert_output --partial "names no server"
+	[[ ! -e /etc/netns/other ]]
+	wg-nsquick down wg0
+	ip netns del other
+}
+
+@test "exec leaves the environment as it is" {
+	config wg0
+	wg-nsquick up wg0
+	LC_ALL=C.UTF-8 run wg-nsquick exec wg0 sh -c 'echo $LC_ALL'
+	assert_output "C.UTF-8"
+	wg-nsquick down wg0
+}
+
 @test "after all of this the host is the same" {
 	assert_host_unchanged
 }
