@@ -96,15 +96,10 @@ config() {
 # Everything that must not change on the host, as text. Lifetimes go by; of the
 # rest every byte counts. (No jq here: its start alone takes a second in the VM.)
 host_state() {
-	{
-		ip -d -j link
-		ip -d -j addr
-		ip -d -j -4 route show table all
-		ip -d -j -6 route show table all
-		ip -d -j -4 rule
-		ip -d -j -6 rule
-		ip -d -j nexthop 2>/dev/null
-	} | sed -E 's/"(valid_life_time|preferred_life_time|expires)":[0-9]+,?//g; s/\},\{/},\n{/g'
+	local family
+	for family in -4 -6; do
+		printf '%s\n' 'link show' 'addr show' 'route show table all' 'rule show' 'nexthop show' | ip "$family" -d -j -batch -
+	done | sed -E 's/"(valid_life_time|preferred_life_time|expires)":[0-9]+,?//g; s/\},\{/},\n{/g'
 	nft list ruleset
 	cat /etc/resolv.conf
 }
