@@ -40,48 +40,36 @@ static int read_table(const struct conf *conf, uint32_t *ret_table)
 	return EXIT_IP_ARGUMENT;
 }
 
-/* Device names of the target and userspace sockets, before anything is touched. */
+/* The name in the target, before anything is touched. */
 static int check_free(const struct conf *conf, const struct place *place)
 {
-	struct txn existing = TXN_INIT;
+	_cleanup_rt_ struct rt *target = NULL;
 	struct rt_link link;
-	bool taken = false;
-	int r;
 
-	if (place->target_fd < 0)
+	if (place->target_fd < 0 || rt_open_in(place->target_fd, &target) < 0 || rt_link_get(target, conf->iface, 0, &link) < 0)
 		return 0;
-	existing.target_fd = dup(place->target_fd);
-	if (existing.target_fd >= 0 && txn_open_journal(&existing) == 0 && existing.target)
-		taken = rt_link_get(existing.target, conf->iface, 0, &link) == 0;
-	txn_free(&existing);
-	r = taken ? 1 : 0;
-	if (r)
-		log_error("`%s' already exists", conf->iface);
-	return r;
+	log_error("`%s' already exists", conf->iface);
+	return 1;
 }
 
 /* Started inside a namespace that could reach the endpoint by itself: two meanings, and no way to tell. */
 static int check_ambiguous(const struct conf *conf, const struct place *place)
 {
-	struct txn probe = TXN_INIT;
-	int status = 0;
+	_cleanup_rt_ struct rt *target = NULL;
 
-	if (!place->inside || place->transport_set)
+	if (!place->inside || place->transport_set || rt_open_in(place->target_fd, &target) < 0)
 		return 0;
-	probe.target_fd = dup(place->target_fd);
-	if (probe.target_fd >= 0 && txn_open_journal(&probe) == 0 && probe.target)
-		for (size_t i = 0; i < conf->wg.n_peers && !status; i++) {
-			const union endpoint_addr *ep = &conf->wg.peers[i].endpoint;
+	for (size_t i = 0; i < conf->wg.n_peers; i++) {
+		const union endpoint_addr *ep = &conf->wg.peers[i].endpoint;
 
-			if (ep->sa.sa_family != AF_UNSPEC && rt_route_towards(probe.target, ep) == 0) {
-				log_error("%s: network namespace %s has a route of its own to an endpoint; expected --transport self (the tunnel leaves through it) or "
-					  "--transport host (it leaves from the host)",
-					  conf->iface, place_target(place));
-				status = 1;
-			}
-		}
-	txn_free(&probe);
-	return status;
+		if (ep->sa.sa_family == AF_UNSPEC || rt_route_towards(target, ep) < 0)
+			continue;
+		log_error("%s: network namespace %s has a route of its own to an endpoint; expected --transport self (the tunnel leaves through it) or "
+			  "--transport host (it leaves from the host)",
+			  conf->iface, place_target(place));
+		return 1;
+	}
+	return 0;
 }
 
 static int check_key(const struct conf *conf, const struct place *place)

@@ -10,6 +10,8 @@
 #include <netlink/route/route.h>
 #include <netlink/socket.h>
 
+#include "ns.h"
+
 #ifndef IFLA_NEW_IFINDEX
 #define IFLA_NEW_IFINDEX 49
 #endif
@@ -80,6 +82,16 @@ int rt_open(struct rt **ret_rt)
 	(void)setsockopt(nl_socket_get_fd(rt->sock), SOL_NETLINK, NETLINK_GET_STRICT_CHK, &on, sizeof(on));
 	*ret_rt = rt;
 	return 0;
+}
+
+static int open_here(void *arg)
+{
+	return rt_open(arg);
+}
+
+int rt_open_in(int ns_fd, struct rt **ret_rt)
+{
+	return ns_call(ns_fd, open_here, ret_rt);
 }
 
 void rt_close(struct rt *rt)

@@ -15,6 +15,8 @@
 struct rt;
 
 int rt_open(struct rt **ret_rt);
+/* In that namespace; the caller stays where it is. */
+int rt_open_in(int ns_fd, struct rt **ret_rt);
 void rt_close(struct rt *rt);
 static inline void cleanup_rt(struct rt **rt)
 {

@@ -101,7 +101,6 @@ static int recover_one(void *arg, struct journal *j)
 	/* Somebody is at work on it. */
 	if (!recovery->locked && journal_lock(j->iface, &lock) < 0)
 		return 0;
-	txn.quiet = true;
 	r = take_journal(&txn, j);
 	if (r == 0 && dead(&txn)) {
 		log_note("%s: undoing what an interrupted run left in network namespace %s", txn.journal.iface,

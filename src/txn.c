@@ -30,11 +30,6 @@
 /* ip(8)'s exit status when the kernel refuses. */
 #define EXIT_KERNEL 2
 
-static int open_rt(void *arg)
-{
-	return rt_open(arg);
-}
-
 static void trace(const struct txn *txn, const struct step *step)
 {
 	_cleanup_buf_ struct buf text = { 0 };
@@ -113,7 +108,7 @@ static int do_netns(struct txn *txn, struct step *step)
 	txn->transport_fd = dup(txn->place->transport_fd >= 0 ? txn->place->transport_fd : txn->target_fd);
 	if (txn->transport_fd < 0)
 		return fail(1, txn, "out of descriptors");
-	r = ns_call(txn->transport_fd, open_rt, &txn->transport);
+	r = rt_open_in(txn->transport_fd, &txn->transport);
 	if (r == 0)
 		r = ns_enter(txn->target_fd);
 	if (r == 0)

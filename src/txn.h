@@ -26,7 +26,6 @@ struct txn {
 	int room_fd;
 	struct rt *target;
 	struct rt *transport;
-	bool quiet; /* undoing what nobody asked for: no traces */
 };
 
 #define TXN_INIT (struct txn){ .target_fd = -1, .transport_fd = -1, .room_fd = -1 }

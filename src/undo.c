@@ -10,11 +10,6 @@
 #include "room.h"
 #include "txn.h"
 
-static int open_rt(void *arg)
-{
-	return rt_open(arg);
-}
-
 int txn_open_journal(struct txn *txn)
 {
 	struct journal *j = &txn->journal;
@@ -33,7 +28,7 @@ int txn_open_journal(struct txn *txn)
 	if (txn->target_fd < 0 && ns_open_current(&own) == 0 && ns_get_cookie(own, &cookie) == 0 && cookie == j->cookie)
 		txn->target_fd = take_fd(&own);
 	if (txn->target_fd >= 0) {
-		r = ns_call(txn->target_fd, open_rt, &txn->target);
+		r = rt_open_in(txn->target_fd, &txn->target);
 		if (r < 0)
 			return r;
 	}
@@ -41,7 +36,7 @@ int txn_open_journal(struct txn *txn)
 	if (r == 0 && txn->transport_fd < 0 && txn->target_fd >= 0)
 		txn->transport_fd = dup(txn->target_fd);
 	if (txn->transport_fd >= 0) {
-		r = ns_call(txn->transport_fd, open_rt, &txn->transport);
+		r = rt_open_in(txn->transport_fd, &txn->transport);
 		if (r < 0)
 			return r;
 	}
