@@ -2,6 +2,7 @@
 #include <time.h>
 
 #include "cmd.h"
+#include "conf-error.h"
 #include "conffile.h"
 #include "log.h"
 #include "resolve.h"
@@ -28,16 +29,15 @@ static void recover_up(void *arg)
 	(void)tunnel_recover(txn->conf->iface, true);
 }
 
-static int read_table(const struct conf *conf, uint32_t *ret_table)
+int cmd_table(const struct conf *conf, struct conf_error *ret_error, uint32_t *ret_table)
 {
-	struct conf_error error = { .line = conf->table_text.line };
+	char quoted[QUOTED_LEN];
 
 	if (conf->table != TABLE_NAMED || rt_table_number(conf->table_text.text, ret_table) == 0)
 		return 0;
-	snprintf(error.text, sizeof(error.text), "Table: `%.64s' is not a routing table; expected auto, off, a number up to 4294967295, or a name from rt_tables",
-		 conf->table_text.text);
-	conffile_error(conf, &error);
-	return EXIT_IP_ARGUMENT;
+	return conf_fail(ret_error, conf->table_text.line,
+			 "Table: `%s' is not a routing table; expected auto, off, a number up to 4294967295, or a name from rt_tables",
+			 conf_quote(conf->table_text.text, quoted));
 }
 
 /* The name in the target, before anything is touched. */
@@ -224,9 +224,10 @@ int cmd_up(const struct options *options, char **args)
 		conffile_error(&conf, &error);
 		return status;
 	}
-	status = read_table(&conf, &table);
-	if (status)
-		return status;
+	if (cmd_table(&conf, &error, &table) < 0) {
+		conffile_error(&conf, &error);
+		return EXIT_IP_ARGUMENT;
+	}
 	if (cmd_settings(options, conf.iface, &settings) < 0)
 		return 1;
 	/* Before the namespaces are looked at: a killed run's may still have its name. */

@@ -2,6 +2,8 @@
 /* cmd.h - the commands. Each gets the options and its own arguments, and answers with the exit status. */
 #pragma once
 
+#include "conf.h"
+#include "plan.h"
 #include "settings.h"
 
 struct options {
@@ -17,8 +19,13 @@ int cmd_up(const struct options *options, char **args);
 int cmd_down(const struct options *options, char **args);
 int cmd_save(const struct options *options, char **args);
 int cmd_strip(const struct options *options, char **args);
+int cmd_check(const struct options *options, char **args);
 int cmd_exec(const struct options *options, char **args);
 int cmd_recover(const struct options *options, char **args);
 
 /* The settings of both files for this interface, the command line on top. 0, or -1 with the error told. */
 int cmd_settings(const struct options *options, const char *iface, struct settings *ret_settings);
+/* The same without a word: -1 with the error in ret_error. */
+int cmd_settings_quiet(const struct options *options, const char *iface, struct settings *ret_settings, char ret_error[static 512]);
+/* The number of the conf's Table, untouched if it has none. 0 or -EINVAL with *ret_error. */
+int cmd_table(const struct conf *conf, struct conf_error *ret_error, uint32_t *ret_table);

@@ -19,6 +19,8 @@ int conf_fail(struct conf_error *error, unsigned int line, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(error->text, sizeof(error->text), fmt, ap);
 	va_end(ap);
+	if (error->each)
+		error->each(error, error->arg);
 	return -EINVAL;
 }
 

@@ -9,8 +9,14 @@
 
 #define QUOTED_LEN 80
 
-/* Fills *error (may be NULL) and answers -EINVAL. */
+/* Fills *error (may be NULL), tells error->each, and answers -EINVAL. */
 __attribute__((format(printf, 3, 4))) int conf_fail(struct conf_error *error, unsigned int line, const char *fmt, ...);
+
+/* Whether to go on after `r`: what is wrong was told, and all that is wrong is wanted. */
+static inline bool conf_goes_on(const struct conf_error *error, int r)
+{
+	return r == -EINVAL && error && error->each;
+}
 
 /* Whether the text holds something that may be a key: a long run of base64 or hexadecimal. */
 bool conf_looks_secret(const char *text);

@@ -32,10 +32,11 @@ static struct peer *current_peer(struct reader *r)
 /* The name alone is told: what stands in a key's place is most likely a key. */
 static int read_key(struct reader *r, const char *name, const char *value, struct key *ret_key, bool *ret_has)
 {
+	/* Also when it is wrong: then it is not missing besides. */
+	*ret_has = true;
 	if (parse_key(value, ret_key) < 0)
 		return conf_fail(r->error, r->line,
 				 "%s: Key is not the correct length or format; expected 44 characters of base64", name);
-	*ret_has = true;
 	return 0;
 }
 
@@ -198,16 +199,19 @@ static int read_allowed_ip(struct reader *r, const char *item)
 
 static int read_allowed_ips(struct reader *r, char *value)
 {
+	int error = 0;
+
 	/* Every line starts anew: a `+` on an earlier one no longer counts. */
 	current_peer(r)->replace_allowed_ips = true;
+	current_peer(r)->has_allowed_ips = true;
 	while (value) {
-		char *item = strsep(&value, ",");
-		int error = read_allowed_ip(r, item);
+		int item_error = read_allowed_ip(r, strsep(&value, ","));
 
-		if (error < 0)
-			return error;
+		if (item_error < 0 && !conf_goes_on(r->error, item_error))
+			return item_error;
+		error = item_error < 0 ? item_error : error;
 	}
-	return 0;
+	return error;
 }
 
 static int endpoint_fail(struct reader *r, const char *what, const char *value)
@@ -367,11 +371,13 @@ static const char *squeeze_line(const char *p, char *line)
 
 static int check_peers(struct reader *r)
 {
-	for (size_t i = 0; i < r->wg->n_peers; i++)
+	int error = 0;
+
+	for (size_t i = 0; i < r->wg->n_peers && (error == 0 || conf_goes_on(r->error, error)); i++)
 		if (!r->wg->peers[i].has_public_key)
-			return conf_fail(r->error, r->wg->peers[i].line,
-					 "A peer is missing a public key; expected `PublicKey = ' and a key in this [Peer]");
-	return 0;
+			error = conf_fail(r->error, r->wg->peers[i].line,
+					  "A peer is missing a public key; expected `PublicKey = ' and a key in this [Peer]");
+	return error;
 }
 
 int conf_parse_wg(struct conf *conf, void (*warn)(unsigned int line, const char *text), struct conf_error *ret_error)
@@ -384,13 +390,19 @@ int conf_parse_wg(struct conf *conf, void (*warn)(unsigned int line, const char 
 
 	if (!line)
 		return -ENOMEM;
-	for (size_t i = 0; i < conf->n_stripped_lines && error == 0; i++) {
+	for (size_t i = 0; i < conf->n_stripped_lines && (error == 0 || conf_goes_on(ret_error, error)); i++) {
+		int line_error;
+
 		r.line = conf->stripped_lines[i];
 		p = squeeze_line(p, line);
-		error = read_line(&r, line);
+		line_error = read_line(&r, line);
+		error = line_error < 0 ? line_error : error;
 	}
-	if (error == 0)
-		error = check_peers(&r);
+	if (error == 0 || conf_goes_on(ret_error, error)) {
+		int peers_error = check_peers(&r);
+
+		error = peers_error < 0 ? peers_error : error;
+	}
 	wipe_free(line, size);
 	return error;
 }

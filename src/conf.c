@@ -247,7 +247,7 @@ int conf_parse_quick(struct conf *conf, const char *text, size_t len, struct con
 	struct quick q = { .conf = conf, .error = ret_error };
 	const char *p, *end;
 	struct slice line;
-	int r = copy_text(text, len, &copy);
+	int r = copy_text(text, len, &copy), error = 0;
 
 	if (r < 0)
 		return r;
@@ -257,10 +257,11 @@ int conf_parse_quick(struct conf *conf, const char *text, size_t len, struct con
 	while (next_line(&p, end, &line)) {
 		q.line++;
 		r = quick_line(&q, line);
-		if (r < 0)
+		if (r < 0 && !conf_goes_on(ret_error, r))
 			return r;
+		error = r < 0 ? r : error;
 	}
-	return conf->stripped.failed ? -ENOMEM : 0;
+	return conf->stripped.failed ? -ENOMEM : error;
 }
 
 static void free_items(struct item *items, size_t n)

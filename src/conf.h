@@ -36,6 +36,7 @@ struct peer {
 	bool has_public_key;
 	bool has_preshared_key;
 	bool has_keepalive;
+	bool has_allowed_ips; /* such a line stands there, right or wrong */
 	bool replace_allowed_ips;
 	uint16_t keepalive; /* seconds, 0: off */
 	struct allowed_ip *allowed_ips;
@@ -111,9 +112,16 @@ struct conf {
 	size_t n_stripped_lines;
 };
 
+/* To be zeroed by the caller. */
 struct conf_error {
 	unsigned int line; /* 0: the file as a whole */
 	char text[512];	   /* one line: what was wrong, what was expected; never a key */
+	/*
+	 * Set by who wants all errors and not the first alone: called for each
+	 * (line and text are its), and parsing goes on; it still ends with -EINVAL.
+	 */
+	void (*each)(const struct conf_error *error, void *arg);
+	void *arg;
 };
 
 /*

@@ -44,11 +44,10 @@ static void warn_if_open(const char *path, const struct stat *file)
 		log_warn("`%s' is world accessible", path);
 }
 
-int conffile_read(const char *argument, struct conf *conf)
+int conffile_load(const char *argument, struct conf *conf, struct conf_error *ret_error)
 {
 	_cleanup_free_ char *path = NULL, *text = NULL;
 	_cleanup_fd_ int fd = -1;
-	struct conf_error error = { 0 };
 	struct stat st;
 	size_t len = 0;
 	int r;
@@ -60,41 +59,48 @@ int conffile_read(const char *argument, struct conf *conf)
 	if (r < 0) {
 		path = NULL;
 		log_error("out of memory");
-		return -1;
+		return -ENOMEM;
 	}
 	if (!*path || (fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)) < 0) {
 		if (!*path || errno == ENOENT || errno == ENOTDIR)
 			log_error("`%s' does not exist", path);
 		else
 			log_error("`%s' cannot be read: %s", path, strerror(errno));
-		return -1;
+		return -ENOENT;
 	}
 	if (name_of(path, conf->iface) < 0) {
 		log_error("The config file must be a valid interface name, followed by .conf");
-		return -1;
+		return -ENOENT;
 	}
 	conf->path = realpath(path, NULL);
 	if (!conf->path || fstat(fd, &st) < 0) {
 		log_error("`%s' cannot be read: %s", path, strerror(errno));
-		return -1;
+		return -ENOENT;
 	}
 	if (S_ISDIR(st.st_mode)) {
 		log_error("`%s' is a directory; expected a configuration file", conf->path);
-		return -1;
+		return -ENOENT;
 	}
 	warn_if_open(conf->path, &st);
 	r = read_all(fd, MAX_SIZE, &text, &len);
 	if (r < 0) {
 		log_error("`%s' cannot be read: %s", conf->path, strerror(-r));
-		return -1;
+		return -ENOENT;
 	}
-	r = conf_parse_quick(conf, text, len, &error);
+	r = conf_parse_quick(conf, text, len, ret_error);
 	explicit_bzero(text, len);
-	if (r < 0) {
-		if (r == -ENOMEM)
-			snprintf(error.text, sizeof(error.text), "out of memory");
+	if (r == -ENOMEM)
+		log_error("%s: out of memory", conf->path);
+	return r;
+}
+
+int conffile_read(const char *argument, struct conf *conf)
+{
+	struct conf_error error = { 0 };
+	int r = conffile_load(argument, conf, &error);
+
+	if (r == -EINVAL)
 		conffile_error(conf, &error);
-	}
 	return r < 0 ? -1 : 0;
 }
 

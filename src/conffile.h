@@ -7,8 +7,11 @@
 /*
  * Finds, opens once and reads the file, warns as wg-quick does when it is
  * world accessible, and takes wg-quick's half of the parse. Fills conf->path
- * and conf->iface. 0, or -1 with the error told. The caller frees with conf_free().
+ * and conf->iface. -EINVAL: the text is wrong, *ret_error says how. Other
+ * errors are told. The caller frees with conf_free().
  */
+int conffile_load(const char *argument, struct conf *conf, struct conf_error *ret_error);
+/* The same with every error told: 0 or -1. */
 int conffile_read(const char *argument, struct conf *conf);
 /* wg's half. The same answers. */
 int conffile_read_wg(struct conf *conf);

@@ -18,9 +18,15 @@ static const struct command {
 	int min_args, max_args; /* max -1: any */
 	bool wg_quick;		/* one of wg-quick's own */
 	bool dry_run;		/* can only print what it would do */
+	bool any_user;		/* needs no root */
 } commands[] = {
-	{ "up", cmd_up, 1, 1, true, true },	      { "down", cmd_down, 1, 1, true, true },	{ "save", cmd_save, 1, 1, true, false },
-	{ "strip", cmd_strip, 1, 1, true, false }, { "exec", cmd_exec, 2, -1, false, false }, { "recover", cmd_recover, 0, 0, false, false },
+	{ .name = "up", .run = cmd_up, .min_args = 1, .max_args = 1, .wg_quick = true, .dry_run = true },
+	{ .name = "down", .run = cmd_down, .min_args = 1, .max_args = 1, .wg_quick = true, .dry_run = true },
+	{ .name = "save", .run = cmd_save, .min_args = 1, .max_args = 1, .wg_quick = true },
+	{ .name = "strip", .run = cmd_strip, .min_args = 1, .max_args = 1, .wg_quick = true },
+	{ .name = "check", .run = cmd_check, .min_args = 1, .max_args = 1, .any_user = true },
+	{ .name = "exec", .run = cmd_exec, .min_args = 2, .max_args = -1 },
+	{ .name = "recover", .run = cmd_recover },
 };
 
 static void usage(void)
@@ -28,6 +34,7 @@ static void usage(void)
 	fprintf(stderr,
 		"Usage: %s [ up | down | save | strip ] [ CONFIG_FILE | INTERFACE ]\n"
 		"       %s exec INTERFACE [-u USER] [--] COMMAND...\n"
+		"       %s check CONFIG_FILE | INTERFACE\n"
 		"       %s recover\n"
 		"\n"
 		"  CONFIG_FILE is a wg-quick(8) file whose name is the interface's name followed\n"
@@ -50,7 +57,7 @@ static void usage(void)
 		"  --version, --help\n"
 		"\n"
 		"See wg-nsquick(8) for more, wg-quick(8) for the file.\n",
-		log_program(), log_program(), log_program());
+		log_program(), log_program(), log_program(), log_program());
 }
 
 /* How many words an option at argv[0] takes; 0: it is none; -1: it is wrong, and that was told. */
@@ -216,19 +223,17 @@ static void set_environment(void)
 	setenv("PATH", joined, 1);
 }
 
-int cmd_settings(const struct options *options, const char *iface, struct settings *ret_settings)
+int cmd_settings_quiet(const struct options *options, const char *iface, struct settings *ret_settings, char ret_error[static 512])
 {
 	_cleanup_free_ char *path = NULL;
-	char error[512];
 
 	if (asprintf(&path, SETTINGS_DIR "/%s.conf", iface) < 0) {
 		path = NULL;
+		snprintf(ret_error, 512, "out of memory");
 		return -1;
 	}
-	if (settings_load(ret_settings, SETTINGS_FILE, error) < 0 || settings_load(ret_settings, path, error) < 0) {
-		log_error("%s", error);
+	if (settings_load(ret_settings, SETTINGS_FILE, ret_error) < 0 || settings_load(ret_settings, path, ret_error) < 0)
 		return -1;
-	}
 	if (options->netns) {
 		free(ret_settings->netns);
 		ret_settings->netns = strdup(options->netns);
@@ -240,10 +245,20 @@ int cmd_settings(const struct options *options, const char *iface, struct settin
 	if (options->guard != GUARD_UNSET)
 		ret_settings->guard = options->guard;
 	if ((options->netns && !ret_settings->netns) || (options->transport && !ret_settings->transport)) {
-		log_error("out of memory");
+		snprintf(ret_error, 512, "out of memory");
 		return -1;
 	}
 	return 0;
+}
+
+int cmd_settings(const struct options *options, const char *iface, struct settings *ret_settings)
+{
+	char error[512];
+
+	if (cmd_settings_quiet(options, iface, ret_settings, error) == 0)
+		return 0;
+	log_error("%s", error);
+	return -1;
 }
 
 int main(int argc, char **argv)
@@ -281,7 +296,7 @@ int main(int argc, char **argv)
 		log_error("%s has no dry run; expected up or down", command->name);
 		return 1;
 	}
-	if (getuid() != 0)
+	if (getuid() != 0 && !command->any_user)
 		return become_root(argc, argv);
 	/* exec's command has the environment of who started it. */
 	if (command->wg_quick)

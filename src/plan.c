@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "plan.h"
 
+#include "conf-error.h"
+
 static struct step *add(struct plan *plan, enum step_kind kind)
 {
 	struct step *step = GROW(plan->steps, plan->n);
@@ -33,17 +35,21 @@ static int add_hooks(struct plan *plan, const struct conf *conf, enum hook_kind 
 
 static int add_addresses(struct plan *plan, const struct conf *conf, struct conf_error *ret_error, int *ret_status)
 {
+	char quoted[QUOTED_LEN];
+	int error = 0;
+
 	for (size_t i = 0; i < conf->n_addresses; i++) {
 		const struct item *item = &conf->addresses[i];
 		struct prefix address;
 		struct step *step;
 
 		if (parse_address(item->text, &address) < 0) {
-			ret_error->line = item->line;
-			snprintf(ret_error->text, sizeof(ret_error->text), "Address: `%.64s' is not an IPv4 or IPv6 address; expected ADDRESS or ADDRESS/LENGTH",
-				 item->text);
 			*ret_status = 1;
-			return -EINVAL;
+			error = conf_fail(ret_error, item->line, "Address: `%s' is not an IPv4 or IPv6 address; expected ADDRESS or ADDRESS/LENGTH",
+					  conf_quote(item->text, quoted));
+			if (!conf_goes_on(ret_error, error))
+				return error;
+			continue;
 		}
 		step = add(plan, STEP_ADDRESS);
 		if (!step)
@@ -51,20 +57,19 @@ static int add_addresses(struct plan *plan, const struct conf *conf, struct conf
 		step->address = address;
 		step->line = item->line;
 	}
-	return 0;
+	return error;
 }
 
 static int add_link_up(struct plan *plan, const struct conf *conf, struct conf_error *ret_error, int *ret_status)
 {
+	char quoted[QUOTED_LEN];
 	struct step *step;
 	uint64_t mtu = 0;
 
 	if (conf->mtu.text && *conf->mtu.text && parse_cnum(conf->mtu.text, INT32_MAX, &mtu) < 0) {
-		ret_error->line = conf->mtu.line;
-		snprintf(ret_error->text, sizeof(ret_error->text), "MTU: `%.64s' is not a number of bytes; expected one such as 1420, or no MTU line",
-			 conf->mtu.text);
 		*ret_status = 255; /* ip(8)'s, for an argument that it cannot read */
-		return -EINVAL;
+		return conf_fail(ret_error, conf->mtu.line, "MTU: `%s' is not a number of bytes; expected one such as 1420, or no MTU line",
+				 conf_quote(conf->mtu.text, quoted));
 	}
 	step = add(plan, STEP_LINK_UP);
 	if (!step)
@@ -76,16 +81,21 @@ static int add_link_up(struct plan *plan, const struct conf *conf, struct conf_e
 
 static int build_up(struct plan *plan, const struct conf *conf, struct conf_error *ret_error, int *ret_status)
 {
-	int r;
+	int r, error;
 
 	if ((r = add_plain(plan, STEP_NETNS)) < 0 || (r = add_plain(plan, STEP_LINK)) < 0)
 		return r;
 	/* Its resolv.conf must be there before the first hook can read it. */
 	if (conf->n_hooks && (r = add_plain(plan, STEP_ROOM)) < 0)
 		return r;
-	if ((r = add_hooks(plan, conf, HOOK_PRE_UP)) < 0 || (r = add_plain(plan, STEP_WG)) < 0 ||
-	    (r = add_addresses(plan, conf, ret_error, ret_status)) < 0 || (r = add_link_up(plan, conf, ret_error, ret_status)) < 0)
+	if ((r = add_hooks(plan, conf, HOOK_PRE_UP)) < 0 || (r = add_plain(plan, STEP_WG)) < 0)
 		return r;
+	error = add_addresses(plan, conf, ret_error, ret_status);
+	if (error < 0 && !conf_goes_on(ret_error, error))
+		return error;
+	r = add_link_up(plan, conf, ret_error, ret_status);
+	if (r < 0 || error < 0)
+		return r < 0 ? r : error;
 	if (conf->n_dns && (r = add_plain(plan, STEP_DNS)) < 0)
 		return r;
 	if (conf->table != TABLE_OFF && (r = add_plain(plan, STEP_ROUTES)) < 0)

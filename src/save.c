@@ -56,7 +56,7 @@ static int replace(const char *path, const struct buf *text)
 static void resolve_file(const struct conf *conf, const struct journal *journal)
 {
 	struct resolve_place place = { .ns_fd = -1, .once = true };
-	struct conf_error ignored;
+	struct conf_error ignored = { 0 };
 
 	if (place_open_transport(journal->transport ? journal->transport : "host", &place.ns_fd) < 0)
 		return;

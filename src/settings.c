@@ -36,6 +36,20 @@ const char *guard_level_name(enum guard_level level)
 	return level_names[level == GUARD_UNSET ? GUARD_DEFAULT : level];
 }
 
+/* One line, whatever stands in the file: no control characters, which a terminal would obey. */
+__attribute__((format(printf, 2, 3))) static int fail(char ret_error[static 512], const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(ret_error, 512, fmt, ap);
+	va_end(ap);
+	for (char *p = ret_error; *p; p++)
+		if (*p < ' ' || *p > '~')
+			*p = '?';
+	return -EINVAL;
+}
+
 static int set_text(char **slot, const char *value)
 {
 	char *copy;
@@ -152,13 +166,12 @@ static int check_key(struct settings *settings, const dictionary *dict, const ch
 			continue;
 		r = known[i].set(settings, value ? value : "");
 		if (r == -EINVAL)
-			snprintf(ret_error, 512, "%s:%u: `%s' is not a value of %s in [%s]; expected %s", path, find_line(path, section, name),
+			(void)fail(ret_error, "%s:%u: `%s' is not a value of %s in [%s]; expected %s", path, find_line(path, section, name),
 				 value ? value : "", name, section, known[i].expected);
 		return r;
 	}
-	snprintf(ret_error, 512, "%s:%u: unknown key `%s' in [%s]; expected netns or transport in [tunnel], level in [guard]", path,
-		 find_line(path, section, name), name ? name : "", section);
-	return -EINVAL;
+	return fail(ret_error, "%s:%u: unknown key `%s' in [%s]; expected netns or transport in [tunnel], level in [guard]", path,
+		    find_line(path, section, name), name ? name : "", section);
 }
 
 static bool section_known(const char *section)
@@ -176,10 +189,8 @@ static int check_section(struct settings *settings, dictionary *dict, const char
 	_cleanup_free_ const char **keys = NULL;
 	int n = iniparser_getsecnkeys(dict, section), r = 0;
 
-	if (!section_known(section)) {
-		snprintf(ret_error, 512, "%s:%u: unknown section [%s]; expected [tunnel] or [guard]", path, find_line(path, section, NULL), section);
-		return -EINVAL;
-	}
+	if (!section_known(section))
+		return fail(ret_error, "%s:%u: unknown section [%s]; expected [tunnel] or [guard]", path, find_line(path, section, NULL), section);
 	keys = calloc((size_t)n + 1, sizeof(*keys));
 	if (!keys)
 		return -ENOMEM;
@@ -209,7 +220,7 @@ int settings_load(struct settings *settings, const char *path, char ret_error[st
 		if (errno == ENOENT)
 			return 0;
 		r = -errno;
-		snprintf(ret_error, 512, "%s: %s", path, strerror(-r));
+		(void)fail(ret_error, "%s: %s", path, strerror(-r));
 		return r;
 	}
 	parser_error[0] = '\0';
@@ -217,16 +228,13 @@ int settings_load(struct settings *settings, const char *path, char ret_error[st
 	dict = iniparser_load(path);
 	iniparser_set_error_callback(NULL);
 	if (!dict || parser_error[0]) {
-		snprintf(ret_error, 512, "%s:%u: not a settings line; expected `[section]' or `key = value'", path, parser_error_line());
 		if (dict)
 			iniparser_freedict(dict);
-		return -EINVAL;
+		return fail(ret_error, "%s:%u: not a settings line; expected `[section]' or `key = value'", path, parser_error_line());
 	}
 	stray = stray_key(dict);
-	if (stray) {
-		snprintf(ret_error, 512, "%s:%u: key `%s' stands before any section; expected [tunnel] or [guard] first", path, find_line(path, "", stray), stray);
-		r = -EINVAL;
-	}
+	if (stray)
+		r = fail(ret_error, "%s:%u: key `%s' stands before any section; expected [tunnel] or [guard] first", path, find_line(path, "", stray), stray);
 	for (int i = 0; r == 0 && i < iniparser_getnsec(dict); i++)
 		r = check_section(settings, dict, path, iniparser_getsecname(dict, i), ret_error);
 	iniparser_freedict(dict);

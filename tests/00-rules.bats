@@ -42,8 +42,8 @@ users_of() { grep -lE "$1" src/*.c src/*.h | sed 's,^src/,,' | sort | tr '\n' ' 
 
 @test "the pure part links alone" {
 	# The linker sees to it: the unit tests have libcore.a and nothing of libsys.a.
-	run grep -E '^tests_unit_(conf|plan)_LDADD = libcore.a( \$\(INIPARSER_LIBS\))?$' Makefile.am
-	assert_equal "${#lines[@]}" 2
+	run grep -E '^tests_unit_(conf|lint|plan)_LDADD = libcore.a( \$\(INIPARSER_LIBS\))?$' Makefile.am
+	assert_equal "${#lines[@]}" 3
 }
 
 @test "every option of the program is in its manual page" {
@@ -52,7 +52,7 @@ users_of() { grep -lE "$1" src/*.c src/*.h | sed 's,^src/,,' | sort | tr '\n' ' 
 		run grep -F -- "${option#--}" contrib/wg-nsquick.8
 		assert_success
 	done < <(grep -oE '^"? *--[a-z-]+' src/main.c | grep -oE -- '--[a-z-]+' | sort -u)
-	for option in up down save strip exec recover netns transport guard force dry-run; do
+	for option in up down save strip check exec recover netns transport guard force dry-run; do
 		run grep -F -- "$option" contrib/wg-nsquick.8
 		assert_success
 	done

@@ -1,18 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * libFuzzer target for the .conf parser and writer:
- *
- *	clang -std=gnu11 -D_GNU_SOURCE -Isrc -g -O1 -fsanitize=fuzzer,address,undefined tests/fuzz-conf.c \
- *		src/conf.c src/conf-{wg,write,error}.c src/key.c src/addr.c src/util.c -o fuzz-conf
- *	./fuzz-conf NEW-FOLDER tests/corpus/conf
- *
- * What must hold: what `strip` prints strips to itself; what was accepted and
- * saved is accepted again, with the same meaning; an error is one short line
- * without a key in it.
+ * libFuzzer target for the .conf parser, writer and checker. What must hold:
+ * what `strip` prints strips to itself; what was accepted and saved is accepted
+ * again, with the same meaning; an error is one short line without a key in it.
  */
 #include <arpa/inet.h>
 
-#include "conf.h"
+#include "lint.h"
 
 #define CHECK(condition)                                                                   \
 	do {                                                                               \
@@ -129,7 +123,7 @@ static void check_save(struct conf *conf)
 {
 	struct conf saved = { 0 }, again = { 0 };
 	struct buf text = { 0 }, text2 = { 0 }, text3 = { 0 };
-	struct conf_error error;
+	struct conf_error error = { 0 };
 
 	save(conf, &text);
 	CHECK(conf_parse_quick(&saved, text.data, text.len, &error) == 0);
@@ -145,6 +139,35 @@ static void check_save(struct conf *conf)
 	buf_free(&text3);
 	conf_free(&saved);
 	conf_free(&again);
+}
+
+static void check_each(const struct conf_error *each, void *arg)
+{
+	check_error(each);
+	++*(size_t *)arg;
+}
+
+/* What `check` does: every error, with the first alone as the ordinary run saw it, and every finding. */
+static void check_all(const uint8_t *data, size_t size, const struct conf_error *first)
+{
+	static const char *const links[] = { "eth0", "virbr0" };
+	const struct lint_place place = { .netns = "wg0", .create = true, .host_links = links, .n_host_links = ARRAY_SIZE(links) };
+	struct conf conf = { .iface = "wg0" };
+	struct findings f = { 0 };
+	size_t errors = 0;
+	struct conf_error error = { .each = check_each, .arg = &errors };
+	int r = conf_parse_quick(&conf, (const char *)data, size, &error);
+	int r2 = conf_parse_wg(&conf, NULL, &error);
+
+	CHECK((r < 0 || r2 < 0) == (errors > 0));
+	CHECK((errors > 0) == (*first->text != '\0'));
+	lint(&conf, &place, &f);
+	findings_sort(&f);
+	CHECK(!f.failed);
+	for (size_t i = 0; i < f.n; i++)
+		CHECK(*f.items[i].text && !strpbrk(f.items[i].text, "\r\n") && (i == 0 || f.items[i - 1].line - 1 <= f.items[i].line - 1));
+	findings_free(&f);
+	conf_free(&conf);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -163,5 +186,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	else
 		check_error(&error);
 	conf_free(&conf);
+	check_all(data, size, &error);
 	return 0;
 }

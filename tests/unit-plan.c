@@ -21,7 +21,7 @@ static void test_order_up(void)
 	static const enum step_kind expected[] = { STEP_NETNS, STEP_LINK,    STEP_ROOM, STEP_HOOK,   STEP_WG,	STEP_ADDRESS,
 						   STEP_ADDRESS, STEP_LINK_UP, STEP_DNS,	 STEP_ROUTES, STEP_PUBLISH, STEP_HOOK };
 	struct conf conf = parse("[Interface]\nPostUp = b\nPreUp = a\nPreDown = c\nAddress = 10.0.0.1/24, fd00::1/64\nDNS = 1.1.1.1\nMTU = 0x500\n");
-	struct conf_error error;
+	struct conf_error error = { 0 };
 	struct plan plan;
 	int status;
 
@@ -121,6 +121,7 @@ static void test_settings(void)
 	ok(write_settings("[tunnel]\n\nnetsn = x\n", &s, error) == -EINVAL && strstr(error, ":3: unknown key"), "unknown key: %s", error);
 	ok(write_settings("[guard]\nlevel = loud\n", &s, error) == -EINVAL && strstr(error, ":2: `loud'"), "bad value: %s", error);
 	ok(write_settings("[other]\na = b\n", &s, error) == -EINVAL && strstr(error, ":1: unknown section"), "unknown section: %s", error);
+	ok(write_settings("[tunnel]\n\033[2Jx = 1\n", &s, error) == -EINVAL && !strchr(error, '\033'), "no control characters in an error: %s", error);
 	ok(write_settings("[tunnel]\nwhat is this\n", &s, error) == -EINVAL, "no key: %s", error);
 	settings_free(&s);
 }
