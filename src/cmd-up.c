@@ -109,8 +109,11 @@ static int print_plan(const struct conf *conf, const struct plan *plan, const st
 	_cleanup_buf_ struct buf text = { 0 };
 
 	plan_print(plan, conf, &where, &text);
-	fputs(text.data, stdout);
-	return 0;
+	if (text.failed) {
+		log_error("out of memory");
+		return 1;
+	}
+	return write_all(STDOUT_FILENO, text.data, text.len) < 0;
 }
 
 static int copy_text(const char *from, char **ret_to)

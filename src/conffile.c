@@ -37,10 +37,11 @@ static int name_of(const char *path, char ret_name[static IFNAMSIZ])
 
 static void warn_if_open(const char *path, const struct stat *file)
 {
-	_cleanup_free_ char *copy = strdup(path);
+	char folder[PATH_MAX];
 	struct stat dir;
 
-	if (copy && stat(dirname(copy), &dir) == 0 && file->st_mode & dir.st_mode & 0007)
+	snprintf(folder, sizeof(folder), "%s", path);
+	if (stat(dirname(folder), &dir) == 0 && file->st_mode & dir.st_mode & 0007)
 		log_warn("`%s' is world accessible", path);
 }
 
@@ -85,7 +86,7 @@ int conffile_load(const char *argument, struct conf *conf, struct conf_error *re
 	r = read_all(fd, MAX_SIZE, &text, &len);
 	if (r < 0) {
 		log_error("`%s' cannot be read: %s", conf->path, strerror(-r));
-		return -ENOENT;
+		return r == -ENOMEM ? -ENOMEM : -ENOENT;
 	}
 	r = conf_parse_quick(conf, text, len, ret_error);
 	explicit_bzero(text, len);

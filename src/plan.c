@@ -236,7 +236,10 @@ void step_trace(const struct step *step, const char *iface, struct buf *text)
 		break;
 	case STEP_HOOK:
 		hook = hook_expand(step->hook, iface);
-		buf_str(text, hook ? hook : "");
+		if (hook)
+			buf_str(text, hook);
+		else
+			text->failed = true;
 		break;
 	case STEP_WG:
 		/* Never a file: the words are wg-quick's, which people look for in logs. */
@@ -272,12 +275,16 @@ static void print_routes(const struct conf *conf, struct buf *text)
 			if (item->op == ALLOWED_MINUS)
 				continue;
 			slot = GROW(allowed, n);
-			if (!slot)
+			if (!slot) {
+				text->failed = true;
 				goto out;
+			}
 			*slot = item->prefix;
 		}
-	if (plan_routes(allowed, n, NULL, 0, &routes, &n_routes) < 0)
+	if (plan_routes(allowed, n, NULL, 0, &routes, &n_routes) < 0) {
+		text->failed = true;
 		goto out;
+	}
 	for (size_t i = 0; i < n_routes; i++) {
 		char prefix[PREFIX_TEXT_LEN];
 

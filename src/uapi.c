@@ -32,7 +32,7 @@ static void add_peer(struct buf *b, const struct peer *peer)
 	if (peer->replace_allowed_ips)
 		buf_str(b, "replace_allowed_ips=true\n");
 	for (size_t i = 0; i < peer->n_allowed_ips; i++)
-		buf_fmt(b, "allowed_ip=%s\n", format_prefix(&peer->allowed_ips[i].prefix, text));
+		buf_fmt(b, "allowed_ip=%s%s\n", peer->allowed_ips[i].op == ALLOWED_MINUS ? "-" : "", format_prefix(&peer->allowed_ips[i].prefix, text));
 }
 
 void uapi_format_set(const struct wg_iface *wg, struct buf *request)

@@ -42,8 +42,8 @@ users_of() { grep -lE "$1" src/*.c src/*.h | sed 's,^src/,,' | sort | tr '\n' ' 
 
 @test "the pure part links alone" {
 	# The linker sees to it: the unit tests have libcore.a and nothing of libsys.a.
-	run grep -E '^tests_unit_(conf|lint|plan)_LDADD = libcore.a( \$\(INIPARSER_LIBS\))?$' Makefile.am
-	assert_equal "${#lines[@]}" 3
+	run grep -E '^tests_unit_(conf|lint|oom|plan|pure)_LDADD = libcore.a( \$\(INIPARSER_LIBS\))?$' Makefile.am
+	assert_equal "${#lines[@]}" 5
 }
 
 @test "every option of the program is in its manual page" {
@@ -60,6 +60,6 @@ users_of() { grep -lE "$1" src/*.c src/*.h | sed 's,^src/,,' | sort | tr '\n' ' 
 
 @test "shell files are clean" {
 	command -v shellcheck > /dev/null || fail "shellcheck is not installed"
-	run shellcheck -x autogen.sh check-all contrib/demo contrib/install-deps tests/private tests/fuzz tests/vm/run tests/vm/kernel.bash tests/vm/guest-job
+	run shellcheck -x autogen.sh check-all contrib/demo contrib/install-deps tests/private tests/coverage tests/fuzz tests/vm/run tests/vm/kernel.bash tests/vm/guest-job
 	assert_success
 }

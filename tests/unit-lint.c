@@ -107,6 +107,7 @@ static void test_peers(void)
 	finds("no AllowedIPs", IFACE PEER "[Peer]\nPublicKey = " Q "\nEndpoint = h:5\n", 9, FIND_WARNING, "without AllowedIPs");
 	finds("two Endpoints", IFACE PEER "Endpoint = 192.0.2.2:5\n", 9, FIND_WARNING, "2 times");
 	finds("port 0", IFACE PEER "[Peer]\nPublicKey = " Q "\nAllowedIPs = 10.7.0.0/16\nEndpoint = 192.0.2.2:0\n", 12, FIND_WARNING, "port 0");
+	finds("a key of zeros", IFACE PEER "[Peer]\nPublicKey = AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\nAllowedIPs = 10.7.0.0/16\n", 9, FIND_WARNING, "all zeros");
 	finds("no key", "[Interface]\nAddress = 10.0.0.2, fd00::2\nDNS = 10.0.0.1\n" PEER, 0, FIND_WARNING, "no PrivateKey");
 	silent("a key from a hook", "[Interface]\nAddress = 10.0.0.2, fd00::2\nDNS = 10.0.0.1\nPreUp = wg set %i private-key <(pass vpn)\n" PEER, true);
 	finds("a server's file", IFACE "ListenPort = 51820\n[Peer]\nPublicKey = " P "\nAllowedIPs = 0.0.0.0/0, ::/0\n", 0, FIND_WARNING, "a server's file");
@@ -124,6 +125,7 @@ static void test_hooks(void)
 	finds_in_hook("ip netns delete vpn", FIND_WARNING, "down takes it away");
 	finds_in_hook("ip netns exec vpn true", FIND_WARNING, "another namespace than the tunnel's");
 	finds_in_hook("ip -n vpn addr add 10.0.0.2/32 dev %i", FIND_WARNING, "another namespace than the tunnel's");
+	finds_in_hook("nsenter --net --target 1 true", FIND_WARNING, "the host's namespace");
 	finds_in_hook("nsenter --net -t 1 true", FIND_WARNING, "the host's namespace");
 	finds_in_hook("resolvectl dns %i 10.0.0.1; resolvectl domain %i '~.'", FIND_WARNING, "resolvectl speaks to the host's resolver");
 	finds_in_hook("printf 'nameserver 10.0.0.1' | resolvconf -a tun.%i -m 0 -x", FIND_WARNING, "resolvconf speaks to the host's resolver");
@@ -165,6 +167,11 @@ static void test_hook_forms(void)
 	finds_in_hook("echo \"`resolvectl status`\"", FIND_WARNING, "resolvectl");
 	finds_in_hook("cat <(resolvectl status)", FIND_WARNING, "resolvectl");
 	finds_in_hook("( true; ! resolvectl status )", FIND_WARNING, "resolvectl");
+	finds_in_hook("eval 'resolvectl status'", FIND_WARNING, "resolvectl");
+	finds_in_hook("x=$(echo \\) ')' \"(\" (a) ); resolvectl status", FIND_WARNING, "resolvectl");
+	finds_in_hook("echo \"a\\\"b\" $(resolvectl", FIND_WARNING, "resolvectl");
+	finds_in_hook("sh -c 'sh -c \"$(sh -c \\\"resolvectl\\\")\"'", FIND_WARNING, "resolvectl");
+	silent_hook("sh -c $(a $(b $(c $(d $(e $(resolvectl))))))", true);
 	silent_hook("echo resolvectl \\; \"; resolvectl\" '$(resolvectl)'", true);
 }
 

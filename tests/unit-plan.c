@@ -150,8 +150,50 @@ static void test_uapi(void)
 	ok(uapi_parse_get("public_key=12\nerrno=0\n\n", 23, &wg) == -EBADMSG, "a key that is none");
 }
 
+static void test_wants_mark(void)
+{
+	struct conf with = parse("[Interface]\nPostUp = a\nPostUp = wg show %i fwmark\n"), without = parse("[Interface]\nPostUp = a\n");
+
+	ok(plan_wants_mark(&with) && !plan_wants_mark(&without), "a mark for hooks that ask for it");
+	conf_free(&with);
+	conf_free(&without);
+}
+
+static void test_print(void)
+{
+	static const struct plan_place place = { .netns = "wg0", .create = true, .transport = "host" };
+	struct conf conf = parse("[Interface]\nAddress = 10.0.0.2/24\nDNS = 10.0.0.1\nPreUp = a %i\n[Peer]\n"
+				 "PublicKey = xTIBA5rboUvnH4htodjb6e697QjLERt1NAB4mZqp8Dg=\nAllowedIPs = 10.0.0.0/16, -10.2.0.0/16, ::/0\n");
+	struct conf_error error = { 0 };
+	_cleanup_buf_ struct buf text = { 0 };
+	struct plan plan;
+	int status;
+
+	ok(plan_up(&conf, &plan, &error, &status) == 0, "a plan to print");
+	plan_print(&plan, &conf, &place, &text);
+	is(text.data,
+	   "wg0, in namespace wg0, transport host:\n"
+	   "  make network namespace wg0\n"
+	   "  ip link add dev wg0 type wireguard  (born in wg0, its UDP socket in host)\n"
+	   "  make the mount namespace that hooks run in\n"
+	   "  PreUp (line 4): a wg0\n"
+	   "  wg addconf wg0 /dev/fd/63\n"
+	   "  ip -4 address add 10.0.0.2/24 dev wg0\n"
+	   "  ip link set mtu (automatic) up dev wg0\n"
+	   "  write resolv.conf of namespace wg0: 10.0.0.1\n"
+	   "  ip -4 route add 10.0.0.0/16 dev wg0  (unless an address's own route covers it)\n"
+	   "  ip -6 route add ::/0 dev wg0\n"
+	   "  publish the namespace as /run/netns/wg0\n",
+	   "the plan as --dry-run prints it");
+	plan_free(&plan);
+	conf_free(&conf);
+}
+
 int main(void)
 {
+	test_wants_mark();
+	test_print();
+	is(guard_level_name(GUARD_UNSET), "default", "a level's name");
 	test_order_up();
 	test_order_down();
 	refuses("[Interface]\nAddress = 10.0.0.300/24\n", 2, 1, "A4: an Address");
