@@ -1,0 +1,261 @@
+#!/usr/bin/env bats
+# save and SaveConfig: what a file holds survives up, save, up; and the old file
+# is whole whatever goes wrong.
+
+setup_file() {
+	load lib/host
+	host_up
+	printf '127.0.0.1 localhost\n192.0.2.1 vpn.example\n192.0.2.9 moved.example\n' > /run/hosts
+	mount --bind /run/hosts /etc/hosts
+	host_state > "$BATS_FILE_TMPDIR/host.before"
+}
+
+teardown_file() {
+	load lib/host
+	assert_host_unchanged
+	assert_clean
+	host_down
+	umount /etc/hosts
+}
+
+setup() {
+	load lib/host
+}
+
+teardown() {
+	local file
+	for file in /etc/wireguard/{wg0,a+b,small/wg0}.conf; do
+		[[ -e $file ]] && wg-nsquick down "$file" > /dev/null 2>&1 3>&-
+	done
+	mountpoint -q /etc/wireguard/small && umount /etc/wireguard/small
+	rm -rf /etc/wireguard/*
+	return 0
+}
+
+# All of the device that a file can say. wireguard-go lists peers in any order: sorted by section.
+device_state() { # NAME
+	ip netns exec "$1" wg showconf "$1" | awk -v RS= '{ gsub("\n", "|"); print }' | sort
+	# A TUN has a link-local address at random.
+	ip -n "$1" -br addr show "$1" | sed 's/fe80[^ ]*//'
+	ip -n "$1" -4 route show table all dev "$1" | sort
+	ip -n "$1" -6 route show table all dev "$1" | grep -v -e fe80: -e ff00: | sort
+	ip -n "$1" link show "$1" | grep -o 'mtu [0-9]*'
+	cat "/etc/netns/$1/resolv.conf"
+}
+
+@test "all that a file can hold: up, save, down, up, save: the same device, the same file" {
+	local psk second
+	psk=$(wg genpsk) second=$(wg genkey | wg pubkey)
+	config wg0 "DNS = 10.9.0.1, corp.example" "DNS = fd09::1" "MTU = 1390" "Table = 77" "ListenPort = 51999" "FwMark = 0x2a" \
+		"PreUp = true && true" "PreUp = echo 'a & b' \\\\ \"x\\ty\" %i # not a comment of the file" \
+		"PostUp = echo \"up \$INTERFACE\"; false || true" "PreDown = test -n \"%i\" && echo down" "PostDown = :" \
+		"Peer:PresharedKey = $psk" "Peer:PersistentKeepalive = 25" "Peer:[Peer]" "Peer:PublicKey = $second" "Peer:AllowedIPs = 10.77.0.0/16, fd77::/48" "Peer:Endpoint = [2001:db8::1]:7"
+	sed -i 's/^Endpoint = 192.0.2.1:51820/Endpoint = vpn.example:51820/' /etc/wireguard/wg0.conf
+	run wg-nsquick up wg0
+	assert_success
+	device_state wg0 > "$BATS_TEST_TMPDIR/first"
+	run wg-nsquick save wg0
+	assert_success
+	assert_output "[#] wg showconf wg0"
+	cp /etc/wireguard/wg0.conf "$BATS_TEST_TMPDIR/saved"
+	run wg-nsquick down wg0
+	assert_success
+	assert_line "down"
+	run wg-nsquick up wg0
+	assert_success
+	assert_line 'a & b \ x\ty wg0'
+	assert_line "up wg0"
+	device_state wg0 | diff "$BATS_TEST_TMPDIR/first" -
+	run wg-nsquick save wg0
+	diff <(sort "$BATS_TEST_TMPDIR/saved") <(sort /etc/wireguard/wg0.conf)
+	run cat /etc/wireguard/wg0.conf
+	assert_line "PreUp = true && true"
+	assert_line "PreUp = echo 'a & b' \\\\ \"x\\ty\" %i # not a comment of the file"
+	assert_line "PostUp = echo \"up \$INTERFACE\"; false || true"
+	assert_line "DNS = corp.example"
+	assert_line "Table = 77"
+	assert_line "MTU = 1390"
+	assert_line "Endpoint = vpn.example:51820"
+	assert_line "Endpoint = [2001:db8::1]:7"
+	assert_line "PresharedKey = $psk"
+	assert_line "PrivateKey = $CLIENT_KEY"
+	refute_line --partial "SaveConfig"
+	refute_line --partial "fe80"
+}
+
+@test "neither the automatic mark nor the kernel's port is frozen in" {
+	config wg0 "PostUp = wg show %i fwmark"
+	run wg-nsquick up wg0
+	refute_line "off"
+	run wg-nsquick save wg0
+	run cat /etc/wireguard/wg0.conf
+	refute_line --partial "FwMark"
+	refute_line --partial "ListenPort"
+	refute_line --partial "MTU"
+}
+
+@test "D7: what was changed by hand while it was up is saved: port, mark, MTU, address, peer" {
+	local second
+	second=$(wg genkey | wg pubkey)
+	config wg0 "MTU = 1400" "Table = off" "# a comment"
+	run wg-nsquick up wg0
+	ip netns exec wg0 wg set wg0 listen-port 12345 fwmark 77 peer "$second" allowed-ips 10.78.0.0/16
+	ip -n wg0 link set wg0 mtu 1399
+	ip -n wg0 addr add 10.79.0.2/32 dev wg0
+	run wg-nsquick save wg0
+	assert_success
+	run cat /etc/wireguard/wg0.conf
+	assert_line "MTU = 1399"
+	assert_line "Table = off"
+	assert_line "ListenPort = 12345"
+	assert_line "FwMark = 0x4d"
+	assert_line "Address = 10.79.0.2/32"
+	assert_line "PublicKey = $second"
+	refute_line --partial "comment"
+}
+
+@test "D9: an interface with + in its name keeps its addresses" {
+	config a+b
+	run wg-nsquick up a+b
+	assert_success
+	run wg-nsquick save a+b
+	run cat /etc/wireguard/a+b.conf
+	assert_line "Address = 10.9.0.2/24"
+	assert_line "Address = fd09::2/64"
+}
+
+@test "a host name stays only while it leads to the address in use" {
+	ENDPOINT="moved.example:51820" config wg0
+	run wg-nsquick up wg0
+	run wg-nsquick save wg0
+	run cat /etc/wireguard/wg0.conf
+	assert_line "Endpoint = moved.example:51820"
+	# The peer roamed.
+	ip netns exec wg0 wg set wg0 peer "$PROVIDER_PUB" endpoint 192.0.2.1:51820
+	run wg-nsquick save wg0
+	run cat /etc/wireguard/wg0.conf
+	assert_line "Endpoint = 192.0.2.1:51820"
+}
+
+@test "a name that no longer resolves becomes the address in use" {
+	ENDPOINT="gone.example:51820" config wg0
+	echo "192.0.2.1 gone.example" >> /run/hosts
+	run wg-nsquick up wg0
+	assert_success
+	sed '/gone.example/d' /run/hosts > /run/hosts.new && cat /run/hosts.new > /run/hosts
+	run wg-nsquick save wg0
+	assert_success
+	run cat /etc/wireguard/wg0.conf
+	assert_line "Endpoint = 192.0.2.1:51820"
+}
+
+@test "D10: mode 0600, owner root; a symlink stays, its target is replaced; a hard link stays as it was" {
+	mkdir -p /etc/wireguard/small
+	config real
+	mv /etc/wireguard/real.conf /etc/wireguard/small/real.conf
+	chmod 644 /etc/wireguard/small/real.conf
+	chown nobody /etc/wireguard/small/real.conf
+	ln /etc/wireguard/small/real.conf /etc/wireguard/small/hard
+	cp /etc/wireguard/small/hard "$BATS_TEST_TMPDIR/before"
+	ln -s small/real.conf /etc/wireguard/wg0.conf
+	run wg-nsquick up wg0
+	run wg-nsquick save wg0
+	assert_success
+	run readlink /etc/wireguard/wg0.conf
+	assert_output "small/real.conf"
+	run stat -c '%a %U' /etc/wireguard/small/real.conf
+	assert_output "600 root"
+	cmp "$BATS_TEST_TMPDIR/before" /etc/wireguard/small/hard
+	run find /etc/wireguard -name '*.tmp'
+	assert_output ""
+}
+
+# save_fails LINE: the save fails with this line and status 1, and the file is as it was.
+save_fails() {
+	cp /etc/wireguard/small/wg0.conf "$BATS_TEST_TMPDIR/before"
+	run wg-nsquick save /etc/wireguard/small/wg0.conf
+	assert_failure 1
+	assert_line --regexp "^wg-nsquick: Could not write configuration file: /etc/wireguard/small/wg0.conf: $1"
+	cmp "$BATS_TEST_TMPDIR/before" /etc/wireguard/small/wg0.conf
+	run find /etc/wireguard/small -name '*.tmp'
+	assert_output ""
+}
+
+small() { # SIZE LINE…: a configuration on a file system of its own
+	mkdir -p /etc/wireguard/small
+	mount -t tmpfs -o "size=$1,mode=0700" small /etc/wireguard/small
+	shift
+	config wg0 "$@"
+	mv /etc/wireguard/wg0.conf /etc/wireguard/small/
+	run wg-nsquick up /etc/wireguard/small/wg0.conf
+	assert_success
+}
+
+@test "a full disk leaves the old file whole" {
+	small 12k
+	head -c 8192 /dev/zero > /etc/wireguard/small/filler 2> /dev/null || true
+	save_fails "No space left on device"
+}
+
+@test "a disk that runs full in the middle of the text leaves the old file whole" {
+	local i
+	small 16k "PostUp = : $(printf '%05000d' 7)"
+	head -c 4096 /dev/zero > /etc/wireguard/small/filler
+	save_fails "No space left on device"
+}
+
+@test "a read-only folder leaves the old file whole" {
+	small 64k
+	mount -o remount,ro /etc/wireguard/small
+	save_fails "Read-only file system"
+	mount -o remount,rw /etc/wireguard/small
+}
+
+@test "SaveConfig on down when it cannot be written: the tunnel stays up, as with wg-quick" {
+	small 64k "SaveConfig = true"
+	mount -o remount,ro /etc/wireguard/small
+	run wg-nsquick down /etc/wireguard/small/wg0.conf
+	assert_failure 1
+	assert_line --partial "Could not write configuration file"
+	run ip -n wg0 link show wg0
+	assert_success
+	mount -o remount,rw /etc/wireguard/small
+	run wg-nsquick down /etc/wireguard/small/wg0.conf
+	assert_success
+	assert_clean
+}
+
+@test "a leftover of a killed save is replaced, and a trap in its place not followed" {
+	config wg0
+	run wg-nsquick up wg0
+	echo junk > /etc/wireguard/wg0.conf.tmp
+	run wg-nsquick save wg0
+	assert_success
+	[[ ! -e /etc/wireguard/wg0.conf.tmp ]]
+	echo precious > "$BATS_TEST_TMPDIR/precious"
+	ln -s "$BATS_TEST_TMPDIR/precious" /etc/wireguard/wg0.conf.tmp
+	run wg-nsquick save wg0
+	assert_success
+	assert_equal "$(cat "$BATS_TEST_TMPDIR/precious")" "precious"
+	[[ ! -L /etc/wireguard/wg0.conf && ! -e /etc/wireguard/wg0.conf.tmp ]]
+}
+
+@test "whoever reads while it is saved sees the old file or the new one, never a part" {
+	local i size
+	config wg0 "PostUp = : $(printf '%020000d' 7)"
+	run wg-nsquick up wg0
+	run wg-nsquick save wg0
+	size=$(stat -c %s /etc/wireguard/wg0.conf)
+	(for ((i = 0; i < 5; i++)); do wg-nsquick save wg0; done > /dev/null 2>&1 3>&-) &
+	for ((i = 0; i < 300; i++)); do
+		[[ $(wc -c < /etc/wireguard/wg0.conf) -eq $size ]] || fail "a part was seen"
+	done
+	wait
+}
+
+@test "save of what is not up" {
+	config wg0
+	run wg-nsquick save wg0
+	assert_failure 1
+	assert_output "wg-nsquick: \`wg0' is not a WireGuard interface"
+}
