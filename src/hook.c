@@ -14,7 +14,7 @@
  * wg-quick evaluates a hook in a subshell of itself: its shell options are
  * part of what a hook's author relies on.
  */
-static void exec_hook(const struct hook_env *env, const char *text)
+static _Noreturn void exec_hook(const struct spawn *spawn, const struct hook_env *env, const char *text)
 {
 	const char *argv[] = { "bash", "-e", "-o", "pipefail", "-O", "extglob", "-c", text, NULL };
 	int r;
@@ -23,28 +23,29 @@ static void exec_hook(const struct hook_env *env, const char *text)
 	if (r == 0)
 		r = room_enter(env->room_fd);
 	if (r < 0)
-		_exit(SPAWN_FAILED);
+		spawn_fail(spawn, r);
 	setenv("LC_ALL", "C", 1);
 	setenv("INTERFACE", env->iface, 1);
 	setenv("CONFIG_FILE", env->config, 1);
 	setenv("WG_NSQUICK_NETNS", env->netns, 1);
 	spawn_reset(env->mask);
 	execvp(argv[0], (char *const *)argv);
-	_exit(errno == ENOENT ? SPAWN_NOT_FOUND : SPAWN_FAILED);
+	spawn_fail(spawn, -errno);
 }
 
 int hook_run(const struct hook_env *env, const char *text, int watch_fd, int (*on_watch)(void *arg, pid_t hook), void *arg)
 {
 	_cleanup_fd_ int pidfd = -1;
 	bool watching = watch_fd >= 0;
+	struct spawn spawn;
 	pid_t pid;
 
 	/* bash is looked for in the room only: what the host has there, the room has too. */
-	pid = fork();
+	pid = spawn_fork(&spawn);
 	if (pid < 0)
-		return -errno;
+		return (int)pid;
 	if (pid == 0)
-		exec_hook(env, text);
+		exec_hook(&spawn, env, text);
 	pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
 	while (pidfd >= 0) {
 		struct pollfd fds[] = { { .fd = pidfd, .events = POLLIN }, { .fd = watching ? watch_fd : -1, .events = POLLIN } };
@@ -56,5 +57,5 @@ int hook_run(const struct hook_env *env, const char *text, int watch_fd, int (*o
 		if (fds[1].revents && on_watch(arg, pid))
 			watching = false;
 	}
-	return spawn_wait(pid);
+	return spawn_wait(&spawn);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "spawn.h"
 
+#include <fcntl.h>
 #include <limits.h>
 #include <linux/close_range.h>
 #include <sys/stat.h>
@@ -25,20 +26,48 @@ void spawn_reset(const sigset_t *mask)
 	(void)close_range(3, UINT_MAX, CLOSE_RANGE_CLOEXEC);
 }
 
-int spawn_wait(pid_t pid)
+pid_t spawn_fork(struct spawn *ret_spawn)
 {
-	int status;
+	struct spawn spawn;
 
-	while (waitpid(pid, &status, 0) < 0)
-		if (errno != EINTR)
-			return -errno;
-	if (WIFSIGNALED(status))
-		return 128 + WTERMSIG(status);
-	if (WEXITSTATUS(status) == SPAWN_NOT_FOUND)
-		return -ENOENT;
-	if (WEXITSTATUS(status) == SPAWN_FAILED)
-		return -EPERM;
-	return WEXITSTATUS(status);
+	if (pipe2(spawn.report, O_CLOEXEC) < 0)
+		return -errno;
+	spawn.pid = fork();
+	if (spawn.pid < 0) {
+		int r = -errno;
+
+		close_fd(spawn.report[0]);
+		close_fd(spawn.report[1]);
+		return r;
+	}
+	if (spawn.pid > 0)
+		spawn.report[1] = close_fd(spawn.report[1]);
+	*ret_spawn = spawn;
+	return spawn.pid;
+}
+
+void spawn_fail(const struct spawn *spawn, int error)
+{
+	(void)write_all(spawn->report[1], &error, sizeof(error));
+	_exit(127);
+}
+
+int spawn_wait(struct spawn *spawn)
+{
+	int status, error = 0;
+
+	while (waitpid(spawn->pid, &status, 0) < 0)
+		if (errno != EINTR) {
+			error = -errno;
+			break;
+		}
+	/* What it wrote is there by now; nobody else holds the other end. */
+	if (error == 0 && read(spawn->report[0], &error, sizeof(error)) != sizeof(error))
+		error = 0;
+	spawn->report[0] = close_fd(spawn->report[0]);
+	if (error < 0)
+		return error;
+	return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
 }
 
 bool spawn_in_path(const char *name)

@@ -7,14 +7,24 @@
 
 #include "util.h"
 
-/* Exit statuses between fork and exec, which no program is asked to give: they become -EPERM and -ENOENT. */
-enum { SPAWN_FAILED = 254, SPAWN_NOT_FOUND = 253 };
+/* A child on its way to become another program. */
+struct spawn {
+	pid_t pid;
+	int report[2]; /* the child's errno, should it fail before; closed by a successful exec */
+};
+
+/*
+ * fork(2): the child's pid, 0 in the child, or -errno. The child ends in
+ * execve(2) or spawn_fail(); the parent must call spawn_wait().
+ */
+pid_t spawn_fork(struct spawn *ret_spawn);
+/* In the child: ends it, with -errno `error` as the answer of spawn_wait(). */
+_Noreturn void spawn_fail(const struct spawn *spawn, int error);
+/* Waits: the program's exit status as a shell gives it, or -errno if it never began. */
+int spawn_wait(struct spawn *spawn);
 
 /* In the child: default signals, the mask that we were started with, no descriptor beyond 2 left open by exec. */
 void spawn_reset(const sigset_t *mask);
-
-/* Waits: the exit status as a shell gives it, or -errno. */
-int spawn_wait(pid_t pid);
 
 /* Whether execvp() would find an executable of that name. */
 bool spawn_in_path(const char *name);

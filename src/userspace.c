@@ -30,20 +30,22 @@ const char *userspace_program(void)
 /* In the transport namespace; the program goes to the background by itself once its socket listens. */
 static int start(const struct txn *txn, const char *program)
 {
-	pid_t pid = fork();
+	struct spawn spawn;
+	pid_t pid = spawn_fork(&spawn);
 
 	if (pid < 0)
-		return -errno;
+		return (int)pid;
 	if (pid == 0) {
 		const char *argv[] = { program, txn->conf->iface, NULL };
+		int r = ns_enter(txn->transport_fd);
 
-		if (ns_enter(txn->transport_fd) < 0)
-			_exit(SPAWN_FAILED);
+		if (r < 0)
+			spawn_fail(&spawn, r);
 		spawn_reset(txn->worker->mask);
 		execvp(program, (char *const *)argv);
-		_exit(errno == ENOENT ? SPAWN_NOT_FOUND : SPAWN_FAILED);
+		spawn_fail(&spawn, -errno);
 	}
-	return spawn_wait(pid);
+	return spawn_wait(&spawn);
 }
 
 static int refuse(const struct txn *txn, int status, const char *what, const char *why)

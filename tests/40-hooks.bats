@@ -172,6 +172,16 @@ up_prints() { # LINE…: the hooks' standard output, in $output
 	assert_clean
 }
 
+@test "every exit status of a hook is its own" {
+	local status
+	for status in 1 2 125 126 127 192 196 252 253 254 255; do
+		config wg0 "PreUp = exit $status"
+		run -"$status" wg-nsquick up wg0
+		assert_line --partial "PreUp ended with status $status"
+	done
+	assert_clean
+}
+
 @test "D1: down runs PreDown, saves, deletes, runs PostDown, in this order" {
 	config wg0 "SaveConfig = true" "PreDown = echo predown" "PostDown = echo postdown"
 	run wg-nsquick up wg0
