@@ -54,6 +54,7 @@ int cmd_down(const struct options *options, char **args)
 	_cleanup_fd_ int lock = -1;
 	_cleanup_fd_ int host = -1;
 	struct guarded_work work = { .action = "down", .work = worker_down, .recover = recover_down, .arg = &txn };
+	_cleanup_reach_ struct reach reach = { 0 };
 	int status;
 
 	if (conffile_read(args[0], &conf) < 0)
@@ -80,7 +81,10 @@ int cmd_down(const struct options *options, char **args)
 		if (!status && conf.n_hooks && txn.room_fd < 0)
 			status = txn_make_room(&txn);
 		txn.plan = &plan;
-		work.level = settings.guard;
+		work.policy.level = settings.guard;
+		work.policy.iface = conf.iface;
+		if (reach_collect(&conf, &reach) == 0)
+			cmd_policy(&work.policy, &reach);
 		work.host_fd = host;
 		if (!status)
 			status = guard_run(&work);

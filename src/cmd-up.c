@@ -136,12 +136,23 @@ static int start_journal(struct txn *txn)
 	return r == 0 ? copy_text(txn->place->transport, &j->transport) : r;
 }
 
+void cmd_policy(struct policy *policy, const struct reach *reach)
+{
+	policy->watched = reach->watched;
+	policy->n_watched = reach->n_watched;
+	policy->addresses = reach->addresses;
+	policy->n_addresses = reach->n_addresses;
+	policy->allowed = reach->allowed;
+	policy->n_allowed = reach->n_allowed;
+}
+
 static int bring_up(const struct options *options, const struct settings *settings, struct conf *conf, const struct plan *plan, const struct place *place,
 		    uint32_t table)
 {
 	struct txn txn = TXN_INIT;
+	_cleanup_reach_ struct reach reach = { 0 };
 	struct guarded_work work = {
-		.level = settings->guard,
+		.policy = { .level = settings->guard, .iface = conf->iface },
 		.host_fd = place->host_fd,
 		.action = "up",
 		.work = worker_up,
@@ -165,6 +176,12 @@ static int bring_up(const struct options *options, const struct settings *settin
 		log_error("out of memory");
 		status = 1;
 	}
+	/* With the endpoints' addresses. */
+	if (!status && reach_collect(conf, &reach) < 0) {
+		log_error("out of memory");
+		status = 1;
+	}
+	cmd_policy(&work.policy, &reach);
 	if (!status)
 		status = guard_run(&work);
 	txn_free(&txn);

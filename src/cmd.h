@@ -4,12 +4,14 @@
 
 #include "conf.h"
 #include "plan.h"
+#include "policy.h"
+#include "reach.h"
 #include "settings.h"
 
 struct options {
+	enum guard_level guard; /* GUARD_UNSET: not said */
 	const char *netns;
 	const char *transport;
-	enum guard_level guard;
 	bool force;
 	bool dry_run;
 	const char *user; /* exec's -u */
@@ -21,11 +23,14 @@ int cmd_save(const struct options *options, char **args);
 int cmd_strip(const struct options *options, char **args);
 int cmd_check(const struct options *options, char **args);
 int cmd_exec(const struct options *options, char **args);
+int cmd_guard(const struct options *options, char **args);
 int cmd_recover(const struct options *options, char **args);
 
-/* The settings of both files for this interface, the command line on top. 0, or -1 with the error told. */
+/* The settings of both files for this interface (NULL: of the one for all), the command line on top. 0, or -1 with the error told. */
 int cmd_settings(const struct options *options, const char *iface, struct settings *ret_settings);
 /* The same without a word: -1 with the error in ret_error. */
 int cmd_settings_quiet(const struct options *options, const char *iface, struct settings *ret_settings, char ret_error[static 512]);
 /* The number of the conf's Table, untouched if it has none. 0 or -EINVAL with *ret_error. */
 int cmd_table(const struct conf *conf, struct conf_error *ret_error, uint32_t *ret_table);
+/* What the guard must know of the tunnel and of this host's surroundings. */
+void cmd_policy(struct policy *policy, const struct reach *reach);

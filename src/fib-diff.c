@@ -142,6 +142,41 @@ static unsigned int link_changes(const struct fib_link *a, const struct fib_link
 	return what;
 }
 
+void fib_object_fill(struct fib_object *o, const struct fib_snapshot *in, const struct nlmsghdr *m, const struct fib_view *v)
+{
+	o->kind = v->kind;
+	o->family = v->family;
+	o->table = v->table;
+	o->ifindex = v->ifindex;
+	o->priority = v->priority;
+	o->kernel_managed = fib_is_kernel_managed(in, m, v);
+	switch (v->kind) {
+	case FIB_LINK:
+		if (o->before && o->after)
+			o->link_changed = link_changes(fib_link(o->before), fib_link(o->after));
+		break;
+	case FIB_ADDRESS:
+		o->prefixlen = ((const struct ifaddrmsg *)NLMSG_DATA(m))->ifa_prefixlen;
+		o->protocol = attr_u8(v->proto);
+		break;
+	case FIB_NEXTHOP:
+		o->protocol = ((const uint8_t *)NLMSG_DATA(m))[2]; /* struct nhmsg: nh_protocol */
+		break;
+	case FIB_ROUTE: {
+		const struct rtmsg *h = NLMSG_DATA(m);
+
+		o->prefixlen = h->rtm_dst_len;
+		o->type = h->rtm_type;
+		o->protocol = h->rtm_protocol;
+		break;
+	}
+	default:
+		o->type = ((const struct fib_rule_hdr *)NLMSG_DATA(m))->action;
+		o->protocol = attr_u8(v->proto);
+		break;
+	}
+}
+
 bool fib_pair_object(const struct fib_pair *p, size_t b, size_t a, enum fib_change change, struct fib_object *ret_object)
 {
 	const struct nlmsghdr *before = b == SIZE_MAX ? NULL : p->before[b];
@@ -156,36 +191,7 @@ bool fib_pair_object(const struct fib_pair *p, size_t b, size_t a, enum fib_chan
 
 	if (is_pending(p->in_before, p->in_after, m) || fib_view(m, &v) < 0)
 		return false;
-	o.family = v.family;
-	o.table = v.table;
-	o.ifindex = v.ifindex;
-	o.priority = v.priority;
-	o.kernel_managed = fib_is_kernel_managed(in, m, &v);
-	switch (p->kind) {
-	case FIB_LINK:
-		if (before && after)
-			o.link_changed = link_changes(fib_link(before), fib_link(after));
-		break;
-	case FIB_ADDRESS:
-		o.prefixlen = ((const struct ifaddrmsg *)NLMSG_DATA(m))->ifa_prefixlen;
-		o.protocol = attr_u8(v.proto);
-		break;
-	case FIB_NEXTHOP:
-		o.protocol = ((const uint8_t *)NLMSG_DATA(m))[2]; /* struct nhmsg: nh_protocol */
-		break;
-	case FIB_ROUTE: {
-		const struct rtmsg *h = NLMSG_DATA(m);
-
-		o.prefixlen = h->rtm_dst_len;
-		o.type = h->rtm_type;
-		o.protocol = h->rtm_protocol;
-		break;
-	}
-	default:
-		o.type = ((const struct fib_rule_hdr *)NLMSG_DATA(m))->action;
-		o.protocol = attr_u8(v.proto);
-		break;
-	}
+	fib_object_fill(&o, in, m, &v);
 	*ret_object = o;
 	return true;
 }

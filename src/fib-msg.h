@@ -196,6 +196,9 @@ int fib_diff_pairs(const struct fib_snapshot *before, const struct fib_snapshot 
 /* The object of p->before[b] and p->after[a] (SIZE_MAX: none). False when the difference is none to speak of. */
 bool fib_pair_object(const struct fib_pair *p, size_t b, size_t a, enum fib_change change, struct fib_object *ret_object);
 
+/* All of *o that is read off one message; before, after and change must be set. `in` is the snapshot to look links up in. */
+void fib_object_fill(struct fib_object *o, const struct fib_snapshot *in, const struct nlmsghdr *m, const struct fib_view *v);
+
 /* The socket (fib.c). */
 struct fib {
 	int fd;
@@ -206,6 +209,8 @@ struct fib {
 	unsigned char *out;
 	size_t out_len;
 	int error; /* the first refusal of a queued request that matters; reset by whoever asks */
+	uint32_t port;
+	struct fib_out *event; /* the reduced form of the last event's link */
 };
 
 #define FIB_BUF_SIZE (256u * 1024)
@@ -219,7 +224,8 @@ int fib_flush(struct fib *f);
 int fib_send(struct fib *f, const struct nlmsghdr *m, int64_t ms, bool add);
 /* One request and its acknowledgement: the kernel's error. */
 int fib_talk(struct fib *f, struct nlmsghdr *m, uint16_t type, uint16_t flags);
-int64_t fib_now(void);
+/* One request and its answer, of that type; valid until the next call. */
+int fib_ask(struct fib *f, struct nlmsghdr *m, uint16_t type, uint16_t answer_type, const struct nlmsghdr **ret_answer);
 
 /* Names (fib-print.c, fib-print-route.c): each appends to `out`, words with a blank before them. */
 void fib_put_name(struct buf *out, const char *const *names, size_t n, unsigned int value);

@@ -52,8 +52,9 @@ int fib_open(struct fib **ret_fib)
 	fib_hash_init();
 	f->buf = malloc(FIB_BUF_SIZE);
 	f->out = malloc(FIB_OUT_SIZE);
+	f->event = malloc(sizeof(*f->event));
 	f->fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
-	if (!f->buf || !f->out)
+	if (!f->buf || !f->out || !f->event)
 		r = -ENOMEM;
 	else if (f->fd < 0)
 		r = -errno;
@@ -70,6 +71,7 @@ int fib_open(struct fib **ret_fib)
 		fib_close(f);
 		return r;
 	}
+	f->port = getsockname(f->fd, (struct sockaddr *)&kernel, &(socklen_t){ sizeof(kernel) }) == 0 ? kernel.nl_pid : 0;
 	/* Nice to have. FORCE passes net.core.rmem_max but needs CAP_NET_ADMIN in the first user namespace. */
 	if (setsockopt(f->fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof(size)) < 0)
 		setsockopt(f->fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
@@ -88,6 +90,7 @@ void fib_close(struct fib *f)
 	close_fd(f->fd);
 	free(f->buf);
 	free(f->out);
+	free(f->event);
 	free(f);
 }
 
@@ -462,5 +465,30 @@ int fib_talk(struct fib *f, struct nlmsghdr *m, uint16_t type, uint16_t flags)
 			return (int)n;
 		if (message_fits(answer, (size_t)n) && answer->nlmsg_type == NLMSG_ERROR && answer->nlmsg_seq == f->seq)
 			return error_of(answer);
+	}
+}
+
+int fib_ask(struct fib *f, struct nlmsghdr *m, uint16_t type, uint16_t answer_type, const struct nlmsghdr **ret_answer)
+{
+	m->nlmsg_type = type;
+	m->nlmsg_flags = NLM_F_REQUEST;
+	m->nlmsg_seq = ++f->seq;
+	m->nlmsg_pid = 0;
+	if (send(f->fd, m, m->nlmsg_len, 0) < 0)
+		return -errno;
+	for (;;) {
+		ssize_t n = receive(f, 0);
+		const struct nlmsghdr *answer = (const struct nlmsghdr *)f->buf;
+
+		if (n < 0)
+			return (int)n;
+		if (!message_fits(answer, (size_t)n) || answer->nlmsg_seq != f->seq)
+			continue;
+		if (answer->nlmsg_type == NLMSG_ERROR)
+			return error_of(answer) < 0 ? error_of(answer) : -EBADMSG;
+		if (answer->nlmsg_type == answer_type) {
+			*ret_answer = answer;
+			return 0;
+		}
 	}
 }

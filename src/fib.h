@@ -96,6 +96,9 @@ struct fib_link {
 	uint8_t pad[2];
 };
 
+/* Changes as they happen: a subscribed rtnetlink socket. */
+struct fib_events;
+
 /*
  * Opens in the calling thread's network namespace, which the socket keeps. Needs no
  * privilege; fib_restore() needs CAP_NET_ADMIN there. Errors: those of socket(2).
@@ -190,3 +193,49 @@ int fib_restore(struct fib *f, const struct fib_snapshot *before,
  * 2: not to be undone this way (links, ordered groups, RAs): call fib_restore(); -errno: the kernel refused.
  */
 int fib_undo(struct fib *f, struct fib_snapshot *before, const struct nlmsghdr *event);
+
+/* ---- events (fib-event.c) ---- */
+
+/*
+ * Subscribes to links, addresses, nexthop objects, routes and rules of all families.
+ * To be opened before the snapshot is taken, in the same namespace. Errors: socket(2)'s.
+ */
+int fib_events_open(struct fib_events **ret_events);
+void fib_events_close(struct fib_events *e);
+int fib_events_fd(const struct fib_events *e);
+/* Whether the receive buffer has the size that was wanted: not in a user namespace. */
+bool fib_events_roomy(const struct fib_events *e);
+
+/*
+ * Reads what has come, without waiting, and hands every message to `each`.
+ * The kernel's own notifications only. 0: read to the end; -ENOBUFS: events
+ * were lost (the rest was read all the same): only a dump tells now; -errno.
+ */
+int fib_events_read(struct fib_events *e, void (*each)(void *arg, const struct nlmsghdr *event), void *arg);
+
+/*
+ * What an event says, beside the snapshot. 1: *ret_object has it, with pointers into
+ * the event, the snapshot, and `f`'s own memory (valid until the next call); 0: after
+ * it the object is as in `before`, or it never counted; -errno.
+ */
+int fib_event_object(struct fib *f, struct fib_snapshot *before, const struct nlmsghdr *event, struct fib_object *ret_object);
+
+/* RTM_DELLINK by index. */
+int fib_delete_link(struct fib *f, uint32_t ifindex);
+
+/* CLOCK_BOOTTIME in milliseconds. */
+int64_t fib_now(void);
+
+/* The port that the socket's own changes are notified with. */
+uint32_t fib_port(const struct fib *f);
+
+/* What the kernel looks the object up by, hashed: the same for an event and for a difference between snapshots. */
+uint64_t fib_object_key(const struct fib_object *o);
+/* The destination of a route or the address of an address, in network order: its length in bytes (0, 4 or 16; a default has 0). */
+size_t fib_object_address(const struct fib_object *o, const void **ret_bytes);
+
+/*
+ * Which way the namespace would send to an address (RTM_GETROUTE, RTM_F_FIB_MATCH):
+ * a hash of the route and table that match, 0 when none does. `mark` as in fwmark.
+ */
+int fib_lookup(struct fib *f, int family, const void *address, uint32_t mark, uint64_t *ret_hash);

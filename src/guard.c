@@ -8,14 +8,13 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
-#include "fib.h"
-#include "journal.h"
 #include "log.h"
-#include "ns.h"
 #include "spawn.h"
 
 /* What goes over the line: one byte a message. */
-enum { SAY_CLOSE = 'C', SAY_COMMIT = 'Y', SAY_ROLL_BACK = 'N', SAY_ABORT = 'A' };
+enum { SAY_CLOSE = 'C', SAY_COMMIT = 'Y', SAY_ROLL_BACK = 'N', SAY_ABORT = 'A', SAY_TRANSIT = 'T' };
+
+#define KILL_AFTER_MS 2000 /* SIGTERM, then SIGKILL */
 
 /* ---- the worker's side ---- */
 
@@ -63,75 +62,21 @@ int worker_close(struct worker *w)
 	}
 }
 
+void worker_announce_transit(struct worker *w)
+{
+	char byte = SAY_TRANSIT;
+
+	(void)!send(w->control, &byte, 1, MSG_NOSIGNAL);
+}
+
 /* ---- the supervisor's side ---- */
 
 struct guard {
 	const struct guarded_work *work;
-	struct fib *fib;
-	struct fib_snapshot *before;
+	struct watch *watch; /* NULL: level off */
+	pid_t worker;
 	bool committed; /* the closing comparison was equal, and the worker was told so */
-	int verdict;	/* EXIT_GUARD_…, 0 while nothing was seen */
 };
-
-/* Not while another run's userspace TUN is on its way through the host. */
-static int take_snapshot(struct guard *g, struct fib_snapshot **ret_snapshot)
-{
-	_cleanup_fd_ int lock = -1;
-
-	(void)journal_lock_tun(&lock);
-	return fib_snapshot_take(g->fib, ret_snapshot);
-}
-
-static int open_fib(void *arg)
-{
-	return fib_open(arg);
-}
-
-static void report_change(void *arg, const char *text)
-{
-	const struct guard *g = arg;
-
-	log_error("guard: the host's network changed during `%s': %s", g->work->action, text);
-}
-
-static void report_left(void *arg, const char *text)
-{
-	(void)arg;
-	log_error("guard: could not be put back: %s", text);
-}
-
-/* Compares the host with what it was. Whether it is the same; what differs is told, and put back unless the level is warn. */
-static bool host_unchanged(struct guard *g)
-{
-	_cleanup_fib_snapshot_ struct fib_snapshot *after = NULL;
-	int r;
-
-	if (!g->before)
-		return true;
-	r = take_snapshot(g, &after);
-	if (r < 0) {
-		log_error("guard: cannot read the host's routing any more: %s", strerror(-r));
-		g->verdict = EXIT_GUARD_BLIND;
-		return false;
-	}
-	if (fib_snapshot_equal(g->before, after))
-		return true;
-	fib_diff(g->before, after, report_change, g);
-	if (g->work->level == GUARD_WARN) {
-		log_note("guard: level is warn: nothing was put back");
-		return true;
-	}
-	r = fib_restore(g->fib, g->before, NULL, report_left, g);
-	if (r == 0) {
-		log_error("guard: the host is as it was before `%s'", g->work->action);
-		if (!g->verdict)
-			g->verdict = EXIT_GUARD_RESTORED;
-	} else {
-		log_error("guard: the host is not as it was before `%s'", g->work->action);
-		g->verdict = r < 0 ? EXIT_GUARD_BLIND : EXIT_GUARD_DAMAGED;
-	}
-	return false;
-}
 
 static void say(int control, char byte)
 {
@@ -141,7 +86,7 @@ static void say(int control, char byte)
 
 static void answer_close(struct guard *g, int control)
 {
-	if (host_unchanged(g)) {
+	if (!g->watch || watch_close(g->watch) == 0) {
 		g->committed = true;
 		say(control, SAY_COMMIT);
 	} else {
@@ -149,66 +94,100 @@ static void answer_close(struct guard *g, int control)
 	}
 }
 
-/* Until the worker ends. Returns its wait status. */
-static int watch(struct guard *g, pid_t worker, int control, int signals)
+static void hear_worker(struct guard *g, int control)
 {
-	_cleanup_fd_ int pidfd = (int)syscall(SYS_pidfd_open, worker, 0);
-	int status = 0;
+	char byte;
+
+	if (recv(control, &byte, 1, MSG_DONTWAIT) != 1)
+		return;
+	if (byte == SAY_CLOSE)
+		answer_close(g, control);
+	else if (byte == SAY_TRANSIT && g->watch)
+		watch_expect_transit(g->watch);
+}
+
+/* The host was changed, and is as before again: now whoever did it ends, and then everything of ours is rolled back. */
+static void trip(struct guard *g, int control)
+{
+	say(control, SAY_ABORT);
+	/* A command rolls back by itself, if it can: wg-quick does. */
+	spawn_kill_below(g->worker, g->work->policy.command ? SIGTERM : SIGKILL);
+}
+
+/* Until the worker ends. Returns its wait status. */
+static int watch_worker(struct guard *g, int control, int signals)
+{
+	_cleanup_fd_ int pidfd = (int)syscall(SYS_pidfd_open, g->worker, 0);
+	int status = 0, timeout = pidfd < 0 ? 10 : -1;
 
 	for (;;) {
 		struct pollfd fds[] = {
-			{ .fd = pidfd, .events = POLLIN },
+			{ .fd = g->watch ? watch_fd(g->watch) : -1, .events = POLLIN },
 			{ .fd = control, .events = POLLIN },
 			{ .fd = signals, .events = POLLIN },
+			{ .fd = pidfd, .events = POLLIN },
 		};
 		struct signalfd_siginfo info;
-		char byte;
+		int n = poll(fds, ARRAY_SIZE(fds), timeout);
 
-		if (poll(fds, ARRAY_SIZE(fds), pidfd < 0 ? 10 : -1) < 0 && errno != EINTR)
+		if (n < 0 && errno != EINTR)
 			break;
-		if (fds[1].revents & POLLIN && recv(control, &byte, 1, MSG_DONTWAIT) == 1 && byte == SAY_CLOSE)
-			answer_close(g, control);
+		/* A command that does not end on SIGTERM. */
+		if (n == 0 && pidfd >= 0)
+			spawn_kill_below(g->worker, SIGKILL);
+		/* What the worker announces comes before what the kernel then tells. */
+		if (fds[1].revents & POLLIN)
+			hear_worker(g, control);
+		if (fds[0].revents && watch_read(g->watch)) {
+			trip(g, control);
+			timeout = KILL_AFTER_MS;
+		}
 		if (fds[2].revents && read(signals, &info, sizeof(info)) == sizeof(info))
 			say(control, SAY_ABORT);
-		if (waitpid(worker, &status, WNOHANG) == worker)
+		if (waitpid(g->worker, &status, WNOHANG) == g->worker)
 			return status;
 	}
-	while (waitpid(worker, &status, 0) < 0 && errno == EINTR)
+	while (waitpid(g->worker, &status, 0) < 0 && errno == EINTR)
 		;
 	return status;
 }
 
 static int open_guard(struct guard *g)
 {
+	struct watch_spec spec = { .host_fd = g->work->host_fd, .action = g->work->action, .policy = &g->work->policy, .foreign = g->work->foreign };
 	int r;
 
-	if (g->work->level == GUARD_OFF)
+	if (g->work->policy.level == GUARD_OFF)
 		return 0;
-	r = ns_call(g->work->host_fd, open_fib, &g->fib);
-	if (r == 0)
-		r = take_snapshot(g, &g->before);
+	r = watch_open(&spec, &g->watch);
 	if (r < 0)
 		log_error("guard: cannot read the host's routing: %s; nothing was done (--guard off goes on without)", strerror(-r));
 	return r;
 }
 
-static int supervise(struct guard *g, pid_t worker, int control, int signals)
+static int supervise(struct guard *g, int control, int signals)
 {
-	int wait_status = watch(g, worker, control, signals);
+	int wait_status = watch_worker(g, control, signals);
 	int status = WIFEXITED(wait_status) ? WEXITSTATUS(wait_status) : 1;
+	int verdict;
 
 	if (WIFSIGNALED(wait_status)) {
 		log_error("the worker was killed by signal %d", WTERMSIG(wait_status));
 		/* First, or a surviving hook would hold on to the namespace. */
 		spawn_kill_descendants();
 		g->work->recover(g->work->arg);
-	} else if (status) {
+	} else if (status && !g->work->policy.command) {
 		spawn_kill_descendants();
 	}
 	/* After a commit nothing of ours ran any more. */
-	if (!g->committed || status)
-		host_unchanged(g);
-	return g->verdict ? g->verdict : status;
+	if (!g->watch || (g->committed && !status))
+		return status;
+	verdict = watch_close(g->watch);
+	if (verdict && g->work->policy.command) {
+		spawn_kill_descendants();
+		verdict = watch_close(g->watch);
+	}
+	return verdict ? verdict : status;
 }
 
 static void on_pipe(int sig)
@@ -234,7 +213,6 @@ int guard_run(const struct guarded_work *work)
 	_cleanup_fd_ int signals = -1;
 	sigset_t handled, before;
 	int control[2], status;
-	pid_t pid;
 
 	if (open_guard(&g) < 0)
 		return EXIT_GUARD_BLIND;
@@ -246,19 +224,17 @@ int guard_run(const struct guarded_work *work)
 	sigaddset(&handled, SIGQUIT);
 	if (sigprocmask(SIG_BLOCK, &handled, &before) < 0 || socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, control) < 0) {
 		log_error("cannot start: %s", strerror(errno));
-		fib_snapshot_free(g.before);
-		fib_close(g.fib);
+		watch_free(g.watch);
 		return 1;
 	}
 	signals = signalfd(-1, &handled, SFD_CLOEXEC);
 	/* Hooks' orphans come to us, and can be ended. */
 	prctl(PR_SET_CHILD_SUBREAPER, 1);
-	pid = fork();
-	if (pid == 0) {
+	g.worker = fork();
+	if (g.worker == 0) {
 		struct worker w = { .control = control[1], .mask = &before };
 
 		close_fd(control[0]);
-		fib_close(g.fib);
 		/* If the supervisor dies, the orphans are ours to end. */
 		prctl(PR_SET_CHILD_SUBREAPER, 1);
 		status = work->work(work->arg, &w);
@@ -267,15 +243,14 @@ int guard_run(const struct guarded_work *work)
 		_exit(status);
 	}
 	close_fd(control[1]);
-	if (pid < 0) {
+	if (g.worker < 0) {
 		log_error("cannot start the worker: %s", strerror(errno));
 		status = 1;
 	} else {
-		status = supervise(&g, pid, control[0], signals);
+		status = supervise(&g, control[0], signals);
 	}
 	close_fd(control[0]);
 	sigprocmask(SIG_SETMASK, &before, NULL);
-	fib_snapshot_free(g.before);
-	fib_close(g.fib);
+	watch_free(g.watch);
 	return status;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * guard.h - the supervisor: it watches the host's routing while a worker does
- * the work, and has the last word (design sections 4 and 6).
+ * guard.h - the supervisor: it watches the host's routing (watch.h) while a worker
+ * does the work, and has the last word (design sections 4 and 6).
  *
  * Two processes, so that either can put things right when the other dies. The
  * supervisor never enters another namespace and changes nothing but what it
@@ -11,14 +11,7 @@
 
 #include <signal.h>
 
-#include "settings.h"
-
-/* Beyond wg-quick's own statuses; hooks do not use these. */
-enum {
-	EXIT_GUARD_RESTORED = 193, /* the host was changed and is as before again */
-	EXIT_GUARD_DAMAGED = 194,  /* …and is not: what differs was listed */
-	EXIT_GUARD_BLIND = 195,	   /* the host's routing could not be read */
-};
+#include "watch.h"
 
 /* The worker's end of its line to the supervisor. */
 struct worker {
@@ -38,9 +31,13 @@ void worker_listen(struct worker *w);
  */
 int worker_close(struct worker *w);
 
+/* The worker is about to start a userspace implementation: its TUN will pass through the host. */
+void worker_announce_transit(struct worker *w);
+
 struct guarded_work {
-	enum guard_level level;
-	int host_fd;	    /* the namespace to watch */
+	struct policy policy;
+	const struct strv *foreign; /* names of daemons that are tolerated; NULL: the standard ones */
+	int host_fd;		    /* the namespace to watch */
 	const char *action; /* "up", "down": for messages */
 	/* In the worker: 0 when the work stands, else the exit status, everything rolled back. */
 	int (*work)(void *arg, struct worker *w);

@@ -19,6 +19,7 @@ static const struct command {
 	bool wg_quick;		/* one of wg-quick's own */
 	bool dry_run;		/* can only print what it would do */
 	bool any_user;		/* needs no root */
+	bool takes_command;	/* all of its arguments are one; exec's begins with the second */
 } commands[] = {
 	{ .name = "up", .run = cmd_up, .min_args = 1, .max_args = 1, .wg_quick = true, .dry_run = true },
 	{ .name = "down", .run = cmd_down, .min_args = 1, .max_args = 1, .wg_quick = true, .dry_run = true },
@@ -26,6 +27,7 @@ static const struct command {
 	{ .name = "strip", .run = cmd_strip, .min_args = 1, .max_args = 1, .wg_quick = true },
 	{ .name = "check", .run = cmd_check, .min_args = 1, .max_args = 1, .any_user = true },
 	{ .name = "exec", .run = cmd_exec, .min_args = 2, .max_args = -1 },
+	{ .name = "guard", .run = cmd_guard, .min_args = 1, .max_args = -1, .takes_command = true },
 	{ .name = "recover", .run = cmd_recover },
 };
 
@@ -35,6 +37,7 @@ static void usage(void)
 		"Usage: %s [ up | down | save | strip ] [ CONFIG_FILE | INTERFACE ]\n"
 		"       %s exec INTERFACE [-u USER] [--] COMMAND...\n"
 		"       %s check CONFIG_FILE | INTERFACE\n"
+		"       %s guard [--level LEVEL] [--] COMMAND...\n"
 		"       %s recover\n"
 		"\n"
 		"  CONFIG_FILE is a wg-quick(8) file whose name is the interface's name followed\n"
@@ -57,7 +60,7 @@ static void usage(void)
 		"  --version, --help\n"
 		"\n"
 		"See wg-nsquick(8) for more, wg-quick(8) for the file.\n",
-		log_program(), log_program(), log_program(), log_program());
+		log_program(), log_program(), log_program(), log_program(), log_program());
 }
 
 /* How many words an option at argv[0] takes; 0: it is none; -1: it is wrong, and that was told. */
@@ -69,7 +72,8 @@ static int read_option(char **argv, struct options *options)
 	} texts[] = {
 		{ "--netns", offsetof(struct options, netns) },
 		{ "--transport", offsetof(struct options, transport) },
-		{ "--guard", 0 },
+		{ "--guard", offsetof(struct options, guard) },
+		{ "--level", offsetof(struct options, guard) }, /* guard's own name for it */
 	};
 
 	if (strcmp(argv[0], "--force") == 0) {
@@ -99,7 +103,7 @@ static int read_option(char **argv, struct options *options)
 			log_error("%s needs a value", texts[i].name);
 			return -1;
 		}
-		if (strcmp(texts[i].name, "--guard") == 0) {
+		if (texts[i].offset == offsetof(struct options, guard)) {
 			if (guard_level_parse(value, &options->guard) < 0) {
 				log_error("`%s' is not a guard level; expected off, warn, default or strict", value);
 				return -1;
@@ -140,8 +144,8 @@ static int read_words(int argc, char **argv, const struct command **ret_command,
 		int words = 0;
 
 		/* exec's own option, and everything from its COMMAND on, is left alone. */
-		if (command && command->max_args < 0 && n == 1) {
-			if (strcmp(argv[i], "-u") == 0 && argv[i + 1]) {
+		if (command && command->max_args < 0 && n == !command->takes_command) {
+			if (!command->takes_command && strcmp(argv[i], "-u") == 0 && argv[i + 1]) {
 				options->user = argv[++i];
 				continue;
 			}
@@ -227,12 +231,12 @@ int cmd_settings_quiet(const struct options *options, const char *iface, struct 
 {
 	_cleanup_free_ char *path = NULL;
 
-	if (asprintf(&path, SETTINGS_DIR "/%s.conf", iface) < 0) {
+	if (iface && asprintf(&path, SETTINGS_DIR "/%s.conf", iface) < 0) {
 		path = NULL;
 		snprintf(ret_error, 512, "out of memory");
 		return -1;
 	}
-	if (settings_load(ret_settings, SETTINGS_FILE, ret_error) < 0 || settings_load(ret_settings, path, ret_error) < 0)
+	if (settings_load(ret_settings, SETTINGS_FILE, ret_error) < 0 || (path && settings_load(ret_settings, path, ret_error) < 0))
 		return -1;
 	if (options->netns) {
 		free(ret_settings->netns);

@@ -121,7 +121,7 @@ uint64_t spawn_start_time(pid_t pid)
 	return start;
 }
 
-static unsigned int kill_children_of(pid_t pid)
+unsigned int spawn_kill_below(pid_t pid, int signal)
 {
 	char path[64], text[4096];
 	_cleanup_file_ FILE *f = NULL;
@@ -135,9 +135,9 @@ static unsigned int kill_children_of(pid_t pid)
 	setvbuf(f, text, _IOFBF, sizeof(text));
 	while (fscanf(f, "%ld", &child) == 1) {
 		/* Children first stopped from making more: the parent dies before its children are visited. */
-		if (kill((pid_t)child, SIGKILL) == 0)
+		if (kill((pid_t)child, signal) == 0)
 			killed++;
-		killed += kill_children_of((pid_t)child);
+		killed += spawn_kill_below((pid_t)child, signal);
 	}
 	return killed;
 }
@@ -148,7 +148,7 @@ unsigned int spawn_kill_descendants(void)
 
 	/* Orphans come to us as they are made; a few rounds catch those that were just being forked. */
 	for (int round = 0; round < 1000; round++) {
-		unsigned int killed = kill_children_of(getpid());
+		unsigned int killed = spawn_kill_below(getpid(), SIGKILL);
 		pid_t pid;
 
 		if (round == 0)

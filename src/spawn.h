@@ -34,6 +34,9 @@ pid_t spawn_child(void);
 /* When a process started, in clock ticks since boot: with its pid an identity. 0: it is gone. */
 uint64_t spawn_start_time(pid_t pid);
 
+/* A signal to every process below `pid`, but not to it. Returns how many there were. */
+unsigned int spawn_kill_below(pid_t pid, int signal);
+
 /*
  * Every process that descends from the caller, killed and reaped, until none is left.
  * With PR_SET_CHILD_SUBREAPER that includes those who double-forked away. Returns how many there were.

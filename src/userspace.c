@@ -75,6 +75,7 @@ int userspace_start(struct txn *txn, unsigned int mtu)
 		return refuse(txn, 1, "cannot write the journal", strerror(-r));
 	/* Until it is moved, nobody else compares the host with anything. */
 	(void)journal_lock_tun(&on_host);
+	worker_announce_transit(txn->worker);
 	log_trace("%s %s", program, iface);
 	r = start(txn, program);
 	if (r != 0)

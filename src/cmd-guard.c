@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * guard: any command under the guard. It may change the host's network as it likes
+ * but for what decides how this host is reached (policy.h).
+ */
+#include <signal.h>
+#include <sys/syscall.h>
+#include <poll.h>
+
+#include "cmd.h"
+#include "guard.h"
+#include "log.h"
+#include "ns.h"
+#include "reach.h"
+#include "spawn.h"
+
+struct command {
+	char **argv;
+};
+
+/* The user's signals reach the command: from a terminal by themselves, others through us. */
+static int run_command(void *arg, struct worker *w)
+{
+	const struct command *command = arg;
+	struct spawn spawn;
+	pid_t pid = spawn_fork(&spawn);
+	unsigned int passed_on = 0;
+	_cleanup_fd_ int pidfd = -1;
+	int status;
+
+	if (pid == 0) {
+		spawn_reset(w->mask);
+		execvp(command->argv[0], command->argv);
+		spawn_fail(&spawn, -errno);
+	}
+	if (pid < 0) {
+		log_error("cannot start `%s': %s", command->argv[0], strerror((int)-pid));
+		return 125;
+	}
+	pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+	for (;;) {
+		struct pollfd fds[] = { { .fd = pidfd, .events = POLLIN }, { .fd = w->orphaned ? -1 : w->control, .events = POLLIN } };
+
+		if (pidfd < 0 || (poll(fds, ARRAY_SIZE(fds), -1) < 0 && errno != EINTR) || fds[0].revents)
+			break;
+		if (fds[1].revents)
+			worker_listen(w);
+		if (w->aborts > passed_on) {
+			passed_on = w->aborts;
+			kill(pid, SIGTERM);
+		}
+	}
+	status = spawn_wait(&spawn);
+	if (status == -ENOENT || status == -EACCES) {
+		log_error("`%s': %s", command->argv[0], strerror(-status));
+		return status == -ENOENT ? 127 : 126;
+	}
+	if (status < 0) {
+		log_error("cannot run `%s': %s", command->argv[0], strerror(-status));
+		return 126;
+	}
+	return status;
+}
+
+static void nothing_to_recover(void *arg)
+{
+	(void)arg;
+}
+
+int cmd_guard(const struct options *options, char **args)
+{
+	_cleanup_settings_ struct settings settings = { 0 };
+	_cleanup_reach_ struct reach reach = { 0 };
+	_cleanup_fd_ int host = -1;
+	struct command command = { .argv = strcmp(args[0], "--") == 0 ? args + 1 : args };
+	struct guarded_work work = { .action = command.argv[0], .work = run_command, .recover = nothing_to_recover, .arg = &command };
+	char error[512];
+
+	if (!command.argv[0]) {
+		log_error("guard needs a command; expected guard [--level LEVEL] [--] COMMAND");
+		return 1;
+	}
+	if (cmd_settings_quiet(options, NULL, &settings, error) < 0) {
+		log_error("%s", error);
+		return 1;
+	}
+	if (ns_open_host(&host) < 0 && ns_open_current(&host) < 0) {
+		log_error("cannot see the host's network namespace");
+		return 1;
+	}
+	if (reach_collect(NULL, &reach) < 0) {
+		log_error("out of memory");
+		return 1;
+	}
+	work.host_fd = host;
+	work.policy = (struct policy){ .level = settings.guard, .command = true, .watched = reach.watched, .n_watched = reach.n_watched };
+	return guard_run(&work);
+}

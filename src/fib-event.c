@@ -1,0 +1,273 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * fib-event.c - what happens to a namespace's routing while it happens, and what one
+ * event means beside a snapshot.
+ *
+ * Events are not complete: the IPv4 routes that go with a link, an address or a nexthop
+ * object are not notified. Whoever listens compares snapshots as well.
+ */
+#include "fib-msg.h"
+
+#include <sys/socket.h>
+
+#ifndef SOL_NETLINK
+#define SOL_NETLINK 270
+#endif
+
+/* 832 bytes are charged for a route: room for 20,000. It is used only while events wait. */
+#define EVENT_BUFFER (16 * 1024 * 1024)
+#define EVENT_MAX 65536
+
+struct fib_events {
+	int fd;
+	bool roomy;
+	_Alignas(8) unsigned char buf[EVENT_MAX];
+};
+
+static int subscribe(int fd)
+{
+	static const unsigned int groups[] = {
+		RTNLGRP_LINK,	    RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR, RTNLGRP_IPV4_ROUTE, RTNLGRP_IPV6_ROUTE,
+		RTNLGRP_IPV4_RULE, RTNLGRP_IPV6_RULE,	 RTNLGRP_MPLS_ROUTE,  RTNLGRP_NEXTHOP,
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(groups); i++)
+		if (setsockopt(fd, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, &groups[i], sizeof(groups[i])) < 0)
+			return -errno;
+	return 0;
+}
+
+int fib_events_open(struct fib_events **ret_events)
+{
+	struct sockaddr_nl any = { .nl_family = AF_NETLINK };
+	struct fib_events *e = malloc(sizeof(*e));
+	int size = EVENT_BUFFER, r;
+
+	if (!e)
+		return -ENOMEM;
+	e->roomy = true;
+	e->fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_ROUTE);
+	r = e->fd < 0 ? -errno : 0;
+	if (r == 0 && setsockopt(e->fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof(size)) < 0) {
+		e->roomy = false;
+		setsockopt(e->fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
+	}
+	if (r == 0 && bind(e->fd, (struct sockaddr *)&any, sizeof(any)) < 0)
+		r = -errno;
+	if (r == 0)
+		r = subscribe(e->fd);
+	if (r < 0) {
+		fib_events_close(e);
+		return r;
+	}
+	*ret_events = e;
+	return 0;
+}
+
+void fib_events_close(struct fib_events *e)
+{
+	if (!e)
+		return;
+	close_fd(e->fd);
+	free(e);
+}
+
+int fib_events_fd(const struct fib_events *e)
+{
+	return e->fd;
+}
+
+bool fib_events_roomy(const struct fib_events *e)
+{
+	return e->roomy;
+}
+
+int fib_events_read(struct fib_events *e, void (*each)(void *arg, const struct nlmsghdr *event), void *arg)
+{
+	bool lost = false;
+
+	for (;;) {
+		struct sockaddr_nl from;
+		struct iovec iov = { .iov_base = e->buf, .iov_len = sizeof(e->buf) };
+		struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1, .msg_name = &from, .msg_namelen = sizeof(from) };
+		ssize_t n = recvmsg(e->fd, &msg, MSG_DONTWAIT);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0 && errno == EAGAIN)
+			return lost ? -ENOBUFS : 0;
+		/* Told once, and before what is still queued. */
+		if (n < 0 && errno == ENOBUFS) {
+			lost = true;
+			continue;
+		}
+		if (n < 0)
+			return -errno;
+		lost |= msg.msg_flags & MSG_TRUNC;
+		if (from.nl_pid != 0)
+			continue;
+		for (const struct nlmsghdr *m = (const struct nlmsghdr *)e->buf;
+		     (size_t)n >= sizeof(*m) && m->nlmsg_len >= sizeof(*m) && m->nlmsg_len <= (size_t)n;) {
+			size_t step = record_size(m);
+
+			each(arg, m);
+			if (step >= (size_t)n)
+				break;
+			n -= (ssize_t)step;
+			m = (const struct nlmsghdr *)((const char *)m + step);
+		}
+	}
+}
+
+uint32_t fib_port(const struct fib *f)
+{
+	return f->port;
+}
+
+static bool is_new(uint16_t type)
+{
+	return type == RTM_NEWLINK || type == RTM_NEWADDR || type == RTM_NEWROUTE || type == RTM_NEWRULE || type == RTM_NEWNEXTHOP;
+}
+
+/* The member of the group that is, or was, this object: the same by content, or else by its address. */
+static const struct nlmsghdr *find_member(const struct fib_snapshot *s, const struct fib_group *g, const struct nlmsghdr *m, const struct fib_view *v,
+					  bool *ret_same)
+{
+	uint64_t hash = fib_hash_message(m, v), member = fib_hash_member(m, v);
+	const struct nlmsghdr *like = NULL;
+
+	*ret_same = false;
+	for (size_t at = g->offset; g->n && at < g->end; at += record_size(record_at(s, at))) {
+		const struct nlmsghdr *record = record_at(s, at);
+		struct fib_view rv;
+
+		if (fib_view(record, &rv) < 0)
+			continue;
+		if (fib_hash_message(record, &rv) == hash) {
+			*ret_same = true;
+			return record;
+		}
+		if (v->kind == FIB_LINK || v->kind == FIB_NEXTHOP || (v->kind == FIB_ADDRESS && fib_hash_member(record, &rv) == member))
+			like = record;
+	}
+	return like;
+}
+
+int fib_event_object(struct fib *f, struct fib_snapshot *before, const struct nlmsghdr *event, struct fib_object *ret_object)
+{
+	struct fib_object o = { .change = FIB_ADDED, .in_before = before, .in_after = before };
+	const struct nlmsghdr *m = event, *member;
+	bool new = is_new(event->nlmsg_type), same;
+	struct fib_group g = { 0 };
+	struct fib_view v;
+	int r;
+
+	if (fib_kind_of(event->nlmsg_type) == FIB_KINDS)
+		return 0;
+	if (fib_kind_of(event->nlmsg_type) == FIB_LINK) {
+		/* Of a bridge's ports and of wireless links there are notices of other families. */
+		if (event->nlmsg_len >= NLMSG_LENGTH(sizeof(struct ifinfomsg)) && ((const struct ifinfomsg *)NLMSG_DATA(event))->ifi_family != AF_UNSPEC)
+			return 0;
+		r = fib_link_reduce(event, f->event);
+		if (r < 0)
+			return r;
+		m = (const struct nlmsghdr *)f->event->data;
+	}
+	r = fib_view(m, &v);
+	if (r < 0)
+		return r;
+	if (v.kind == FIB_ROUTE && ((const struct rtmsg *)NLMSG_DATA(m))->rtm_flags & RTM_F_CLONED)
+		return 0;
+	r = fib_snapshot_index(before);
+	if (r < 0)
+		return r;
+	if (fib_group_find(before, fib_hash_group(m, &v), &g) < 0)
+		g.n = 0;
+	member = find_member(before, &g, m, &v, &same);
+	if (new && same)
+		return 0;
+	if (!new && !member)
+		return 0;
+	o.after = new ? m : NULL;
+	o.before = member;
+	if (!new)
+		o.change = FIB_REMOVED;
+	else if (member)
+		o.change = FIB_CHANGED;
+	fib_object_fill(&o, before, m, &v);
+	if (v.kind == FIB_LINK && new && member && !o.link_changed)
+		return 0;
+	*ret_object = o;
+	return 1;
+}
+
+int fib_delete_link(struct fib *f, uint32_t ifindex)
+{
+	struct {
+		struct nlmsghdr h;
+		struct ifinfomsg i;
+	} request = { .h = { .nlmsg_len = NLMSG_LENGTH(sizeof(struct ifinfomsg)) }, .i = { .ifi_index = (int)ifindex } };
+
+	return fib_talk(f, &request.h, RTM_DELLINK, 0);
+}
+
+uint64_t fib_object_key(const struct fib_object *o)
+{
+	const struct nlmsghdr *m = o->before ? o->before : o->after;
+	struct fib_view v;
+
+	return m && fib_view(m, &v) == 0 ? fib_hash_group(m, &v) ^ fib_hash_member(m, &v) : 0;
+}
+
+size_t fib_object_address(const struct fib_object *o, const void **ret_bytes)
+{
+	const struct nlmsghdr *m = o->before ? o->before : o->after;
+	const struct rtattr *a = NULL;
+	struct fib_view v;
+
+	if (m && fib_view(m, &v) == 0)
+		a = o->kind == FIB_ADDRESS && v.src ? v.src : v.dst;
+	if (!a || (RTA_PAYLOAD(a) != 4 && RTA_PAYLOAD(a) != 16))
+		return 0;
+	*ret_bytes = RTA_DATA(a);
+	return RTA_PAYLOAD(a);
+}
+
+int fib_lookup(struct fib *f, int family, const void *address, uint32_t mark, uint64_t *ret_hash)
+{
+	struct {
+		struct nlmsghdr h;
+		struct rtmsg r;
+		unsigned char attrs[64];
+	} request = { .h = { .nlmsg_len = NLMSG_LENGTH(sizeof(struct rtmsg)) } };
+	size_t len = family == AF_INET6 ? 16 : 4;
+	struct rtattr *a = (struct rtattr *)request.attrs;
+	const struct nlmsghdr *answer;
+	struct fib_view v;
+	int r;
+
+	request.r.rtm_family = (unsigned char)family;
+	request.r.rtm_dst_len = (unsigned char)(len * 8);
+	/* IPv6 always answers with the table, and refuses to be asked for it. */
+	request.r.rtm_flags = RTM_F_FIB_MATCH | (family == AF_INET ? RTM_F_LOOKUP_TABLE : 0);
+	*a = (struct rtattr){ .rta_len = (unsigned short)RTA_LENGTH(len), .rta_type = RTA_DST };
+	memcpy(RTA_DATA(a), address, len);
+	request.h.nlmsg_len += RTA_ALIGN(a->rta_len);
+	if (mark) {
+		a = (struct rtattr *)((char *)a + RTA_ALIGN(a->rta_len));
+		*a = (struct rtattr){ .rta_len = (unsigned short)RTA_LENGTH(sizeof(mark)), .rta_type = RTA_MARK };
+		memcpy(RTA_DATA(a), &mark, sizeof(mark));
+		request.h.nlmsg_len += RTA_ALIGN(a->rta_len);
+	}
+	r = fib_ask(f, &request.h, RTM_GETROUTE, RTM_NEWROUTE, &answer);
+	/* Unreachable, prohibited, blackholed: an answer like others. */
+	if (r == -ENETUNREACH || r == -EHOSTUNREACH || r == -EACCES || r == -EINVAL) {
+		*ret_hash = (uint64_t)-r;
+		return 0;
+	}
+	if (r == 0)
+		r = fib_view(answer, &v);
+	if (r == 0)
+		*ret_hash = fib_hash_message(answer, &v);
+	return r;
+}

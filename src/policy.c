@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "policy.h"
+
+#include <arpa/inet.h>
+#include <linux/rtnetlink.h>
+
+#define PREF_L3MDEV 1000 /* net/ipv4/fib_rules.c and drivers/net/vrf.c: made with the first VRF */
+
+const char *const policy_foreign_daemons[] = {
+	"NetworkManager", "nm-dispatcher", "systemd-networkd", "systemd-network", "dhclient", "dhcpcd", "udhcpc", "connmand", "ifup", "ifdown", "ifupdown",
+	"wpa_supplicant", "dockerd", "containerd*", "podman", "netavark", "libvirtd", "virtnetworkd", "tailscaled", "kubelet", "flanneld", "calico*", "cilium*", "bird*",
+	"zebra", "frr*", "keepalived", NULL,
+};
+
+/* A route of the kernel's own that follows from an address, and multicast: told by what they follow from. */
+static bool is_noise(const struct fib_object *o)
+{
+	const void *dst;
+
+	if (o->kind != FIB_ROUTE)
+		return false;
+	if (o->table == RT_TABLE_LOCAL && o->protocol == RTPROT_KERNEL)
+		return true;
+	return o->family == AF_INET6 && o->prefixlen == 8 && fib_object_address(o, &dst) == 16 && *(const uint8_t *)dst == 0xff;
+}
+
+static bool object_prefix(const struct fib_object *o, struct prefix *ret_prefix)
+{
+	struct prefix p = { .family = o->family, .len = o->prefixlen };
+	const void *bytes;
+	size_t len = fib_object_address(o, &bytes);
+
+	if (o->family != AF_INET && o->family != AF_INET6)
+		return false;
+	if (len != (o->family == AF_INET6 ? 16U : 4U)) {
+		/* A default route has no destination. */
+		if (o->kind != FIB_ROUTE || o->prefixlen)
+			return false;
+	} else {
+		memcpy(p.bytes, bytes, len);
+	}
+	*ret_prefix = p;
+	return true;
+}
+
+static bool in_snapshot(const struct fib_snapshot *s, uint32_t ifindex)
+{
+	return ifindex && fib_snapshot_link(s, ifindex);
+}
+
+static bool covers_watched(const struct policy *p, const struct prefix *route)
+{
+	struct prefix masked = *route;
+
+	prefix_mask(&masked);
+	for (size_t i = 0; i < p->n_watched; i++)
+		if (prefix_covers(&masked, &p->watched[i]))
+			return true;
+	return false;
+}
+
+static bool is_tunnels(const struct policy *p, const struct prefix *route)
+{
+	for (size_t i = 0; i < p->n_allowed; i++)
+		if (p->allowed[i].len && prefix_covers(&p->allowed[i], route))
+			return true;
+	for (size_t i = 0; i < p->n_addresses; i++) {
+		struct prefix net = p->addresses[i];
+
+		prefix_mask(&net);
+		if (prefix_covers(&net, route))
+			return true;
+	}
+	return false;
+}
+
+static bool is_tunnel_address(const struct policy *p, const struct prefix *address)
+{
+	size_t len = address->family == AF_INET6 ? 16 : 4;
+
+	for (size_t i = 0; i < p->n_addresses; i++)
+		if (p->addresses[i].family == address->family && memcmp(p->addresses[i].bytes, address->bytes, len) == 0)
+			return true;
+	return false;
+}
+
+/* K3 */
+static bool is_wide(const struct fib_object *o)
+{
+	return o->kind == FIB_ROUTE && o->prefixlen <= 1 && (o->family == AF_INET || o->family == AF_INET6);
+}
+
+bool policy_is_landing(const struct policy *p, const struct fib_object *o)
+{
+	const struct fib_link *l = o->kind == FIB_LINK && o->after ? fib_link(o->after) : NULL;
+
+	return l && o->change == FIB_ADDED && (strcmp(l->kind, "wireguard") == 0 || (p->iface && strcmp(l->name, p->iface) == 0));
+}
+
+bool policy_is_transit(const struct policy *p, const struct fib_object *o)
+{
+	const struct fib_link *l = o->kind == FIB_LINK ? fib_link(o->after ? o->after : o->before) : NULL;
+
+	if (o->ifindex && o->ifindex == p->transit_ifindex)
+		return true;
+	return l && p->transit && p->iface && strcmp(l->name, p->iface) == 0 && strcmp(l->kind, "tun") == 0;
+}
+
+/* By whom it was done is not known, or it was the user's own command: what it touches decides. */
+static enum verdict judge_new_link(const struct policy *p, const struct fib_object *o, const char **ret_why)
+{
+	struct prefix prefix;
+
+	if (o->kind == FIB_ADDRESS && object_prefix(o, &prefix) && is_tunnel_address(p, &prefix)) {
+		*ret_why = "an address of the tunnel on the host";
+		return VERDICT_CONCERN;
+	}
+	if (o->kind == FIB_ROUTE && object_prefix(o, &prefix)) {
+		if (is_wide(o))
+			*ret_why = "a default route";
+		else if (covers_watched(p, &prefix))
+			*ret_why = "it decides how this host reaches an endpoint, a name server or the SSH client";
+		else if (is_tunnels(p, &prefix))
+			*ret_why = "a destination of the tunnel";
+		else
+			return VERDICT_BENIGN;
+		return VERDICT_CONCERN;
+	}
+	return VERDICT_BENIGN;
+}
+
+/* K6, K7 */
+static bool takes_away(const struct fib_object *o)
+{
+	if (o->kind == FIB_LINK)
+		return o->change == FIB_REMOVED || o->link_changed & (FIB_LINK_NAME | FIB_LINK_MASTER | FIB_LINK_UP);
+	return o->kind == FIB_ADDRESS && o->change != FIB_ADDED;
+}
+
+static enum verdict judge_command(const struct policy *p, const struct fib_snapshot *before, const struct fib_object *o, const char **ret_why)
+{
+	bool known = in_snapshot(before, o->ifindex);
+	struct prefix prefix;
+
+	if (is_wide(o) && (o->table == RT_TABLE_MAIN || o->table == RT_TABLE_DEFAULT || o->change != FIB_ADDED)) {
+		*ret_why = "a default route";
+		return VERDICT_CONCERN;
+	}
+	if (o->kind == FIB_ROUTE && (o->table == RT_TABLE_MAIN || o->change != FIB_ADDED) && object_prefix(o, &prefix) && covers_watched(p, &prefix)) {
+		*ret_why = "it decides how this host reaches a name server or the SSH client";
+		return VERDICT_CONCERN;
+	}
+	if (known && takes_away(o)) {
+		*ret_why = o->kind == FIB_LINK ? "a link that was there before" : "an address that was there before";
+		return VERDICT_CONCERN;
+	}
+	return VERDICT_BENIGN;
+}
+
+enum verdict policy_judge(const struct policy *p, const struct fib_snapshot *before, const struct fib_object *o, enum who who, const char **ret_why)
+{
+	*ret_why = "";
+	if (p->level == GUARD_OFF || policy_is_transit(p, o))
+		return VERDICT_NOISE;
+	if (p->level == GUARD_STRICT) {
+		*ret_why = "level strict";
+		return VERDICT_CONCERN;
+	}
+	if (who == WHO_FOREIGN || (o->kernel_managed && who == WHO_KERNEL))
+		return VERDICT_FOREIGN;
+	if (p->command)
+		return is_noise(o) ? VERDICT_NOISE : judge_command(p, before, o, ret_why);
+	/* K1: whatever it is. */
+	if (who == WHO_OURS) {
+		*ret_why = "";
+		return VERDICT_CONCERN;
+	}
+	if (is_noise(o))
+		return VERDICT_NOISE;
+	if (policy_is_landing(p, o)) {
+		*ret_why = "a tunnel on the host";
+		return VERDICT_CONCERN;
+	}
+	if (o->kind == FIB_RULE)
+		return o->priority == PREF_L3MDEV && o->protocol == RTPROT_KERNEL ? VERDICT_BENIGN : VERDICT_CONCERN;
+	if (o->ifindex && !in_snapshot(before, o->ifindex))
+		return judge_new_link(p, o, ret_why);
+	/* Of a link that was there before, or of none: nobody we know did it, so we did. */
+	return VERDICT_CONCERN;
+}

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * policy.h - what a change of the host's network means (guard-evidence 2.3): nothing,
+ * somebody else's business, or a concern of ours. Decides, touches nothing.
+ */
+#pragma once
+
+#include "addr.h"
+#include "fib.h"
+#include "settings.h"
+#include "who.h"
+
+enum verdict {
+	VERDICT_NOISE,	 /* no change to speak of */
+	VERDICT_BENIGN,	 /* a change that has nothing to do with how this host is reached: logged at most */
+	VERDICT_FOREIGN, /* a daemon of the host at its work: never undone */
+	VERDICT_CONCERN, /* to be undone */
+};
+
+struct policy {
+	enum guard_level level;
+	/*
+	 * Around a command of the user's (`guard -- COMMAND`): it may change what it likes but
+	 * what decides how this host is reached (K3, K4, K6, K7).
+	 */
+	bool command;
+	const char *iface;	    /* of the tunnel, NULL: none. It must not land on the host */
+	uint32_t transit_ifindex; /* the userspace TUN on its way through, 0: none */
+	bool transit;		    /* such a one may come: by the tunnel's name, of kind tun */
+	/* K7, K8: the tunnel's own addresses and allowed IPs, and its endpoints. */
+	const struct prefix *addresses, *allowed;
+	size_t n_addresses, n_allowed;
+	/* K4: whom this host must go on reaching: endpoints, SSH client, name servers. Full length. */
+	const struct prefix *watched;
+	size_t n_watched;
+};
+
+/*
+ * `before` is the snapshot that the object is compared with. `*ret_why` is set to a few words
+ * for the message when the answer is VERDICT_CONCERN.
+ */
+enum verdict policy_judge(const struct policy *p, const struct fib_snapshot *before, const struct fib_object *o, enum who who, const char **ret_why);
+
+/* K5: the tunnel, or another one, came to stand on the host. */
+bool policy_is_landing(const struct policy *p, const struct fib_object *o);
+/* The userspace TUN on its way. */
+bool policy_is_transit(const struct policy *p, const struct fib_object *o);
+
+/* The daemons that are tolerated unless the settings say otherwise. */
+extern const char *const policy_foreign_daemons[];

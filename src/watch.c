@@ -1,0 +1,482 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * watch.c - the order of things, for one event:
+ *
+ *	beside the snapshot (fib-event.c): is anything different at all?
+ *	who asked (who.c), what it means (policy.c)
+ *	undone (fib-undo.c), then remembered for the message
+ *
+ * and when no event waits any more: what one event could not undo is put back by dump
+ * and comparison (fib-restore.c), and the messages are printed: a terminal that does
+ * not read must not hold up the hand. What is tolerated is remembered by its key, so that
+ * the closing comparison knows it again.
+ */
+#include "watch.h"
+
+#include <linux/netlink.h>
+
+#include "journal.h"
+#include "log.h"
+#include "ns.h"
+
+#define MAX_RESTORES 3	/* in RESTORE_MS: then somebody keeps writing */
+#define RESTORE_MS 2000
+#define MAX_MESSAGES 64 /* objects told of one by one */
+
+enum memory {
+	KEPT_FOREIGN, /* tolerated: a daemon's, or benign */
+	KEPT_KERNEL,  /* tolerated while nothing of ours can have caused it */
+	KEPT_OURS,    /* a concern whatever it touches */
+	KEPT_TOLD,    /* told already */
+	MEMORIES,
+};
+
+struct key_set {
+	uint64_t *v;
+	size_t n;
+};
+
+struct watch {
+	struct policy policy;
+	const char *action;
+	struct fib *fib;
+	struct fib_events *events;
+	struct fib_snapshot *before;
+	struct whois *who;
+	struct key_set kept[MEMORIES];
+	struct key_set touched; /* links on which a daemon changed addresses: routes go with them unseen */
+	struct strv messages;
+	size_t told;
+	uint64_t *lookups; /* K4: which way to policy.watched[i]; only around a command */
+	bool dirty;	   /* only a dump tells how things are */
+	bool tripped;	   /* something was a concern */
+	bool blind;
+	bool damaged;
+	bool said; /* that all is as it was */
+	int64_t restored_at;
+	unsigned int restores;
+};
+
+/* ---- memory ---- */
+
+static bool key_in(const struct key_set *s, uint64_t key)
+{
+	for (size_t i = 0; i < s->n; i++)
+		if (s->v[i] == key)
+			return true;
+	return false;
+}
+
+static void keep(struct watch *w, struct key_set *s, uint64_t key)
+{
+	uint64_t *slot;
+
+	if (key_in(s, key))
+		return;
+	slot = GROW(s->v, s->n);
+	if (slot)
+		*slot = key;
+	else
+		w->dirty = true; /* forgotten: the comparison will see it as unknown, and so as ours */
+}
+
+/* ---- words ---- */
+
+static void tell(struct watch *w, const char *text)
+{
+	if (w->told++ < MAX_MESSAGES)
+		(void)strv_add(&w->messages, text, strlen(text));
+}
+
+static void flush_messages(struct watch *w)
+{
+	for (size_t i = 0; i < w->messages.n; i++)
+		log_error("%s", w->messages.v[i]);
+	if (w->told > MAX_MESSAGES && w->messages.n)
+		log_error("guard: ... and more");
+	strv_free(&w->messages);
+	w->messages = (struct strv){ 0 };
+}
+
+static void tell_object(struct watch *w, const struct fib_object *o, const struct requester *by, const char *why, const char *end)
+{
+	_cleanup_buf_ struct buf text = { 0 };
+	uint64_t key = fib_object_key(o);
+
+	if (key_in(&w->kept[KEPT_TOLD], key))
+		return;
+	keep(w, &w->kept[KEPT_TOLD], key);
+	buf_fmt(&text, "guard: the host's network changed during `%s': ", w->action);
+	fib_describe(o, &text);
+	if (by && by->pid)
+		buf_fmt(&text, "; asked for by process %d%s%s%s%s", by->pid, *by->command ? " (" : "", by->command, *by->command ? ")" : "",
+			by->who == WHO_OURS ? ", started by this run" : "");
+	if (*why)
+		buf_fmt(&text, "; %s", why);
+	if (*end)
+		buf_fmt(&text, "; %s", end);
+	if (!text.failed)
+		tell(w, text.data);
+}
+
+/* ---- judging ---- */
+
+/* K4: does the host still go the same way to those it must reach? */
+static bool ways_changed(struct watch *w)
+{
+	for (size_t i = 0; w->lookups && i < w->policy.n_watched; i++) {
+		const struct prefix *p = &w->policy.watched[i];
+		uint64_t hash;
+
+		if (fib_lookup(w->fib, p->family, p->bytes, 0, &hash) == 0 && hash != w->lookups[i])
+			return true;
+	}
+	return false;
+}
+
+static int remember_ways(struct watch *w)
+{
+	if (!w->policy.command || w->policy.n_watched == 0)
+		return 0;
+	w->lookups = calloc(w->policy.n_watched, sizeof(*w->lookups));
+	if (!w->lookups)
+		return -ENOMEM;
+	for (size_t i = 0; i < w->policy.n_watched; i++) {
+		const struct prefix *p = &w->policy.watched[i];
+
+		/* A family that is not there has no way, now and later. */
+		(void)fib_lookup(w->fib, p->family, p->bytes, 0, &w->lookups[i]);
+	}
+	return 0;
+}
+
+static enum verdict judge(struct watch *w, const struct fib_object *o, enum who who, const char **ret_why)
+{
+	enum verdict verdict = policy_judge(&w->policy, w->before, o, who, ret_why);
+
+	if (verdict == VERDICT_BENIGN && w->policy.command && who != WHO_FOREIGN && ways_changed(w)) {
+		*ret_why = "it decides how this host reaches a name server, the SSH client or the rest of the world";
+		return VERDICT_CONCERN;
+	}
+	return verdict;
+}
+
+/* The tunnel itself, on the host. */
+static bool delete_landed(struct watch *w, const struct fib_object *o)
+{
+	return policy_is_landing(&w->policy, o) && fib_delete_link(w->fib, o->ifindex) == 0;
+}
+
+static void undo(struct watch *w, const struct nlmsghdr *event, const struct fib_object *o, const char *why)
+{
+	struct requester by = { .who = WHO_UNKNOWN };
+	const char *end = "put back";
+	int r = fib_undo(w->fib, w->before, event);
+
+	if (r == 2 && delete_landed(w, o))
+		end = "deleted";
+	else if (r != 1)
+		w->dirty = true;
+	if (r != 1 && w->dirty)
+		end = "";
+	w->tripped = true;
+	/* What the kernel did meanwhile may have been its consequence. */
+	w->kept[KEPT_KERNEL].n = 0;
+	(void)who_asked(w->who, event->nlmsg_pid, &by);
+	if (by.who == WHO_OURS)
+		keep(w, &w->kept[KEPT_OURS], fib_object_key(o));
+	tell_object(w, o, &by, why, end);
+}
+
+static void on_event(void *arg, const struct nlmsghdr *event)
+{
+	struct watch *w = arg;
+	const char *why;
+	struct fib_object o;
+	enum who who;
+	int r;
+
+	/* Our own hand. */
+	if (event->nlmsg_pid && event->nlmsg_pid == fib_port(w->fib))
+		return;
+	r = fib_event_object(w->fib, w->before, event, &o);
+	if (r < 0)
+		w->dirty = true;
+	if (r <= 0)
+		return;
+	if (w->policy.transit && o.kind == FIB_LINK && o.change == FIB_ADDED && policy_is_transit(&w->policy, &o)) {
+		w->policy.transit_ifindex = o.ifindex;
+		w->policy.transit = false;
+	}
+	who = who_asked(w->who, event->nlmsg_pid, NULL);
+	switch (judge(w, &o, who, &why)) {
+	case VERDICT_NOISE:
+		break;
+	case VERDICT_FOREIGN:
+		if (o.kind == FIB_ADDRESS || o.kind == FIB_LINK || o.kind == FIB_NEXTHOP)
+			keep(w, &w->touched, o.ifindex);
+		keep(w, &w->kept[who == WHO_KERNEL ? KEPT_KERNEL : KEPT_FOREIGN], fib_object_key(&o));
+		break;
+	case VERDICT_BENIGN:
+		keep(w, &w->kept[KEPT_FOREIGN], fib_object_key(&o));
+		break;
+	case VERDICT_CONCERN:
+		if (w->policy.level == GUARD_WARN) {
+			struct requester by;
+
+			(void)who_asked(w->who, event->nlmsg_pid, &by);
+			tell_object(w, &o, &by, why, "level is warn: left as it is");
+			keep(w, &w->kept[KEPT_FOREIGN], fib_object_key(&o));
+		} else {
+			undo(w, event, &o, why);
+		}
+		break;
+	}
+}
+
+/* For a difference that no event explains. */
+static bool is_concern(void *arg, const struct fib_object *o)
+{
+	struct watch *w = arg;
+	uint64_t key = fib_object_key(o);
+	const char *why;
+
+	if (w->policy.level == GUARD_STRICT)
+		return policy_judge(&w->policy, w->before, o, WHO_UNKNOWN, &why) == VERDICT_CONCERN;
+	if (key_in(&w->kept[KEPT_OURS], key))
+		return true;
+	if (key_in(&w->kept[KEPT_FOREIGN], key) || key_in(&w->kept[KEPT_KERNEL], key))
+		return false;
+	/* Routes that went with an address that a daemon changed. */
+	if (o->kind == FIB_ROUTE && o->ifindex && key_in(&w->touched, o->ifindex))
+		return false;
+	/* Around a command that did harm, all that is not known to be a daemon's goes back. */
+	if (w->policy.command && w->tripped)
+		return o->kind != FIB_LINK || o->change != FIB_ADDED;
+	return judge(w, o, o->kernel_managed && !w->tripped ? WHO_KERNEL : WHO_UNKNOWN, &why) == VERDICT_CONCERN;
+}
+
+static void report_left(void *arg, const char *text)
+{
+	struct watch *w = arg;
+	_cleanup_buf_ struct buf line = { 0 };
+
+	buf_fmt(&line, "guard: could not be put back: %s", text);
+	if (!line.failed)
+		tell(w, line.data);
+}
+
+static int tell_unknown(void *arg, const struct fib_object *o)
+{
+	struct watch *w = arg;
+	const char *why;
+
+	if (!is_concern(w, o))
+		return 0;
+	(void)policy_judge(&w->policy, w->before, o, WHO_UNKNOWN, &why);
+	tell_object(w, o, NULL, why, w->policy.level == GUARD_WARN ? "level is warn: left as it is" : "");
+	if (w->policy.level == GUARD_WARN)
+		keep(w, &w->kept[KEPT_FOREIGN], fib_object_key(o));
+	else
+		w->tripped = true;
+	return 0;
+}
+
+/* ---- dumps ---- */
+
+/* Not while another run's userspace TUN is on its way through the host. */
+static int take_snapshot(struct watch *w, struct fib_snapshot **ret_snapshot)
+{
+	_cleanup_fd_ int lock = -1;
+
+	(void)journal_lock_tun(&lock);
+	return fib_snapshot_take(w->fib, ret_snapshot);
+}
+
+static void go_blind(struct watch *w, const char *what, int r)
+{
+	_cleanup_buf_ struct buf line = { 0 };
+
+	if (!w->blind) {
+		buf_fmt(&line, "guard: %s: %s; from here on the host's network is not watched", what, strerror(-r));
+		if (!line.failed)
+			tell(w, line.data);
+	}
+	w->blind = true;
+}
+
+/* Dump, compare, put back. */
+static void put_back(struct watch *w)
+{
+	int64_t now = fib_now();
+	int r;
+
+	if (now - w->restored_at > RESTORE_MS) {
+		w->restored_at = now;
+		w->restores = 0;
+	}
+	if (w->restores++ >= MAX_RESTORES) {
+		if (w->restores == MAX_RESTORES + 1)
+			tell(w, "guard: somebody keeps changing what is put back: given up until the end");
+		return;
+	}
+	r = fib_restore(w->fib, w->before, is_concern, report_left, w);
+	if (r < 0)
+		go_blind(w, "cannot read the host's routing", r);
+	w->damaged = r == 1;
+}
+
+bool watch_read(struct watch *w)
+{
+	bool before = w->tripped;
+	int r = fib_events_read(w->events, on_event, w);
+
+	if (r == -ENOBUFS)
+		w->dirty = true;
+	else if (r < 0)
+		go_blind(w, "cannot hear of changes any more", r);
+	if (w->dirty && w->policy.level != GUARD_WARN) {
+		_cleanup_fib_snapshot_ struct fib_snapshot *now = NULL;
+
+		w->dirty = false;
+		/* Lost events: what did happen is in the comparison alone. */
+		if (r == -ENOBUFS && fib_snapshot_take(w->fib, &now) == 0)
+			(void)fib_diff_objects(w->before, now, tell_unknown, w);
+		if (w->tripped)
+			put_back(w);
+	}
+	flush_messages(w);
+	return w->tripped && !before;
+}
+
+void watch_expect_transit(struct watch *w)
+{
+	w->policy.transit = true;
+}
+
+static int verdict(const struct watch *w)
+{
+	if (w->blind)
+		return EXIT_GUARD_BLIND;
+	if (w->damaged)
+		return EXIT_GUARD_DAMAGED;
+	return w->tripped ? EXIT_GUARD_RESTORED : 0;
+}
+
+/* Events that wait, then the dump: what came before it is in it, what comes during it is read after. */
+static int compare(struct watch *w)
+{
+	_cleanup_fib_snapshot_ struct fib_snapshot *after = NULL;
+	int r;
+
+	(void)watch_read(w);
+	w->policy.transit = false;
+	w->policy.transit_ifindex = 0;
+	r = take_snapshot(w, &after);
+	if (r < 0) {
+		go_blind(w, "cannot read the host's routing any more", r);
+		return r;
+	}
+	if (fib_snapshot_equal(w->before, after)) {
+		w->damaged = false;
+		return 0;
+	}
+	r = fib_diff_objects(w->before, after, tell_unknown, w);
+	if (r < 0) {
+		go_blind(w, "cannot compare the host's routing", r);
+		return r;
+	}
+	if (w->tripped && w->policy.level != GUARD_WARN) {
+		w->restores = 0;
+		put_back(w);
+	}
+	return 0;
+}
+
+int watch_close(struct watch *w)
+{
+	if (!w->blind)
+		(void)compare(w);
+	/* Of the dump's own time. */
+	if (!w->blind)
+		(void)watch_read(w);
+	flush_messages(w);
+	if (w->tripped && !w->damaged && !w->blind && !w->said) {
+		w->said = true;
+		log_error("guard: the host is as it was before `%s'", w->action);
+	} else if (w->damaged) {
+		log_error("guard: the host is not as it was before `%s'", w->action);
+	}
+	return verdict(w);
+}
+
+/* ---- opening ---- */
+
+static int open_sockets(void *arg)
+{
+	struct watch *w = arg;
+	int r = fib_events_open(&w->events);
+
+	return r < 0 ? r : fib_open(&w->fib);
+}
+
+static int open_who(struct watch *w, const struct strv *foreign)
+{
+	struct strv standard = { 0 };
+	int r = 0;
+
+	for (size_t i = 0; !foreign && policy_foreign_daemons[i] && r == 0; i++)
+		r = strv_add(&standard, policy_foreign_daemons[i], strlen(policy_foreign_daemons[i]));
+	if (r == 0)
+		r = who_open(getpid(), foreign ? foreign : &standard, &w->who);
+	strv_free(&standard);
+	return r;
+}
+
+int watch_open(const struct watch_spec *spec, struct watch **ret_watch)
+{
+	struct watch *w = calloc(1, sizeof(*w));
+	int r;
+
+	if (!w)
+		return -ENOMEM;
+	w->policy = *spec->policy;
+	w->action = spec->action;
+	/* Events first: what happens between is heard. */
+	r = ns_call(spec->host_fd, open_sockets, w);
+	if (r == 0)
+		r = open_who(w, spec->foreign);
+	if (r == 0)
+		r = take_snapshot(w, &w->before);
+	if (r == 0)
+		r = fib_snapshot_index(w->before);
+	if (r == 0)
+		r = remember_ways(w);
+	if (r < 0) {
+		watch_free(w);
+		return r;
+	}
+	*ret_watch = w;
+	return 0;
+}
+
+void watch_free(struct watch *w)
+{
+	if (!w)
+		return;
+	who_close(w->who);
+	fib_events_close(w->events);
+	fib_close(w->fib);
+	fib_snapshot_free(w->before);
+	for (size_t i = 0; i < MEMORIES; i++)
+		free(w->kept[i].v);
+	free(w->touched.v);
+	free(w->lookups);
+	strv_free(&w->messages);
+	free(w);
+}
+
+int watch_fd(const struct watch *w)
+{
+	return fib_events_fd(w->events);
+}

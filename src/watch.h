@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * watch.h - the eye and the hand of the guard: every change of one namespace's
+ * routing is judged as it happens, undone within microseconds if it is a concern,
+ * told afterwards, and the whole compared with what it was at the end.
+ */
+#pragma once
+
+#include "policy.h"
+
+/* Beyond wg-quick's own statuses; hooks do not use these. */
+enum {
+	EXIT_GUARD_RESTORED = 193, /* the host was changed and is as before again */
+	EXIT_GUARD_DAMAGED = 194,  /* …and is not: what differs was listed */
+	EXIT_GUARD_BLIND = 195,	   /* the host's routing could not be read */
+};
+
+struct watch_spec {
+	int host_fd;			/* the namespace to watch */
+	const char *action;		/* "up", "down": for messages */
+	const struct policy *policy;	/* copied, but not what it points to */
+	const struct strv *foreign;	/* NULL: policy_foreign_daemons */
+};
+
+struct watch;
+
+/*
+ * Subscribes, then takes the snapshot; nothing that happens after this returns is missed.
+ * The caller's descendants are "ours". Errors are those of the sockets and dumps.
+ */
+int watch_open(const struct watch_spec *spec, struct watch **ret_watch);
+void watch_free(struct watch *w);
+
+/* To poll(2) for POLLIN. */
+int watch_fd(const struct watch *w);
+
+/* Deals with what has happened. True when something was a concern and was not let pass: what did it is to be ended. */
+bool watch_read(struct watch *w);
+
+/* A userspace TUN of the tunnel's name will be made now, and moved away again. */
+void watch_expect_transit(struct watch *w);
+
+/*
+ * The closing comparison: what is not as it was and is a concern is told and put back.
+ * 0: the host is as it was, as far as it concerns us; else EXIT_GUARD_…, also for what
+ * was seen and put back before. May be called again.
+ */
+int watch_close(struct watch *w);

@@ -1,0 +1,272 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "who.h"
+
+#include <ctype.h>
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include "conf-error.h"
+
+#define MAX_DEPTH 64	  /* of a chain of parents */
+#define KNOWN_PORTS 64	  /* of processes of ours */
+#define LIBNL_PID_MASK 0x3fffffu /* libnl's port ids: the pid, and above it a number for each socket */
+
+struct whois {
+	pid_t root;
+	uint64_t began; /* of `root`, in clock ticks since boot */
+	struct strv foreign;
+	struct {
+		uint32_t port;
+		pid_t pid;
+	} ours[KNOWN_PORTS];
+	size_t n_ours;
+};
+
+/* What /proc/PID/stat has of use. */
+struct stat_line {
+	char comm[16];
+	pid_t parent;
+	uint64_t start;
+};
+
+static ssize_t read_proc(pid_t pid, const char *name, char *text, size_t size)
+{
+	char path[48];
+	ssize_t n;
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/%d/%s", pid, name);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	n = read(fd, text, size - 1);
+	close_fd(fd);
+	text[n > 0 ? n : 0] = '\0';
+	return n;
+}
+
+static bool read_stat(pid_t pid, struct stat_line *ret_stat)
+{
+	char text[1024];
+	char *open_paren, *close_paren;
+	unsigned long long start;
+	int parent;
+
+	if (read_proc(pid, "stat", text, sizeof(text)) <= 0)
+		return false;
+	/* The name may hold anything; it ends at the last parenthesis (proc(5)). */
+	open_paren = strchr(text, '(');
+	close_paren = strrchr(text, ')');
+	if (!open_paren || !close_paren ||
+	    sscanf(close_paren + 1, " %*c %d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %llu", &parent, &start) != 2)
+		return false;
+	*close_paren = '\0';
+	snprintf(ret_stat->comm, sizeof(ret_stat->comm), "%.15s", open_paren + 1);
+	ret_stat->parent = parent;
+	ret_stat->start = start;
+	return true;
+}
+
+bool who_command(pid_t pid, char ret_command[static WHO_COMMAND_LEN])
+{
+	char text[512], quoted[QUOTED_LEN];
+	ssize_t n = read_proc(pid, "cmdline", text, sizeof(text));
+	struct stat_line stat;
+
+	*ret_command = '\0';
+	if (n <= 0) {
+		/* A zombie has no command line any more, but a name. */
+		if (!read_stat(pid, &stat))
+			return false;
+		snprintf(ret_command, WHO_COMMAND_LEN, "%s", conf_quote(stat.comm, quoted));
+		return true;
+	}
+	for (ssize_t i = 0; i < n - 1; i++)
+		if (text[i] == '\0')
+			text[i] = ' ';
+	if (conf_looks_secret(text)) {
+		text[strcspn(text, " ")] = '\0';
+		snprintf(ret_command, WHO_COMMAND_LEN, "%s ...", conf_quote(text, quoted));
+		return true;
+	}
+	for (char *p = text; *p; p++)
+		if (*p < ' ' || *p > '~')
+			*p = '?';
+	snprintf(ret_command, WHO_COMMAND_LEN, "%.*s%s", WHO_COMMAND_LEN - 5, text, n > WHO_COMMAND_LEN - 5 ? "..." : "");
+	return true;
+}
+
+static bool listed(const struct whois *w, const char *comm)
+{
+	for (size_t i = 0; i < w->foreign.n; i++) {
+		const char *name = w->foreign.v[i];
+		size_t len = strlen(name);
+
+		if (len && name[len - 1] == '*' ? strncmp(comm, name, len - 1) == 0 : strncmp(comm, name, 15) == 0)
+			return true;
+	}
+	return false;
+}
+
+enum who who_is(struct whois *w, pid_t pid, struct requester *ret_requester)
+{
+	struct requester r = { .who = WHO_UNKNOWN, .pid = pid };
+	struct stat_line stat;
+	pid_t at = pid;
+
+	for (int depth = 0; depth < MAX_DEPTH; depth++) {
+		if (at == w->root) {
+			r.who = WHO_OURS;
+			break;
+		}
+		/* A chain that breaks off proves nothing. */
+		if (!read_stat(at, &stat)) {
+			*r.daemon = '\0';
+			break;
+		}
+		if (!*r.daemon && stat.start < w->began && listed(w, stat.comm))
+			memcpy(r.daemon, stat.comm, sizeof(r.daemon));
+		if (stat.parent <= 1) {
+			if (*r.daemon)
+				r.who = WHO_FOREIGN;
+			break;
+		}
+		at = stat.parent;
+	}
+	if (ret_requester) {
+		*ret_requester = r;
+		if (pid > 0)
+			who_command(pid, ret_requester->command);
+	}
+	return r.who;
+}
+
+static bool holds_socket(pid_t pid, unsigned long inode)
+{
+	char path[64], target[64], wanted[64];
+	struct dirent *entry;
+	bool found = false;
+	DIR *dir;
+
+	snprintf(path, sizeof(path), "/proc/%d/fd", pid);
+	snprintf(wanted, sizeof(wanted), "socket:[%lu]", inode);
+	dir = opendir(path);
+	while (dir && !found && (entry = readdir(dir))) {
+		ssize_t n = readlinkat(dirfd(dir), entry->d_name, target, sizeof(target) - 1);
+
+		target[n > 0 ? n : 0] = '\0';
+		found = strcmp(target, wanted) == 0;
+	}
+	if (dir)
+		closedir(dir);
+	return found;
+}
+
+/* The inode of the rtnetlink socket with this port id in the host's namespace, 0: none. */
+static unsigned long find_inode(uint32_t port)
+{
+	_cleanup_file_ FILE *f = fopen("/proc/1/net/netlink", "re");
+	char line[256];
+
+	if (!f)
+		f = fopen("/proc/self/net/netlink", "re");
+	while (f && fgets(line, sizeof(line), f)) {
+		unsigned int protocol, owner;
+		unsigned long inode;
+
+		/* sk Eth Pid Groups Rmem Wmem Dump Locks Drops Inode */
+		if (sscanf(line, "%*x %u %u %*x %*d %*d %*d %*d %*d %lu", &protocol, &owner, &inode) == 3 && protocol == 0 && owner == port)
+			return inode;
+	}
+	return 0;
+}
+
+/* A process's second socket has a port id that says nothing: the slow way, by what everybody has open. */
+static pid_t find_owner(uint32_t port)
+{
+	pid_t candidate = (pid_t)(port & LIBNL_PID_MASK), owner = 0;
+	unsigned long inode = find_inode(port);
+	struct dirent *entry;
+	DIR *proc;
+
+	if (!inode)
+		return 0;
+	if (holds_socket(candidate, inode))
+		return candidate;
+	proc = opendir("/proc");
+	while (proc && !owner && (entry = readdir(proc))) {
+		pid_t pid = isdigit((unsigned char)*entry->d_name) ? (pid_t)strtol(entry->d_name, NULL, 10) : 0;
+
+		if (pid > 0 && holds_socket(pid, inode))
+			owner = pid;
+	}
+	if (proc)
+		closedir(proc);
+	return owner;
+}
+
+static enum who remember(struct whois *w, uint32_t port, pid_t pid, enum who who)
+{
+	/* Only ours: to take a stranger for ours by mistake is safe, the other way round is not. */
+	if (who == WHO_OURS) {
+		size_t slot = w->n_ours++ % KNOWN_PORTS;
+
+		w->ours[slot].port = port;
+		w->ours[slot].pid = pid;
+	}
+	return who;
+}
+
+enum who who_asked(struct whois *w, uint32_t port, struct requester *ret_requester)
+{
+	struct stat_line stat;
+	pid_t pid = (pid_t)port;
+
+	if (port == 0) {
+		if (ret_requester)
+			*ret_requester = (struct requester){ .who = WHO_KERNEL };
+		return WHO_KERNEL;
+	}
+	for (size_t i = 0; i < w->n_ours && i < KNOWN_PORTS; i++)
+		if (w->ours[i].port == port) {
+			if (ret_requester)
+				who_is(w, w->ours[i].pid, ret_requester);
+			return WHO_OURS;
+		}
+	/* A process's first socket is bound to its pid. */
+	if (pid < 0 || !read_stat(pid, &stat))
+		pid = find_owner(port);
+	if (pid == 0) {
+		if (ret_requester)
+			*ret_requester = (struct requester){ .who = WHO_UNKNOWN };
+		return WHO_UNKNOWN;
+	}
+	return remember(w, port, pid, who_is(w, pid, ret_requester));
+}
+
+int who_open(pid_t root, const struct strv *foreign, struct whois **ret_who)
+{
+	struct whois *w = calloc(1, sizeof(*w));
+	struct stat_line stat;
+
+	if (!w)
+		return -ENOMEM;
+	w->root = root;
+	w->began = read_stat(root, &stat) ? stat.start : 0;
+	for (size_t i = 0; i < foreign->n; i++)
+		if (strv_add(&w->foreign, foreign->v[i], strlen(foreign->v[i])) < 0) {
+			who_close(w);
+			return -ENOMEM;
+		}
+	*ret_who = w;
+	return 0;
+}
+
+void who_close(struct whois *w)
+{
+	if (!w)
+		return;
+	strv_free(&w->foreign);
+	free(w);
+}

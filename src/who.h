@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * who.h - who asked for a change of the host's network: from the port id in a netlink
+ * notification to a process, and from there up to us, to a daemon of the host, or to
+ * nobody we know. By /proc, at the moment of the event: a process that is gone is
+ * nobody we know, and counts as ours (guard-evidence 2.1).
+ */
+#pragma once
+
+#include <sys/types.h>
+
+#include "util.h"
+
+enum who {
+	WHO_UNKNOWN, /* gone, or with no tie to us and not on the list */
+	WHO_KERNEL,  /* port 0: the kernel itself, or a request that is notified that way (links, ioctl) */
+	WHO_OURS,    /* descends from this run */
+	WHO_FOREIGN, /* a listed daemon of the host that was there before us, or a child of one */
+};
+
+#define WHO_COMMAND_LEN 160
+
+struct requester {
+	enum who who;
+	pid_t pid; /* 0: not found */
+	char command[WHO_COMMAND_LEN]; /* its command line, printable, without keys; "" when unknown */
+	char daemon[16];	       /* of a foreign one: the daemon's name */
+};
+
+struct whois;
+
+/*
+ * `root` is the process whose descendants are ours. `foreign` has names of daemons
+ * (comm, as in /proc/PID/comm; a trailing `*` matches any rest). -ENOMEM.
+ */
+int who_open(pid_t root, const struct strv *foreign, struct whois **ret_who);
+void who_close(struct whois *w);
+
+/* The process behind a port id. Fast for one that was seen before as ours. */
+enum who who_asked(struct whois *w, uint32_t port, struct requester *ret_requester);
+/* The same for a process. */
+enum who who_is(struct whois *w, pid_t pid, struct requester *ret_requester);
+
+/* A process's command line for messages: printable, shortened, what looks like a key hidden. False: it is gone. */
+bool who_command(pid_t pid, char ret_command[static WHO_COMMAND_LEN]);
