@@ -270,7 +270,7 @@ up_prints() { # LINE…: the hooks' standard output, in $output
 	config wg0 "PostUp = touch /run/in-hook; sleep 600"
 	rm -f /run/in-hook
 	wg-nsquick up wg0 > /dev/null 2>&1 3>&- &
-	timeout 20 bash -c "until pgrep -x sleep -f 'sleep 600'; do sleep 0.1; done"
+	timeout 20 bash -c "until pgrep -f '^sleep 600' > /dev/null; do sleep 0.1; done"
 	pkill -KILL -x wg-nsquick
 	pkill -KILL -f "sleep 600"
 	config wg0
