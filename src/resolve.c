@@ -51,7 +51,7 @@ static bool permanent(int error)
 static void look_up(const struct endpoint *ep, unsigned int max_retries, struct answer *answer)
 {
 	const struct addrinfo hints = { .ai_family = AF_UNSPEC, .ai_socktype = SOCK_DGRAM, .ai_protocol = IPPROTO_UDP };
-	unsigned int wait_us = 1000000;
+	unsigned int wait_us = RESOLVE_FIRST_WAIT;
 
 	for (unsigned int tries = 0;; tries++) {
 		struct addrinfo *found = NULL;
@@ -76,9 +76,7 @@ static void look_up(const struct endpoint *ep, unsigned int max_retries, struct 
 		}
 		fprintf(stderr, "%s: `%s'. Trying again in %.2f seconds...\n", reason, ep->text, wait_us / 1000000.0);
 		nanosleep(&(struct timespec){ .tv_sec = wait_us / 1000000, .tv_nsec = (long)(wait_us % 1000000) * 1000 }, NULL);
-		wait_us = wait_us * 6 / 5;
-		if (wait_us > 20000000)
-			wait_us = 20000000;
+		wait_us = resolve_next_wait(wait_us);
 	}
 }
 

@@ -14,6 +14,14 @@ struct resolve_place {
 	bool once;	     /* one try each, and a name that does not resolve is left unset */
 };
 
+#define RESOLVE_FIRST_WAIT 1000000U
+/* Microseconds to wait before the next retry: a fifth more each time, at most 20 seconds. */
+static inline unsigned int resolve_next_wait(unsigned int wait_us)
+{
+	wait_us = wait_us * 6 / 5;
+	return wait_us < 20000000 ? wait_us : 20000000;
+}
+
 /*
  * Fills peer->endpoint for every peer, in file order. Whoever waits can be
  * interrupted: no signal is held back. -EINVAL with *ret_error; the messages

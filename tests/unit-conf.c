@@ -7,7 +7,9 @@
 #include <time.h>
 
 #include "conf.h"
+#include "resolve.h"
 #include "tap.h"
+#include "uapi.h"
 
 #define K "oK56DE9Ue9zK76rAc8pBl6opph+1v36lm7cXXsQKrQM="
 #define K_CLAMPED "oK56DE9Ue9zK76rAc8pBl6opph+1v36lm7cXXsQKrUM="
@@ -810,6 +812,38 @@ static void test_time(void)
 	timed("10 MB of short lines", &lines);
 }
 
+/* W31: the request says what the file says; who cannot send a removal must see to it before. */
+static void test_request(void)
+{
+	struct buf request = { 0 };
+
+	parse(R "AllowedIPs = +10.0.0.0/8, -11.0.0.0/8\n");
+	uapi_format_set(&conf.wg, &request);
+	is(request.data ? strstr(request.data, "allowed_ip=") : NULL, "allowed_ip=10.0.0.0/8\nallowed_ip=-11.0.0.0/8\n\n",
+	   "W31: a removal in a request");
+	buf_free(&request);
+}
+
+/* W46: the waits between tries, up to the 15 that are wg's when nothing is set. */
+static void test_retry_waits(void)
+{
+	static const unsigned int first[] = { 1000000, 1200000, 1440000, 1728000, 2073600 };
+	unsigned int wait = RESOLVE_FIRST_WAIT, sum = 0;
+
+	for (size_t i = 0; i < 19; i++) {
+		if (i < ARRAY_SIZE(first))
+			is_num(wait, first[i], "W46: wait %zu", i + 1);
+		if (i < 15)
+			sum += wait;
+		if (i == 16)
+			ok(wait < 20000000, "W46: wait 17 is below the limit");
+		if (i >= 17)
+			is_num(wait, 20000000, "W46: wait %zu is at the limit", i + 1);
+		wait = resolve_next_wait(wait);
+	}
+	is_num(sum / 1000, 72035, "W46: 15 waits, in milliseconds");
+}
+
 /* An output parameter of a function that failed is as it was. */
 static void test_untouched(void)
 {
@@ -847,6 +881,8 @@ int main(void)
 	test_secrecy();
 	test_save();
 	test_save_live();
+	test_request();
+	test_retry_waits();
 	test_untouched();
 	test_time();
 	reset();
