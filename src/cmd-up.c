@@ -45,8 +45,12 @@ static int check_free(const struct conf *conf, const struct place *place)
 {
 	_cleanup_rt_ struct rt *target = NULL;
 	struct rt_link link;
+	/* Also a namespace that is yet to be made will have it. */
+	bool taken = strcmp(conf->iface, "lo") == 0;
 
-	if (place->target_fd < 0 || rt_open_in(place->target_fd, &target) < 0 || rt_link_get(target, conf->iface, 0, &link) < 0)
+	if (!taken && place->target_fd >= 0 && rt_open_in(place->target_fd, &target) == 0)
+		taken = rt_link_get(target, conf->iface, 0, &link) == 0;
+	if (!taken)
 		return 0;
 	log_error("`%s' already exists", conf->iface);
 	return 1;

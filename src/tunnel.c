@@ -131,8 +131,14 @@ int tunnel_recover(const char *iface, bool locked)
 
 int tunnel_lock(const char *iface, int *ret_lock)
 {
-	int r = journal_prepare();
+	int r;
 
+	/* Names for wg-quick's rules, but folders for ours, and no interface can have them. */
+	if (strcmp(iface, ".") == 0 || strcmp(iface, "..") == 0) {
+		log_error("`%s' cannot be the name of an interface; expected another one", iface);
+		return -EINVAL;
+	}
+	r = journal_prepare();
 	if (r == 0)
 		r = journal_lock(iface, ret_lock);
 	if (r == -EAGAIN)
