@@ -1,5 +1,6 @@
 #!/usr/bin/env bats
-# Arguments, paths, messages (vectors C1-C23), bad input: one line, exit 1, nothing touched.
+# The command line beyond wg-quick's, and bad input: one line, exit 1, nothing touched.
+# The vectors about it stand in 21-vectors-cli.bats to 23-vectors-wg.bats.
 
 setup_file() {
 	load lib/host
@@ -26,122 +27,10 @@ refused() { # FILE-LINE-PATTERN: with this file `up` ends with one line and stat
 	assert_clean
 }
 
-@test "C1: wrong words: usage on stderr, status 1" {
-	local words
-	for words in "" "up" "down x y" "help me" "bogus wg0" "-h wg0"; do
-		# shellcheck disable=SC2086
-		run --separate-stderr wg-nsquick $words
-		assert_failure 1
-		assert_output ""
-		[[ ${stderr_lines[0]} == "Usage: wg-nsquick [ up | down | save | strip ] [ CONFIG_FILE | INTERFACE ]" ]]
-	done
-}
-
-@test "C2: help: usage on stderr, status 0" {
-	local word
-	for word in -h --help help; do
-		run --separate-stderr wg-nsquick $word
-		assert_success
-		assert_output ""
-		[[ ${stderr_lines[0]} == Usage:* ]]
-	done
-}
-
 @test "--version" {
 	run wg-nsquick --version
 	assert_success
 	assert_output --regexp '^wg-nsquick [0-9.]+$'
-}
-
-@test "C3 C4 C10: what does not exist" {
-	run wg-nsquick up nosuch
-	assert_failure 1
-	assert_output "wg-nsquick: \`/etc/wireguard/nosuch.conf' does not exist"
-	: > wg0.conf
-	run wg-nsquick strip wg0.conf
-	assert_output "wg-nsquick: \`/etc/wireguard/wg0.conf.conf' does not exist"
-	run wg-nsquick strip ''
-	assert_output --partial "does not exist"
-	ln -s nowhere dangling.conf
-	run wg-nsquick strip ./dangling.conf
-	assert_output --partial "does not exist"
-}
-
-@test "C5 C6 C7 C9: paths and names that are taken" {
-	local file
-	for file in ./wg0.conf abcdefghijk.conf ./abcdefghijklmno.conf ./a+b.conf; do
-		printf '[Interface]\n' > "$file"
-		run wg-nsquick strip "$file"
-		assert_success
-	done
-}
-
-@test "C7 C8: names that are not" {
-	local file
-	for file in ./abcdefghijklmnop.conf ./x.CONF ./noext ./.conf "./sp ace.conf" ./a@b.conf ./ä.conf; do
-		: > "$file"
-		run wg-nsquick strip "$file"
-		assert_failure 1
-		assert_output "wg-nsquick: The config file must be a valid interface name, followed by .conf"
-	done
-}
-
-@test "C11 C12: a symlink names the interface, its target is the file" {
-	printf '[Interface]\nListenPort = 7\n' > a.conf
-	ln -s a.conf b.conf
-	run wg-nsquick strip ./b.conf
-	assert_success
-	assert_line "ListenPort = 7"
-}
-
-@test "C13 (deviation): a directory is refused" {
-	mkdir dir.conf
-	run wg-nsquick strip ./dir.conf
-	assert_failure 1
-	assert_output --partial "is a directory"
-}
-
-@test "C14 C15 C16: the world-accessible warning" {
-	: > wg0.conf
-	chmod 755 .; chmod 644 wg0.conf
-	run wg-nsquick strip ./wg0.conf
-	assert_success
-	assert_line "Warning: \`$PWD/wg0.conf' is world accessible"
-	chmod 711 .
-	run wg-nsquick strip ./wg0.conf
-	refute_output --partial "Warning"
-	chmod 601 wg0.conf
-	run wg-nsquick strip ./wg0.conf
-	assert_line --partial "Warning"
-	chmod 755 .; chmod 640 wg0.conf
-	run wg-nsquick strip ./wg0.conf
-	refute_output --partial "Warning"
-}
-
-@test "C18: messages go by the name of the program" {
-	ln -s "$(command -v wg-nsquick)" myquick
-	run ./myquick up nosuch
-	assert_output "myquick: \`/etc/wireguard/nosuch.conf' does not exist"
-}
-
-@test "C19: not root, no sudo: 127 before any file is looked at" {
-	cp "$(command -v wg-nsquick)" /run/wg-nsquick-copy
-	run -127 env -i PATH=/nonexistent "$(command -v setpriv)" --reuid 65534 --clear-groups /run/wg-nsquick-copy strip nosuch
-	assert_output --partial "must be run as root"
-}
-
-@test "strip: S4, comments and foreign sections stay" {
-	printf '# top\n[Interface] # c\n  Address = 1.2.3.4/24  # x\n\tPrivateKey  =  K # pk  \n\n;semi\nDNS=1.1.1.1\nMTU=5\nTable=off\nPreUp=a\nFwMark=1\n[Peer]\nAddress=9\n  # indented\nPublicKey=P\n' > wg0.conf
-	wg-nsquick strip ./wg0.conf > out
-	printf '# top\n[Interface] # c\nPrivateKey  =  K # pk\n\n;semi\nFwMark=1\n[Peer]\nAddress=9\n# indented\nPublicKey=P\n\n' > expected
-	cmp out expected
-}
-
-@test "strip is byte for byte what wg-quick prints" {
-	config wg0 "DNS = 1.1.1.1" "PostUp = echo a; echo '#' b" "MTU = 1400"
-	wg-nsquick strip wg0 > ours
-	wg-quick strip wg0 > theirs
-	cmp ours theirs
 }
 
 @test "bad input: one line with file and line, and no key" {
@@ -165,17 +54,6 @@ refused() { # FILE-LINE-PATTERN: with this file `up` ends with one line and stat
 	refused "wg0.conf:4: MTU"
 	config wg0 "Table = junk"
 	refused "wg0.conf:4: Table"
-}
-
-@test "an endpoint that does not resolve: wg's words, one retry" {
-	ENDPOINT="no-such-host.invalid:51820" config wg0
-	WG_ENDPOINT_RESOLUTION_RETRIES=0 run wg-nsquick up wg0
-	assert_failure 1
-	assert_output --partial "wg0.conf"
-	assert_clean
-	WG_ENDPOINT_RESOLUTION_RETRIES=abc run wg-nsquick up wg0
-	assert_failure 1
-	assert_output --partial "Unable to parse WG_ENDPOINT_RESOLUTION_RETRIES: \`abc'"
 }
 
 @test "settings: unknown keys and bad values, with file and line" {
@@ -220,18 +98,6 @@ refused() { # FILE-LINE-PATTERN: with this file `up` ends with one line and stat
 	assert_line --partial "PostUp (line 5): iptables"
 	refute_output --partial "$CLIENT_KEY"
 	assert_clean
-}
-
-@test "C21: an interface that exists in the target is left alone" {
-	ip netns add taken
-	ip -n taken link add wg0 type veth peer name other
-	config wg0
-	run wg-nsquick up wg0 --netns taken
-	assert_failure 1
-	assert_output "wg-nsquick: \`wg0' already exists"
-	run ip -n taken link show wg0
-	assert_success
-	ip netns del taken
 }
 
 @test "no bash, a read-only /run: a clear error each, nothing left" {
