@@ -41,6 +41,8 @@ static int start(const struct txn *txn, const char *program)
 
 		if (r < 0)
 			spawn_fail(&spawn, r);
+		/* It goes to the background without leaving our session: the end of a terminal (sudo's, ssh's) would end it. */
+		setsid();
 		spawn_reset(txn->worker->mask);
 		execvp(program, (char *const *)argv);
 		spawn_fail(&spawn, -errno);
