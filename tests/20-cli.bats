@@ -33,18 +33,7 @@ refused() { # FILE-LINE-PATTERN: with this file `up` ends with one line and stat
 	assert_output --regexp '^wg-nsquick [0-9.]+$'
 }
 
-@test "bad input: one line with file and line, and no key" {
-	config wg0 "Foo = 1"
-	refused "^wg-nsquick: /etc/wireguard/wg0.conf:4: Line unrecognized: .Foo=1'"
-	KEY="${CLIENT_KEY%????}x" config wg0
-	refused "^wg-nsquick: /etc/wireguard/wg0.conf:2: .*expected"
-	refute_output --partial "${CLIENT_KEY:0:20}"
-	config wg0 "ListenPort = 70000"
-	refused "wg0.conf:4: .*ListenPort.*65535|wg0.conf:4: .*65535"
-	ALLOWED="10/8" config wg0
-	refused "Unable to parse IP address"
-	ENDPOINT="192.0.2.1" config wg0
-	refused "Unable to find port of endpoint"
+@test "bad input of wg-quick's own keys: one line with file and line" {
 	ADDRESS="10.0.0.300/24" config wg0
 	refused "wg0.conf:3: Address"
 	config wg0 "SaveConfig = yes"
