@@ -42,8 +42,8 @@ users_of() { grep -lE "$1" src/*.c src/*.h | sed 's,^src/,,' | sort | tr '\n' ' 
 
 @test "the pure part links alone" {
 	# The linker sees to it: the unit tests have libcore.a and nothing of libsys.a.
-	run grep -E '^tests_unit_(conf|lint|oom|plan|pure)_LDADD = libcore.a( \$\(INIPARSER_LIBS\))?$' Makefile.am
-	assert_equal "${#lines[@]}" 5
+	run grep -E '^tests_(unit_conf|unit_lint|unit_oom|unit_plan|unit_pure|conf_tool)_LDADD = libcore.a( \$\(INIPARSER_LIBS\))?$' Makefile.am
+	assert_equal "${#lines[@]}" 6
 }
 
 @test "every option of the program is in its manual page" {
@@ -55,6 +55,14 @@ users_of() { grep -lE "$1" src/*.c src/*.h | sed 's,^src/,,' | sort | tr '\n' ' 
 	for option in up down save strip check exec recover netns transport guard force dry-run; do
 		run grep -F -- "$option" contrib/wg-nsquick.8
 		assert_success
+	done
+}
+
+@test "each vector of the command line, of strip and of wg's grammar has one test" {
+	local id
+	for id in C{1..23} S{1..14} W{1..49}; do
+		run grep -h "^@test \"$id: " tests/2*.bats
+		assert_equal "$id ${#lines[@]}" "$id 1"
 	done
 }
 

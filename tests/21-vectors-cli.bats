@@ -36,8 +36,10 @@ says() {
 }
 
 # agrees WORD…: wg-quick's status, stdout and stderr are the same but for its name.
+# The virtual machine has the same programs and files as this one, and is slow.
 agrees() {
 	local ours=0 theirs=0
+	[[ -z ${WG_NSQUICK_VM-} ]] || return 0
 	wg-nsquick "$@" > ours.out 2> ours.err || ours=$?
 	wg-quick "$@" > theirs.out 2> theirs.err || theirs=$?
 	assert_equal "$ours" "$theirs"
@@ -349,13 +351,16 @@ fake_sudo() {
 	rm /etc/wireguard/veth0.conf
 }
 
-@test "C23: names that only the kernel refuses" {
-	local name
+@test "C23: names that only the kernel refuses (deviation: its own module's status is 2, ip's, not lost)" {
+	local name expected
 	for name in . .. all default; do
 		config "$name"
 		agrees strip "$name"
 		run wg-nsquick up "$name"
-		assert_failure 1
+		# . and .. we refuse; the others the kernel, or wireguard-go with what the kernel told it.
+		[[ $WG_KIND == kernel && $name != .* ]] && expected=2 || expected=1
+		assert_failure "$expected"
+		[[ $name == .* ]] || assert_output --regexp '[Ii]nvalid argument'
 		refute_output --partial "/run"
 		assert_clean
 		run wg-nsquick down "$name"

@@ -21,6 +21,8 @@ strips() {
 	wg-nsquick strip ./wg0.conf > ours 2> ours.err
 	cmp ours expected
 	[[ ! -s ours.err ]]
+	# The virtual machine has the same programs and files as this one, and is slow.
+	[[ -z ${WG_NSQUICK_VM-} ]] || return 0
 	# Of a NUL byte bash complains on stderr; what it prints is what counts.
 	wg-quick strip ./wg0.conf > theirs 2> /dev/null
 	cmp theirs expected
@@ -38,6 +40,7 @@ refuses() {
 	run cat ours.err
 	assert_output --regexp "^wg-nsquick: $PWD/wg0.conf:$2: .*; expected "
 	assert_output --partial "$3"
+	[[ -z ${WG_NSQUICK_VM-} ]] || return 0
 	wg-quick strip ./wg0.conf > theirs 2> theirs.err || theirs=$?
 	assert_equal "$theirs" 1
 	[[ ! -s theirs ]]
