@@ -2,6 +2,7 @@
 # The command line: vectors C1-C23, one test each, on the program itself. Where
 # the installed wg-quick can be asked the same thing, it is, in `agrees`: that
 # guards the vectors too.
+# Tests tagged text ask no kernel anything: check-vm leaves them out.
 # shellcheck disable=SC2154 # stderr, stderr_lines: bats fills them
 
 setup_file() {
@@ -92,6 +93,7 @@ fake_sudo() {
 	chmod 755 /run/sudo /run/sudo/sudo
 }
 
+# bats test_tags=text
 @test "C1: wrong words: usage on stderr, status 1" {
 	local words
 	for words in "" "up" "down x y" "help me" "bogus wg0" "-h wg0"; do
@@ -108,6 +110,7 @@ fake_sudo() {
 	done
 }
 
+# bats test_tags=text
 @test "C2: help: usage on stderr, status 0, for everybody" {
 	local word
 	wg-nsquick 2> usage || true
@@ -126,30 +129,36 @@ fake_sudo() {
 	done
 }
 
+# bats test_tags=text
 @test "C3: a name without a file" {
 	says 1 "wg-nsquick: \`/etc/wireguard/nosuch.conf' does not exist" up nosuch
 	says 1 "wg-nsquick: \`/etc/wireguard/nosuch.conf' does not exist" down nosuch
 }
 
+# bats test_tags=text
 @test "C4: wg0.conf is a name, also beside a file of that name" {
 	printf '[Interface]\n' > wg0.conf
 	says 1 "wg-nsquick: \`/etc/wireguard/wg0.conf.conf' does not exist" strip wg0.conf
 }
 
+# bats test_tags=text
 @test "C5: ./wg0.conf is a path" {
 	taken ./wg0.conf
 }
 
+# bats test_tags=text
 @test "C6: 16 characters are too many for a name, so a path" {
 	taken abcdefghijk.conf
 }
 
+# bats test_tags=text
 @test "C7: a path whose file's stem has 15 characters, and not one more" {
 	taken ./abcdefghijklmno.conf
 	: > abcdefghijklmnop.conf
 	says 1 "wg-nsquick: $NAME_EXPECTED" strip ./abcdefghijklmnop.conf
 }
 
+# bats test_tags=text
 @test "C8: files whose names are no interface's" {
 	local file
 	for file in ./x.CONF ./noext ./.conf "./sp ace.conf" ./a@b.conf ./ä.conf; do
@@ -159,6 +168,7 @@ fake_sudo() {
 	says 1 "wg-nsquick: $NAME_EXPECTED" up /etc
 }
 
+# bats test_tags=text
 @test "C9: + and = in names" {
 	taken ./a+b.conf
 	taken /etc/wireguard/a=b.conf
@@ -166,6 +176,7 @@ fake_sudo() {
 	rm /etc/wireguard/a=b.conf
 }
 
+# bats test_tags=text
 @test "C10: an empty word, a link that leads nowhere" {
 	says 1 "wg-nsquick: \`' does not exist" strip ''
 	ln -s nowhere dangling.conf
@@ -190,6 +201,7 @@ fake_sudo() {
 	assert_clean
 }
 
+# bats test_tags=text
 @test "C12: a link elsewhere" {
 	printf '[Interface]\nListenPort = 7\n' > /etc/wireguard/a.conf
 	chmod 600 /etc/wireguard/a.conf
@@ -201,6 +213,7 @@ fake_sudo() {
 	rm /etc/wireguard/a.conf
 }
 
+# bats test_tags=text
 @test "C13: a directory is refused (deviation: it counted as an empty file)" {
 	local verb
 	mkdir dir.conf
@@ -232,6 +245,7 @@ fake_sudo() {
 	assert_clean
 }
 
+# bats test_tags=text
 @test "C15: no warning where either mode keeps others out" {
 	silent 700 644
 	silent 755 640
@@ -239,10 +253,12 @@ fake_sudo() {
 	silent 711 644
 }
 
+# bats test_tags=text
 @test "C16: search permission of a directory, and execution of a file, is the same bit" {
 	warned 711 601
 }
 
+# bats test_tags=text
 @test "C17: the modes that count are those of a link's target" {
 	mkdir -m 755 open
 	mkdir -m 700 closed
@@ -255,6 +271,7 @@ fake_sudo() {
 	agrees strip closed/a.conf
 }
 
+# bats test_tags=text
 @test "C18: messages and usage go by the name of the program" {
 	ln -s "$WG_NSQUICK" myquick
 	run ./myquick up nosuch
@@ -267,6 +284,7 @@ fake_sudo() {
 	assert_output "else: \`/etc/wireguard/nosuch.conf' does not exist"
 }
 
+# bats test_tags=text
 @test "C19: who is not root: sudo with wg-quick's words, or 127 before any file is looked at" {
 	local verb
 	for verb in strip up down save; do
@@ -291,6 +309,7 @@ fake_sudo() {
 		-- /run/nobody/wg-nsquick strip a)"
 }
 
+# bats test_tags=text
 @test "C20: root of a user namespace is root" {
 	fake_sudo
 	mkdir -m 755 /run/c20

@@ -3,6 +3,7 @@
 # compared byte for byte: tests/conf-tool's answer with the vector's, and with
 # what the installed wg sends for the same file (to lib/fake-uapi). What is more
 # than parsing - endpoints, retries, the device - goes through `up`.
+# Tests tagged text ask no kernel anything: check-vm leaves them out.
 # shellcheck disable=SC2154 # stderr, stderr_lines: bats fills them
 
 K=oK56DE9Ue9zK76rAc8pBl6opph+1v36lm7cXXsQKrQM=
@@ -168,24 +169,29 @@ took() {
 	down
 }
 
+# bats test_tags=text
 @test "W2: a key before any section (deviation: it is not shown)" {
 	refuses "PrivateKey = $K\n" 1 "Line unrecognized: \`PrivateKey="
 	refuses "# c\n\nListenPort = 5\n" 3 "Line unrecognized: \`ListenPort=5'"
 }
 
+# bats test_tags=text
 @test "W3: names in any case" {
 	asks "[INTERFACE]\nPRIVATEKEY=$K\n[pEER]\npublickey=$P\nallowedips=10.0.0.0/8\n" "$K_ASKED$P_ASKED${REPLACE}allowed_ip=10.0.0.0/8\n"
 }
 
+# bats test_tags=text
 @test "W4: blanks inside of names" {
 	asks "[ Inter face ]\nPri vate Key = $K\n" "$K_ASKED"
 	asks "[\tP e e r ]\nPublic Key\v=\f$P\n" "$P_ASKED$REPLACE"
 }
 
+# bats test_tags=text
 @test "W5: CRLF" {
 	asks "[Interface]\r\nPrivateKey = $K\r\nListenPort = 7\r\n\r\n[Peer]\r\nPublicKey = $P\r\n" "${K_ASKED}listen_port=7\n$P_ASKED$REPLACE"
 }
 
+# bats test_tags=text
 @test "W6: a byte order mark" {
 	refuses '\xef\xbb\xbf[Interface]\nListenPort = 7\n' 1 "Line unrecognized: \`"
 	[[ $(cat "$BATS_TEST_TMPDIR/wg0.conf") == $'\xef\xbb\xbf'* ]]
@@ -201,16 +207,19 @@ took() {
 	up_refuses "${I}Foo=1\n" 3 "Line unrecognized: \`Foo=1'"
 }
 
+# bats test_tags=text
 @test "W8: wg-quick's keys where they do not belong" {
 	refuses "$I${R}Address=10.0.0.1/24\n" 5 "Line unrecognized: \`Address=10.0.0.1/24'"
 	refuses "[ Interface ]\nAddress = 10.0.0.1/24\n" 2 "Line unrecognized: \`Address=10.0.0.1/24'"
 }
 
+# bats test_tags=text
 @test "W9: wg's keys in the other section" {
 	refuses "$I${R}ListenPort = 7\n" 5 "Line unrecognized: \`ListenPort=7'"
 	refuses "${I}AllowedIPs = 10.0.0.0/8\n" 3 "Line unrecognized: \`AllowedIPs=10.0.0.0/8'"
 }
 
+# bats test_tags=text
 @test "W10: empty values" {
 	local key
 	for key in PrivateKey ListenPort FwMark; do
@@ -221,6 +230,7 @@ took() {
 	done
 }
 
+# bats test_tags=text
 @test "W11: sections in any order, and twice" {
 	asks "$R$I" "$K_ASKED$P_ASKED$REPLACE"
 	asks "[Interface]\nListenPort = 1\n${R}[Interface]\nListenPort = 2\nFwMark = 3\n" "listen_port=2\nfwmark=3\n$P_ASKED$REPLACE"
@@ -247,6 +257,7 @@ took() {
 	down
 }
 
+# bats test_tags=text
 @test "W14: forms of ListenPort" {
 	asks "[Interface]\nListenPort = 0\n" "listen_port=0\n"
 	asks "[Interface]\nListenPort = 65535\n" "listen_port=65535\n"
@@ -256,6 +267,7 @@ took() {
 	asks "[Interface]\nListenPort = domain\n" "listen_port=53\n"
 }
 
+# bats test_tags=text
 @test "W15: ListenPort above 65535 is refused (deviation: it wrapped to another port)" {
 	local port
 	for port in 65536 70000 99999999999; do
@@ -269,6 +281,7 @@ took() {
 	done
 }
 
+# bats test_tags=text
 @test "W16: what is no ListenPort" {
 	local port
 	for port in -1 0x10 http bogus =5; do
@@ -276,6 +289,7 @@ took() {
 	done
 }
 
+# bats test_tags=text
 @test "W17: forms of FwMark" {
 	asks "[Interface]\nFwMark = off\n" "fwmark=0\n"
 	asks "[Interface]\nFwMark = OFF\n" "fwmark=0\n"
@@ -286,6 +300,7 @@ took() {
 	asks "[Interface]\nFwMark = 0xffffffff\n" "fwmark=4294967295\n"
 }
 
+# bats test_tags=text
 @test "W18: what is no FwMark" {
 	local mark
 	for mark in 0X10 0x 0xzz 10z -1 +1 4294967296 0x100000000; do
@@ -293,6 +308,7 @@ took() {
 	done
 }
 
+# bats test_tags=text
 @test "W19: forms of PersistentKeepalive" {
 	local value
 	for value in off Off 0; do
@@ -303,6 +319,7 @@ took() {
 	asks "${R}PersistentKeepalive = 2 5\n" "${P_ASKED}persistent_keepalive_interval=25\n$REPLACE"
 }
 
+# bats test_tags=text
 @test "W20: what is no PersistentKeepalive" {
 	local value
 	for value in 65536 25s -1 0x19; do
@@ -322,16 +339,19 @@ took() {
 	up_refuses "[Interface]\n\nPrivateKey = ${K%M=}N=\n" 3 "Key is not the correct length or format"
 }
 
+# bats test_tags=text
 @test "W22: blanks inside of keys, and keys of zeros" {
 	asks "[Interface]\nPrivateKey = ${K:0:7} ${K:7:20}\t${K:27}\n" "$K_ASKED"
 	asks "[Interface]\nPrivateKey = $ZERO\n[Peer]\nPublicKey = $ZERO\nPresharedKey = $ZERO\n" \
 		"private_key=$ZERO_HEX\npublic_key=$ZERO_HEX\npreshared_key=$ZERO_HEX\n$REPLACE"
 }
 
+# bats test_tags=text
 @test "W23: a # in a key (deviation: the rest is not shown)" {
 	refuses "[Interface]\nPrivateKey = ${K:0:20}#${K:21}\n" 2 "Key is not the correct length or format"
 }
 
+# bats test_tags=text
 @test "W24: AllowedIPs without a mask" {
 	asks "${R}AllowedIPs = 10.0.0.1\n" "$P_ASKED${REPLACE}allowed_ip=10.0.0.1/32\n"
 	asks "${R}AllowedIPs = ::\n" "$P_ASKED${REPLACE}allowed_ip=::/128\n"
@@ -352,11 +372,13 @@ took() {
 	down
 }
 
+# bats test_tags=text
 @test "W26: lists of AllowedIPs, on one line and several" {
 	asks "${R}AllowedIPs = 10.0.0.0/8, fd00::/8 ,::/0\nAllowedIPs = 9.0.0.0/8\n" \
 		"$P_ASKED${REPLACE}allowed_ip=10.0.0.0/8\nallowed_ip=fd00::/8\nallowed_ip=::/0\nallowed_ip=9.0.0.0/8\n"
 }
 
+# bats test_tags=text
 @test "W27: empty items of AllowedIPs" {
 	local value
 	for value in "10.0.0.0/8," ,10.0.0.0/8 10.0.0.0/8,,11.0.0.0/8 /8; do
@@ -372,6 +394,7 @@ took() {
 	up_refuses "$I${R}AllowedIPs = 10/8\n" 5 "Unable to parse IP address: \`10'"
 }
 
+# bats test_tags=text
 @test "W29: what is no mask" {
 	local value
 	for value in 10.0.0.0/33 fd00::/129 10.0.0.0/ 10.0.0.0/+8 10.0.0.0/-8 10.0.0.0/8/8 10.0.0.0/255.0.0.0 10.0.0.0/18446744073709551624 \
@@ -381,6 +404,7 @@ took() {
 	refuses "$I${R}AllowedIPs = 10.0.0.0/8 11.0.0.0/8\n" 5 "AllowedIP is not in the correct format: \`10.0.0.0/811.0.0.0/8'"
 }
 
+# bats test_tags=text
 @test "W30: zeros before a mask, and duplicates" {
 	asks "${R}AllowedIPs = 10.0.0.0/08\n" "$P_ASKED${REPLACE}allowed_ip=10.0.0.0/8\n"
 	asks "${R}AllowedIPs = 10.0.0.0/8,10.0.0.0/8\n" "$P_ASKED${REPLACE}allowed_ip=10.0.0.0/8\nallowed_ip=10.0.0.0/8\n"
@@ -422,6 +446,7 @@ sorted_allowed_ips() {
 	down
 }
 
+# bats test_tags=text
 @test "W33: one + is enough" {
 	local refuses=refuses_us
 	wg_is_new && refuses=refuses
@@ -429,6 +454,7 @@ sorted_allowed_ips() {
 	$refuses "$I${R}AllowedIPs = --10.0.0.0/8\n" 5 "Unable to parse IP address: \`-10.0.0.0'"
 }
 
+# bats test_tags=text
 @test "W34: endpoints without a port" {
 	local value
 	for value in 1.2.3.4 1.2.3.4: "[::1]" "[::1]:" "[::1]x:5"; do
@@ -436,6 +462,7 @@ sorted_allowed_ips() {
 	done
 }
 
+# bats test_tags=text
 @test "W35: a bracket that is not closed" {
 	refuses "$I${R}Endpoint = [::1\n" 5 "Unable to find matching brace of endpoint: \`[::1'"
 }
@@ -513,6 +540,7 @@ endpoints() {
 	up_refuses "$I${R}Endpoint = [fe80::1%nosuch]:5\nEndpoint = 5.6.7.8:9\n" 5 "Name or service not known: \`[fe80::1%nosuch]:5'"
 }
 
+# bats test_tags=text
 @test "W42: a comment of 200,000 bytes" {
 	asks "[Interface]\n#$(printf '%0200000d' 0)\nListenPort=7\n" "listen_port=7\n"
 }
@@ -595,6 +623,7 @@ endpoints() {
 	fi
 }
 
+# bats test_tags=text
 @test "W48: a name of 17 characters is none" {
 	local verb
 	for verb in up down save strip; do
