@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# shellcheck disable=SC2154,SC2016
 # Hooks (vectors U3-U22), rollback, the closing comparison, and that nothing is left.
 
 setup_file() {

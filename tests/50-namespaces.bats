@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# shellcheck disable=SC2016,SC2086
 # Which namespace: made, adopted, entered, shared; the transport; one key, one
 # tunnel; runs that meet.
 

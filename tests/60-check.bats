@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# shellcheck disable=SC2154
 # check FILE: all findings at once, with their lines; it changes nothing.
 # What it finds is unit-lint's; here is the program around it.
 

@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# shellcheck disable=SC2034
 # Endpoint names: whom they are asked of, when, and how long. (Words and numbers
 # of attempts are the vectors W37 to W46.)
 
