@@ -116,8 +116,14 @@ enum who who_is(struct whois *w, pid_t pid, struct requester *ret_requester)
 	pid_t at = pid;
 
 	for (int depth = 0; depth < MAX_DEPTH; depth++) {
+		/* First of all: in a container we may be process 1 ourselves. */
 		if (at == w->root) {
 			r.who = WHO_OURS;
+			break;
+		}
+		if (at <= 1) {
+			if (*r.daemon)
+				r.who = WHO_FOREIGN;
 			break;
 		}
 		/* A chain that breaks off proves nothing. */
@@ -127,11 +133,6 @@ enum who who_is(struct whois *w, pid_t pid, struct requester *ret_requester)
 		}
 		if (!*r.daemon && stat.start < w->began && listed(w, stat.comm))
 			memcpy(r.daemon, stat.comm, sizeof(r.daemon));
-		if (stat.parent <= 1) {
-			if (*r.daemon)
-				r.who = WHO_FOREIGN;
-			break;
-		}
 		at = stat.parent;
 	}
 	if (ret_requester) {
