@@ -2,6 +2,7 @@
 #include "guard.h"
 
 #include <poll.h>
+#include <sched.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
@@ -94,16 +95,31 @@ static void answer_close(struct guard *g, int control)
 	}
 }
 
+/*
+ * Before all ordinary processes, so that what is undone is undone at once on a busy
+ * machine too, and whoever asked for it is still there to be seen. For the waiting
+ * only: dumps may take long. Where it is refused, things are as they would be anyway.
+ */
+static void hurry(bool on)
+{
+	const struct sched_param param = { .sched_priority = on ? 10 : 0 };
+
+	(void)sched_setscheduler(0, (on ? SCHED_FIFO : SCHED_OTHER) | SCHED_RESET_ON_FORK, &param);
+}
+
 static void hear_worker(struct guard *g, int control)
 {
 	char byte;
 
 	if (recv(control, &byte, 1, MSG_DONTWAIT) != 1)
 		return;
-	if (byte == SAY_CLOSE)
+	if (byte == SAY_CLOSE) {
+		hurry(false);
 		answer_close(g, control);
-	else if (byte == SAY_TRANSIT && g->watch)
+		hurry(true);
+	} else if (byte == SAY_TRANSIT && g->watch) {
 		watch_expect_transit(g->watch);
+	}
 }
 
 /* The host was changed, and is as before again: now whoever did it ends, and then everything of ours is rolled back. */
@@ -125,6 +141,7 @@ static int watch_worker(struct guard *g, int control, int signals)
 			{ .fd = g->watch ? watch_fd(g->watch) : -1, .events = POLLIN },
 			{ .fd = control, .events = POLLIN },
 			{ .fd = signals, .events = POLLIN },
+			{ .fd = g->watch ? watch_file_descriptor(g->watch) : -1, .events = POLLIN },
 			{ .fd = pidfd, .events = POLLIN },
 		};
 		struct signalfd_siginfo info;
@@ -139,6 +156,10 @@ static int watch_worker(struct guard *g, int control, int signals)
 		if (fds[1].revents & POLLIN)
 			hear_worker(g, control);
 		if (fds[0].revents && watch_read(g->watch)) {
+			trip(g, control);
+			timeout = KILL_AFTER_MS;
+		}
+		if (fds[3].revents && watch_read_file(g->watch)) {
 			trip(g, control);
 			timeout = KILL_AFTER_MS;
 		}
@@ -167,10 +188,12 @@ static int open_guard(struct guard *g)
 
 static int supervise(struct guard *g, int control, int signals)
 {
-	int wait_status = watch_worker(g, control, signals);
-	int status = WIFEXITED(wait_status) ? WEXITSTATUS(wait_status) : 1;
-	int verdict;
+	int wait_status, status, verdict;
 
+	hurry(g->watch != NULL);
+	wait_status = watch_worker(g, control, signals);
+	hurry(false);
+	status = WIFEXITED(wait_status) ? WEXITSTATUS(wait_status) : 1;
 	if (WIFSIGNALED(wait_status)) {
 		log_error("the worker was killed by signal %d", WTERMSIG(wait_status));
 		/* First, or a surviving hook would hold on to the namespace. */

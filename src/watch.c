@@ -18,6 +18,7 @@
 #include "journal.h"
 #include "log.h"
 #include "ns.h"
+#include "watch-file.h"
 
 #define MAX_RESTORES 3	/* in RESTORE_MS: then somebody keeps writing */
 #define RESTORE_MS 2000
@@ -43,6 +44,7 @@ struct watch {
 	struct fib_events *events;
 	struct fib_snapshot *before;
 	struct whois *who;
+	struct watch_file *resolv_conf; /* NULL: cannot be read */
 	struct key_set kept[MEMORIES];
 	struct key_set touched; /* links on which a daemon changed addresses: routes go with them unseen */
 	struct strv messages;
@@ -52,6 +54,8 @@ struct watch {
 	bool tripped;	   /* something was a concern */
 	bool blind;
 	bool damaged;
+	bool file_damaged;
+	bool resolv_conf_told;
 	bool said; /* that all is as it was */
 	int64_t restored_at;
 	unsigned int restores;
@@ -326,6 +330,50 @@ static void put_back(struct watch *w)
 	w->damaged = r == 1;
 }
 
+#define RESOLV_CONF "/etc/resolv.conf"
+
+static void check_resolv_conf(struct watch *w)
+{
+	_cleanup_buf_ struct buf line = { 0 };
+	struct requester by = { .who = WHO_UNKNOWN };
+	enum watch_file_state state;
+
+	if (!w->resolv_conf)
+		return;
+	watch_file_read(w->resolv_conf, w->who);
+	state = watch_file_check(w->resolv_conf, w->policy.level != GUARD_WARN, &by);
+	if (state == FILE_SAME || (state == FILE_FOREIGN && w->resolv_conf_told))
+		return;
+	w->resolv_conf_told = true;
+	buf_fmt(&line, "guard: " RESOLV_CONF " changed during `%s'", w->action);
+	if (by.pid)
+		buf_fmt(&line, " by process %d%s%s%s", by.pid, *by.command ? " (" : "", by.command, *by.command ? ")" : "");
+	buf_fmt(&line, "; %s", state == FILE_FOREIGN ? "not by this run as far as can be seen: left as it is"
+			     : state == FILE_DAMAGED  ? "it could not be put back"
+			     : w->policy.level == GUARD_WARN ? "level is warn: left as it is"
+							     : "put back");
+	if (!line.failed)
+		tell(w, line.data);
+	if (state == FILE_FOREIGN || w->policy.level == GUARD_WARN)
+		return;
+	w->tripped = true;
+	w->file_damaged = state == FILE_DAMAGED;
+}
+
+int watch_file_descriptor(const struct watch *w)
+{
+	return w->resolv_conf ? watch_file_fd(w->resolv_conf) : -1;
+}
+
+bool watch_read_file(struct watch *w)
+{
+	bool before = w->tripped;
+
+	check_resolv_conf(w);
+	flush_messages(w);
+	return w->tripped && !before;
+}
+
 bool watch_read(struct watch *w)
 {
 	bool before = w->tripped;
@@ -358,7 +406,7 @@ static int verdict(const struct watch *w)
 {
 	if (w->blind)
 		return EXIT_GUARD_BLIND;
-	if (w->damaged)
+	if (w->damaged || w->file_damaged)
 		return EXIT_GUARD_DAMAGED;
 	return w->tripped ? EXIT_GUARD_RESTORED : 0;
 }
@@ -395,16 +443,17 @@ static int compare(struct watch *w)
 
 int watch_close(struct watch *w)
 {
+	check_resolv_conf(w);
 	if (!w->blind)
 		(void)compare(w);
 	/* Of the dump's own time. */
 	if (!w->blind)
 		(void)watch_read(w);
 	flush_messages(w);
-	if (w->tripped && !w->damaged && !w->blind && !w->said) {
+	if (w->tripped && !w->damaged && !w->file_damaged && !w->blind && !w->said) {
 		w->said = true;
 		log_error("guard: the host is as it was before `%s'", w->action);
-	} else if (w->damaged) {
+	} else if (w->damaged || w->file_damaged) {
 		log_error("guard: the host is not as it was before `%s'", w->action);
 	}
 	return verdict(w);
@@ -452,6 +501,9 @@ int watch_open(const struct watch_spec *spec, struct watch **ret_watch)
 		r = fib_snapshot_index(w->before);
 	if (r == 0)
 		r = remember_ways(w);
+	/* Not the guard's first concern: what cannot be read is not watched. */
+	if (r == 0)
+		(void)watch_file_open(RESOLV_CONF, &w->resolv_conf);
 	if (r < 0) {
 		watch_free(w);
 		return r;
@@ -465,6 +517,7 @@ void watch_free(struct watch *w)
 	if (!w)
 		return;
 	who_close(w->who);
+	watch_file_close(w->resolv_conf);
 	fib_events_close(w->events);
 	fib_close(w->fib);
 	fib_snapshot_free(w->before);

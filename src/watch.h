@@ -37,6 +37,10 @@ int watch_fd(const struct watch *w);
 /* Deals with what has happened. True when something was a concern and was not let pass: what did it is to be ended. */
 bool watch_read(struct watch *w);
 
+/* The same for /etc/resolv.conf: -1 where nothing can be heard of it before the end. */
+int watch_file_descriptor(const struct watch *w);
+bool watch_read_file(struct watch *w);
+
 /* A userspace TUN of the tunnel's name will be made now, and moved away again. */
 void watch_expect_transit(struct watch *w);
 
