@@ -17,6 +17,7 @@
 
 #include "journal.h"
 #include "log.h"
+#include "marks.h"
 #include "ns.h"
 #include "watch-file.h"
 
@@ -44,6 +45,7 @@ struct watch {
 	struct fib_events *events;
 	struct fib_snapshot *before;
 	struct whois *who;
+	struct marks *marks; /* only at level strict */
 	struct watch_file *resolv_conf; /* NULL: cannot be read */
 	struct key_set kept[MEMORIES];
 	struct key_set touched; /* links on which a daemon changed addresses: routes go with them unseen */
@@ -55,8 +57,9 @@ struct watch {
 	bool blind;
 	bool damaged;
 	bool file_damaged;
+	bool marked; /* strict: something changed that cannot be put back */
 	bool resolv_conf_told;
-	bool said; /* that all is as it was */
+	int said; /* the verdict that was told */
 	int64_t restored_at;
 	unsigned int restores;
 };
@@ -406,7 +409,7 @@ static int verdict(const struct watch *w)
 {
 	if (w->blind)
 		return EXIT_GUARD_BLIND;
-	if (w->damaged || w->file_damaged)
+	if (w->damaged || w->file_damaged || w->marked)
 		return EXIT_GUARD_DAMAGED;
 	return w->tripped ? EXIT_GUARD_RESTORED : 0;
 }
@@ -441,22 +444,45 @@ static int compare(struct watch *w)
 	return 0;
 }
 
+static void report_mark(void *arg, const char *text)
+{
+	struct watch *w = arg;
+	_cleanup_buf_ struct buf line = { 0 };
+
+	buf_fmt(&line, "guard: changed during `%s', and cannot be put back: %s; level strict", w->action, text);
+	if (!line.failed)
+		tell(w, line.data);
+}
+
+static void check_marks(struct watch *w)
+{
+	if (!w->marks || w->marked || marks_compare(w->marks, report_mark, w) == 0)
+		return;
+	w->marked = true;
+	w->tripped = true;
+}
+
 int watch_close(struct watch *w)
 {
+	int result;
+
 	check_resolv_conf(w);
 	if (!w->blind)
 		(void)compare(w);
+	check_marks(w);
 	/* Of the dump's own time. */
 	if (!w->blind)
 		(void)watch_read(w);
 	flush_messages(w);
-	if (w->tripped && !w->damaged && !w->file_damaged && !w->blind && !w->said) {
-		w->said = true;
+	result = verdict(w);
+	if (result == w->said)
+		return result;
+	if (result == EXIT_GUARD_RESTORED)
 		log_error("guard: the host is as it was before `%s'", w->action);
-	} else if (w->damaged || w->file_damaged) {
+	else if (result == EXIT_GUARD_DAMAGED)
 		log_error("guard: the host is not as it was before `%s'", w->action);
-	}
-	return verdict(w);
+	w->said = result;
+	return result;
 }
 
 /* ---- opening ---- */
@@ -466,7 +492,11 @@ static int open_sockets(void *arg)
 	struct watch *w = arg;
 	int r = fib_events_open(&w->events);
 
-	return r < 0 ? r : fib_open(&w->fib);
+	if (r == 0)
+		r = fib_open(&w->fib);
+	if (r == 0 && w->policy.level == GUARD_STRICT)
+		r = marks_open(&w->marks);
+	return r;
 }
 
 static int open_who(struct watch *w, const struct strv *foreign)
@@ -517,6 +547,7 @@ void watch_free(struct watch *w)
 	if (!w)
 		return;
 	who_close(w->who);
+	marks_close(w->marks);
 	watch_file_close(w->resolv_conf);
 	fib_events_close(w->events);
 	fib_close(w->fib);
