@@ -1,0 +1,301 @@
+#!/usr/bin/env bats
+# The guard: what is done to the host's routing, in which hook, and by which way in; undone,
+# named, and everything of ours rolled back. What must not trip it is in 71-noise.bats.
+# shellcheck disable=SC2016,SC2034,SC2154
+
+setup_file() {
+	load lib/host
+	host_up
+	# A second uplink, and all kinds of things that a host may have.
+	ip link add veth1 type veth peer name eth1 netns prov
+	ip link set veth1 addrgenmode none
+	ip addr add 198.51.100.2/24 dev veth1
+	ip link set veth1 up
+	ip -n prov link set eth1 up
+	ip nexthop add id 7 via 192.0.2.1 dev veth0
+	ip nexthop add id 8 via 198.51.100.1 dev veth1
+	ip route add 203.0.113.0/24 nhid 7
+	ip route add default via 198.51.100.1 metric 50
+	ip route add 10.50.0.0/16 via 192.0.2.1 mtu 1300
+	ip route append 10.50.0.0/16 via 198.51.100.1
+	ip -6 route add default via 2001:db8::1
+	ip route add table 100 default via 198.51.100.1
+	ip rule add from 198.51.100.2 table 100 pref 1000
+	ip rule add table main suppress_prefixlength 0 pref 2000
+	ip netns attach hostns 1
+	sleep 2 # until links and addresses are settled
+	host_state > "$BATS_FILE_TMPDIR/host.before"
+}
+
+teardown_file() {
+	load lib/host
+	ip netns del hostns
+	host_down
+	ip link del veth1
+}
+
+setup() {
+	load lib/host
+	OWN_NETNS=hostns
+}
+
+teardown() {
+	rm -f /etc/wg-nsquick.d/* /run/in-hook
+	[[ -e /run/netns/wg0 ]] && wg-nsquick down wg0 --guard off --hooks none > /dev/null 2>&1 3>&-
+	return 0
+}
+
+# The ways to wreck a host (guard-evidence 1.2), as commands for its namespace.
+wrecks=(
+	"ip route del default metric 0"
+	"ip link set veth0 down"
+	"ip link set veth0 down; ip link set veth0 up"
+	"ip addr flush dev veth0"
+	"ip link set veth1 down; ip link set veth1 mtu 1400 name odd0"
+	"ip rule flush"
+	"ip nexthop del id 7"
+	"ip nexthop replace id 7 via 198.51.100.1 dev veth1"
+	"ip rule add not fwmark 1 table 51820; ip route add default dev veth1 table 51820"
+	"ip route replace default via 198.51.100.1"
+	"ip route prepend 10.50.0.0/16 dev veth1"
+	"ip route add 0.0.0.0/1 via 198.51.100.1; ip route add 128.0.0.0/1 via 198.51.100.1"
+	"ip -6 route del default"
+	"ip -6 addr del 2001:db8::2/64 dev veth0"
+	"ip link set veth0 down; ip link set veth1 down; ip addr flush dev veth0; ip addr flush dev veth1; ip rule flush; ip nexthop flush"
+)
+
+# tripped HOOK COMMAND: with this hook the command of ours ends with 193, and the host is as it was.
+tripped() {
+	local kind=$1 command=$2
+	config wg0 "$kind = $command; sleep 60"
+	if [[ $kind == *Up ]]; then
+		run timeout 30 wg-nsquick up wg0 --hooks open
+		assert_failure 193
+		assert_clean
+	else
+		wg-nsquick up wg0 --hooks open > /dev/null 2>&1 3>&-
+		run timeout 30 wg-nsquick down wg0 --hooks open
+		assert_failure 193
+	fi
+	assert_line --partial "guard: the host's network changed during"
+	assert_line --regexp "guard: the host is as it was before .(up|down)'"
+	assert_host_unchanged
+	pgrep -f '^sleep 60' && fail "the hook's process is still there"
+	[[ $kind == PreDown ]] && wg-nsquick down wg0 --hooks none > /dev/null 2>&1 3>&-
+	assert_clean
+}
+
+each_wreck() { # HOOK: every way to wreck the host
+	local wreck
+	for wreck in "${wrecks[@]}"; do
+		tripped "$1" "nsenter -t 1 -n bash -c '$wreck'"
+	done
+}
+
+@test "guard: every wreck, from PreUp" { each_wreck PreUp; }
+
+@test "guard: every wreck, from PostUp" { each_wreck PostUp; }
+
+@test "guard: every wreck, from PreDown" { each_wreck PreDown; }
+
+@test "guard: every wreck, from PostDown" { each_wreck PostDown; }
+
+@test "guard: the ways in: a name, ip -n, a fresh procfs, a pidfd" {
+	tripped PostUp "ip netns exec hostns ip route del default metric 0"
+	tripped PreUp "ip -n hostns route del default metric 0"
+	tripped PreDown 'unshare -m bash -c "mount -t proc proc /mnt; nsenter --net=/mnt/1/ns/net ip route del default metric 0"'
+	tripped PostDown "setns-tool pidfd 1 ip route del default metric 0"
+}
+
+@test "guard: the interface pushed to the host is deleted there" {
+	config wg0 "PostUp = ip link set %i netns 1; sleep 60"
+	run timeout 30 wg-nsquick up wg0
+	assert_failure 193
+	run ip link show wg0
+	assert_failure
+	assert_host_unchanged
+	assert_clean
+}
+
+@test "guard: a descriptor of the host's namespace, held by who started us, reaches no hook" {
+	config wg0 "PostUp = nsenter --net=/proc/self/fd/9 ip route del default metric 0"
+	exec 9< /proc/1/ns/net
+	run wg-nsquick up wg0 --hooks open
+	exec 9<&-
+	assert_failure
+	assert_output --partial "/proc/self/fd/9"
+	assert_host_unchanged
+	assert_clean
+}
+
+@test "guard: a daemon of the host, asked over a socket: nobody we know, so it was us" {
+	python3 - > /dev/null 2>&1 3>&- <<-'END' &
+		import os, socket, subprocess
+		s = socket.socket(socket.AF_UNIX)
+		s.bind("/run/ask"); s.listen(9)
+		while True:
+		    c, _ = s.accept()
+		    subprocess.run(c.recv(999), shell=True); c.close()
+	END
+	local daemon=$!
+	timeout 5 bash -c 'until [[ -S /run/ask ]]; do sleep 0.1; done'
+	config wg0 "PostUp = python3 -c 'import socket; s = socket.socket(socket.AF_UNIX); s.connect(\"/run/ask\"); s.send(b\"ip route del default metric 0\"); s.recv(1)'; sleep 60"
+	run timeout 30 wg-nsquick up wg0
+	kill $daemon
+	rm -f /run/ask
+	assert_failure 193
+	assert_line --partial "removed: route default via 192.0.2.1"
+	assert_host_unchanged
+	assert_clean
+}
+
+@test "guard: the message names object, command and what was done; restored before the hook ends" {
+	config wg0 "PostUp = nsenter -t 1 -n ip route del default metric 0; nsenter -t 1 -n ip route show default > /run/seen; sleep 60"
+	run timeout 30 wg-nsquick up wg0 --hooks open
+	assert_failure 193
+	assert_line --regexp "guard: the host's network changed during .up': removed: route default via 192.0.2.1 dev veth0 \(IPv4, table main\); asked for by process [0-9]+ \(ip route del default metric 0\), started by this run; put back"
+}
+
+@test "guard: background children and double forks are ended too" {
+	config wg0 "PostUp = (setsid bash -c 'sleep 0.3; nsenter -t 1 -n ip route del default metric 0; sleep 60' &) ; sleep 60"
+	run timeout 30 wg-nsquick up wg0 --hooks open
+	assert_failure 193
+	assert_host_unchanged
+	pgrep -f 'sleep 60' && fail "still there"
+	assert_clean
+}
+
+@test "guard: a change taken back by the hook itself is seen all the same" {
+	config wg0 "PostUp = nsenter -t 1 -n bash -c 'ip route add 198.18.0.0/15 dev veth0; ip route del 198.18.0.0/15 dev veth0'"
+	run timeout 30 wg-nsquick up wg0 --hooks open
+	assert_failure 193
+	assert_line --partial "198.18.0.0/15"
+	assert_host_unchanged
+}
+
+@test "guard: more changes than any buffer holds" {
+	config wg0 "PostUp = for i in {1..30000}; do echo route add 198.18.\$((i / 256)).\$((i % 256)) dev veth0; done | nsenter -t 1 -n ip -batch -; sleep 60"
+	run timeout 60 wg-nsquick up wg0 --hooks open
+	assert_failure 193
+	assert_host_unchanged
+	assert_clean
+}
+
+@test "guard: /etc/resolv.conf of the host: in place, replaced, by a process of ours; put back" {
+	local before
+	before=$(cat /etc/resolv.conf)
+	config wg0 "PostUp = echo 'nameserver 9.9.9.9' > /proc/1/root/etc/resolv.conf; sleep 60"
+	run timeout 30 wg-nsquick up wg0
+	assert_failure 193
+	assert_line --partial "guard: /etc/resolv.conf changed during \`up' by process"
+	assert_equal "$(cat /etc/resolv.conf)" "$before"
+	assert_clean
+}
+
+@test "guard: /etc/resolv.conf changed by somebody else: said, and left as it is" {
+	local before
+	before=$(cat /etc/resolv.conf)
+	config wg0 "PostUp = touch /run/in-hook; sleep 1"
+	bash -c 'until [[ -e /run/in-hook ]]; do sleep 0.1; done; echo "nameserver 192.0.2.54" > /etc/resolv.conf' 3>&- &
+	run wg-nsquick up wg0
+	assert_success
+	assert_line --partial "not by this run as far as can be seen: left as it is"
+	assert_equal "$(cat /etc/resolv.conf)" "nameserver 192.0.2.54"
+	echo "$before" > /etc/resolv.conf
+}
+
+@test "guard levels: warn tells who did what, and leaves it; off is silent; strict knows no harmless change" {
+	config wg0 "PostUp = nsenter -t 1 -n ip route add 198.18.0.0/15 dev veth0"
+	run wg-nsquick up wg0 --hooks open --guard warn
+	assert_success
+	assert_line --regexp "198.18.0.0/15.*level is warn: left as it is"
+	wg-nsquick down wg0 > /dev/null 2>&1
+	ip route del 198.18.0.0/15
+	run wg-nsquick up wg0 --hooks open --guard off
+	assert_success
+	refute_output --partial "guard"
+	wg-nsquick down wg0 > /dev/null 2>&1
+	ip route del 198.18.0.0/15
+	config wg0 "PostUp = nsenter -t 1 -n sysctl -qw net.ipv4.conf.veth1.forwarding=1; nsenter -t 1 -n sysctl -qw net.ipv4.conf.veth1.forwarding=0"
+	run wg-nsquick up wg0 --hooks open --guard strict
+	assert_success
+	wg-nsquick down wg0 > /dev/null 2>&1
+	config wg0 "PostUp = nsenter -t 1 -n nft add table inet odd"
+	run wg-nsquick up wg0 --hooks open --guard strict
+	assert_failure 194
+	assert_line --partial "the packet filter's rules"
+	nft delete table inet odd
+	assert_host_unchanged
+	assert_clean
+}
+
+@test "guard levels: a word that is none is an error before anything" {
+	config wg0 "PreUp = touch /run/in-hook"
+	run wg-nsquick up wg0 --guard paranoid
+	assert_failure 1
+	assert_output "wg-nsquick: \`paranoid' is not a guard level; expected off, warn, default or strict"
+	printf '[guard]\nlevel = paranoid\n' > /etc/wg-nsquick.d/wg0.conf
+	run wg-nsquick up wg0
+	assert_failure 1
+	printf '[guard]\nforeign =\n' > /etc/wg-nsquick.d/wg0.conf
+	run wg-nsquick up wg0
+	assert_failure 1
+	assert_output --partial "/etc/wg-nsquick.d/wg0.conf:2:"
+	[[ ! -e /run/in-hook ]]
+}
+
+@test "guard COMMAND: what it does to this host's reachability is undone; status 193" {
+	local wreck
+	for wreck in "ip route del default metric 0" "ip link set veth0 down" "ip addr flush dev veth0" "ip route add 0.0.0.0/1 dev veth1" \
+		"ip rule add pref 10 table 100" "ip link set veth1 down; ip link set veth1 name odd0" "ip -6 route replace default dev veth1 metric 1"; do
+		run timeout 30 wg-nsquick guard -- bash -c "$wreck; sleep 60"
+		assert_failure 193
+		assert_line --partial "guard: the host is as it was before"
+		assert_host_unchanged
+	done
+}
+
+@test "guard COMMAND: what is harmless stays; the command's own status, words and signals" {
+	run wg-nsquick guard -- ip route add 10.77.0.0/16 via 192.0.2.1
+	assert_success
+	assert_output ""
+	run ip route del 10.77.0.0/16
+	assert_success
+	run wg-nsquick guard -- bash -c 'echo "$0 $1"; exit 42' a "b c"
+	assert_failure 42
+	assert_output "a b c"
+	run -127 wg-nsquick guard -- no-such-command
+	run wg-nsquick guard -- /etc/passwd
+	assert_failure 126
+	run wg-nsquick guard --level loud -- true
+	assert_failure 1
+	assert_output --partial "is not a guard level"
+	run wg-nsquick guard
+	assert_failure 1
+	wg-nsquick guard -- sleep 60 3>&- &
+	sleep 0.5
+	kill -TERM $!
+	run wait $!
+	pgrep -f '^sleep 60' && fail "the command did not get the signal"
+	assert_host_unchanged
+}
+
+@test "guard -- wg-quick up: a full tunnel in the host's own namespace is undone; a split one is kept" {
+	config wq0
+	run timeout 60 wg-nsquick guard -- wg-quick up wq0
+	assert_failure 193
+	assert_host_unchanged
+	run ip link show wq0
+	assert_failure
+	ALLOWED=10.9.0.0/24 ADDRESS=10.9.0.2/24 config wq0
+	run timeout 60 wg-nsquick guard -- wg-quick up wq0
+	assert_success
+	run ping -c 1 -W 5 10.9.0.1
+	assert_success
+	wg-quick down wq0 2> /dev/null
+	assert_host_unchanged
+}
+
+@test "after all of this the host is the same" {
+	assert_host_unchanged
+}
