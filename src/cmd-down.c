@@ -69,7 +69,8 @@ int cmd_down(const struct options *options, char **args)
 		return 1;
 	status = find(&conf, options, &settings, &txn);
 	if (!status && options->dry_run) {
-		struct plan_place where = { .netns = txn.journal.ns_path ? txn.journal.ns_path : "(unnamed)", .transport = txn.journal.transport };
+		struct plan_place where = { .netns = txn.journal.ns_path ? txn.journal.ns_path : "(unnamed)", .transport = txn.journal.transport,
+			.no_hooks = settings.hooks == HOOKS_NONE };
 		_cleanup_buf_ struct buf text = { 0 };
 
 		plan_print(&plan, &conf, &where, &text);
@@ -78,14 +79,17 @@ int cmd_down(const struct options *options, char **args)
 		if (ns_open_host(&host) < 0 && ns_open_current(&host) < 0)
 			status = 1;
 		/* Hooks that came into the file since `up` have no room yet. */
-		if (!status && conf.n_hooks && txn.room_fd < 0)
+		if (!status && conf.n_hooks && txn.room_fd < 0 && settings.hooks != HOOKS_NONE)
 			status = txn_make_room(&txn);
 		txn.plan = &plan;
+		txn.hooks = settings.hooks;
 		work.policy.level = settings.guard;
 		work.policy.iface = conf.iface;
 		if (reach_collect(&conf, &reach) == 0)
 			cmd_policy(&work.policy, &reach);
 		work.host_fd = host;
+		work.target_fd = txn.target_fd;
+		work.transport_fd = txn.transport_fd;
 		if (!status)
 			status = guard_run(&work);
 	}

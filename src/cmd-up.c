@@ -107,9 +107,14 @@ static int resolve(struct conf *conf, const struct place *place)
 	return r < 0 ? 1 : 0;
 }
 
-static int print_plan(const struct conf *conf, const struct plan *plan, const struct place *place)
+static int print_plan(const struct conf *conf, const struct plan *plan, const struct place *place, const struct settings *settings)
 {
-	struct plan_place where = { .netns = place_target(place), .create = place->create, .transport = place->transport };
+	struct plan_place where = {
+		.netns = place_target(place),
+		.create = place->create,
+		.transport = place->transport,
+		.no_hooks = settings->hooks == HOOKS_NONE,
+	};
 	_cleanup_buf_ struct buf text = { 0 };
 
 	plan_print(plan, conf, &where, &text);
@@ -158,6 +163,8 @@ static int bring_up(const struct options *options, const struct settings *settin
 	struct guarded_work work = {
 		.policy = { .level = settings->guard, .iface = conf->iface },
 		.host_fd = place->host_fd,
+		.target_fd = place->target_fd,
+		.transport_fd = place->transport_fd,
 		.action = "up",
 		.work = worker_up,
 		.recover = recover_up,
@@ -169,6 +176,7 @@ static int bring_up(const struct options *options, const struct settings *settin
 	txn.plan = plan;
 	txn.place = place;
 	txn.table = table;
+	txn.hooks = settings->hooks;
 	status = check_free(conf, place);
 	if (!status)
 		status = resolve(conf, place);
@@ -260,7 +268,7 @@ int cmd_up(const struct options *options, char **args)
 	if (find_place(options, &settings, conf.iface, &place, &netns_lock) < 0)
 		return 1;
 	if (options->dry_run)
-		return print_plan(&conf, &plan, &place);
+		return print_plan(&conf, &plan, &place, &settings);
 	status = bring_up(options, &settings, &conf, &plan, &place, table);
 	if (!status)
 		say_where(&conf, &place);

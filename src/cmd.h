@@ -12,6 +12,7 @@ struct options {
 	enum guard_level guard; /* GUARD_UNSET: not said */
 	const char *netns;
 	const char *transport;
+	enum hooks_mode hooks;
 	bool force;
 	bool dry_run;
 	const char *user; /* exec's -u */

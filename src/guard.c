@@ -9,6 +9,7 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
+#include "filter.h"
 #include "log.h"
 #include "spawn.h"
 
@@ -76,6 +77,7 @@ struct guard {
 	const struct guarded_work *work;
 	struct watch *watch; /* NULL: level off */
 	pid_t worker;
+	struct filters *filters; /* hooks that ask before they enter a namespace */
 	bool committed; /* the closing comparison was equal, and the worker was told so */
 };
 
@@ -109,10 +111,9 @@ static void hurry(bool on)
 
 static void hear_worker(struct guard *g, int control)
 {
-	char byte;
+	/* Of a hook's filter this is, too. */
+	int byte = filters_recv(g->filters, control);
 
-	if (recv(control, &byte, 1, MSG_DONTWAIT) != 1)
-		return;
 	if (byte == SAY_CLOSE) {
 		hurry(false);
 		answer_close(g, control);
@@ -142,6 +143,7 @@ static int watch_worker(struct guard *g, int control, int signals)
 			{ .fd = control, .events = POLLIN },
 			{ .fd = signals, .events = POLLIN },
 			{ .fd = g->watch ? watch_file_descriptor(g->watch) : -1, .events = POLLIN },
+			{ .fd = filters_fd(g->filters), .events = POLLIN },
 			{ .fd = pidfd, .events = POLLIN },
 		};
 		struct signalfd_siginfo info;
@@ -163,6 +165,8 @@ static int watch_worker(struct guard *g, int control, int signals)
 			trip(g, control);
 			timeout = KILL_AFTER_MS;
 		}
+		if (fds[4].revents)
+			filters_answer(g->filters);
 		if (fds[2].revents && read(signals, &info, sizeof(info)) == sizeof(info))
 			say(control, SAY_ABORT);
 		if (waitpid(g->worker, &status, WNOHANG) == g->worker)
@@ -203,6 +207,7 @@ static int supervise(struct guard *g, int control, int signals)
 		spawn_kill_descendants();
 	}
 	/* After a commit nothing of ours ran any more. */
+	filters_leave(g->filters);
 	if (!g->watch || (g->committed && !status))
 		return status;
 	verdict = watch_close(g->watch);
@@ -245,9 +250,11 @@ int guard_run(const struct guarded_work *work)
 	sigaddset(&handled, SIGTERM);
 	sigaddset(&handled, SIGHUP);
 	sigaddset(&handled, SIGQUIT);
-	if (sigprocmask(SIG_BLOCK, &handled, &before) < 0 || socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, control) < 0) {
+	if (sigprocmask(SIG_BLOCK, &handled, &before) < 0 || filters_new(work->host_fd, work->target_fd, work->transport_fd, &g.filters) < 0 ||
+	    socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, control) < 0) {
 		log_error("cannot start: %s", strerror(errno));
 		watch_free(g.watch);
+		filters_free(g.filters);
 		return 1;
 	}
 	signals = signalfd(-1, &handled, SFD_CLOEXEC);
@@ -258,6 +265,8 @@ int guard_run(const struct guarded_work *work)
 		struct worker w = { .control = control[1], .mask = &before };
 
 		close_fd(control[0]);
+		watch_free(g.watch);
+		filters_free(g.filters);
 		/* If the supervisor dies, the orphans are ours to end. */
 		prctl(PR_SET_CHILD_SUBREAPER, 1);
 		status = work->work(work->arg, &w);
@@ -275,5 +284,6 @@ int guard_run(const struct guarded_work *work)
 	close_fd(control[0]);
 	sigprocmask(SIG_SETMASK, &before, NULL);
 	watch_free(g.watch);
+	filters_free(g.filters);
 	return status;
 }

@@ -6,6 +6,7 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
+#include "filter.h"
 #include "ns.h"
 #include "room.h"
 #include "spawn.h"
@@ -28,6 +29,10 @@ static _Noreturn void exec_hook(const struct spawn *spawn, const struct hook_env
 	setenv("INTERFACE", env->iface, 1);
 	setenv("CONFIG_FILE", env->config, 1);
 	setenv("WG_NSQUICK_NETNS", env->netns, 1);
+	if (env->guarded)
+		r = filter_install(env->control, env->guarded);
+	if (r < 0)
+		spawn_fail(spawn, r);
 	spawn_reset(env->mask);
 	execvp(argv[0], (char *const *)argv);
 	spawn_fail(spawn, -errno);

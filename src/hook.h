@@ -15,6 +15,8 @@ struct hook_env {
 	const char *netns;   /* name or path, "" when it has neither */
 	int target_fd;	     /* network namespace */
 	int room_fd;	     /* mount namespace */
+	const char *guarded;  /* "FILE:LINE: PostUp": kept out of the host's namespace, and named so; NULL: it is not */
+	int control;	      /* the line to the supervisor, if guarded */
 	const sigset_t *mask; /* the signals that were blocked when the program started */
 };
 

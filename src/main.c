@@ -55,6 +55,7 @@ static void usage(void)
 		"  --netns NAME|PATH               the namespace for the interface\n"
 		"  --transport host|self|NAME|PATH where the encrypted packets leave [host]\n"
 		"  --guard off|warn|default|strict what to do when the host's network changes\n"
+		"  --hooks guarded|open|none       whether hooks may enter the host's namespace\n"
 		"  --force                         up: although a device has the same key\n"
 		"  --dry-run                       print the plan, do nothing\n"
 		"  --version, --help\n"
@@ -74,6 +75,7 @@ static int read_option(char **argv, struct options *options)
 		{ "--transport", offsetof(struct options, transport) },
 		{ "--guard", offsetof(struct options, guard) },
 		{ "--level", offsetof(struct options, guard) }, /* guard's own name for it */
+		{ "--hooks", offsetof(struct options, hooks) },
 	};
 
 	if (strcmp(argv[0], "--force") == 0) {
@@ -106,6 +108,11 @@ static int read_option(char **argv, struct options *options)
 		if (texts[i].offset == offsetof(struct options, guard)) {
 			if (guard_level_parse(value, &options->guard) < 0) {
 				log_error("`%s' is not a guard level; expected off, warn, default or strict", value);
+				return -1;
+			}
+		} else if (strcmp(texts[i].name, "--hooks") == 0) {
+			if (hooks_mode_parse(value, &options->hooks) < 0) {
+				log_error("`%s' is not a way to run hooks; expected guarded, open or none", value);
 				return -1;
 			}
 		} else {
@@ -248,6 +255,8 @@ int cmd_settings_quiet(const struct options *options, const char *iface, struct 
 	}
 	if (options->guard != GUARD_UNSET)
 		ret_settings->guard = options->guard;
+	if (options->hooks != HOOKS_UNSET)
+		ret_settings->hooks = options->hooks;
 	if ((options->netns && !ret_settings->netns) || (options->transport && !ret_settings->transport)) {
 		snprintf(ret_error, 512, "out of memory");
 		return -1;

@@ -309,10 +309,11 @@ static void print_step(const struct step *step, const struct conf *conf, const s
 		buf_fmt(text, "  %s network namespace %s\n", tense[place->create], place->netns);
 		return;
 	case STEP_ROOM:
-		buf_str(text, "  make the mount namespace that hooks run in\n");
+		if (!place->no_hooks)
+			buf_str(text, "  make the mount namespace that hooks run in\n");
 		return;
 	case STEP_HOOK:
-		buf_fmt(text, "  %s (line %u): ", hook_names[step->hook->kind], step->line);
+		buf_fmt(text, "  %s (line %u)%s: ", hook_names[step->hook->kind], step->line, place->no_hooks ? ", skipped" : "");
 		break;
 	case STEP_LINK_UP:
 		if (step->mtu == 0) {

@@ -24,6 +24,7 @@ struct plan_place {
 	const char *netns;     /* the target's name or path */
 	bool create;	       /* it does not exist yet */
 	const char *transport; /* "host", "self", a name or a path */
+	bool no_hooks;	       /* they are skipped */
 };
 
 /* The plan for a person, one step a line. */

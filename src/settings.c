@@ -36,6 +36,22 @@ const char *guard_level_name(enum guard_level level)
 	return level_names[level == GUARD_UNSET ? GUARD_DEFAULT : level];
 }
 
+static const char *const mode_names[] = {
+	[HOOKS_GUARDED] = "guarded",
+	[HOOKS_OPEN] = "open",
+	[HOOKS_NONE] = "none",
+};
+
+int hooks_mode_parse(const char *text, enum hooks_mode *ret_mode)
+{
+	for (size_t i = HOOKS_GUARDED; i < ARRAY_SIZE(mode_names); i++)
+		if (strcmp(text, mode_names[i]) == 0) {
+			*ret_mode = (enum hooks_mode)i;
+			return 0;
+		}
+	return -EINVAL;
+}
+
 /* One line, whatever stands in the file: no control characters, which a terminal would obey. */
 __attribute__((format(printf, 2, 3))) static int fail(char ret_error[static 512], const char *fmt, ...)
 {
@@ -79,6 +95,11 @@ static int set_guard(struct settings *s, const char *value)
 	return guard_level_parse(value, &s->guard);
 }
 
+static int set_hooks(struct settings *s, const char *value)
+{
+	return hooks_mode_parse(value, &s->hooks);
+}
+
 static const struct {
 	const char *key; /* as iniparser spells it: section:key, lower case */
 	const char *expected;
@@ -87,6 +108,7 @@ static const struct {
 	{ "tunnel:netns", "a namespace's name or path", set_netns },
 	{ "tunnel:transport", "host, self, or a namespace's name or path", set_transport },
 	{ "guard:level", "off, warn, default or strict", set_guard },
+	{ "hooks:mode", "guarded, open or none", set_hooks },
 };
 
 static bool matches(const char *line, const char *word, char end)
@@ -170,7 +192,7 @@ static int check_key(struct settings *settings, const dictionary *dict, const ch
 				 value ? value : "", name, section, known[i].expected);
 		return r;
 	}
-	return fail(ret_error, "%s:%u: unknown key `%s' in [%s]; expected netns or transport in [tunnel], level in [guard]", path,
+	return fail(ret_error, "%s:%u: unknown key `%s' in [%s]; expected netns or transport in [tunnel], level in [guard], mode in [hooks]", path,
 		    find_line(path, section, name), name ? name : "", section);
 }
 
@@ -190,7 +212,7 @@ static int check_section(struct settings *settings, dictionary *dict, const char
 	int n = iniparser_getsecnkeys(dict, section), r = 0;
 
 	if (!section_known(section))
-		return fail(ret_error, "%s:%u: unknown section [%s]; expected [tunnel] or [guard]", path, find_line(path, section, NULL), section);
+		return fail(ret_error, "%s:%u: unknown section [%s]; expected [tunnel], [guard] or [hooks]", path, find_line(path, section, NULL), section);
 	keys = calloc((size_t)n + 1, sizeof(*keys));
 	if (!keys)
 		return -ENOMEM;
@@ -234,7 +256,7 @@ int settings_load(struct settings *settings, const char *path, char ret_error[st
 	}
 	stray = stray_key(dict);
 	if (stray)
-		r = fail(ret_error, "%s:%u: key `%s' stands before any section; expected [tunnel] or [guard] first", path, find_line(path, "", stray), stray);
+		r = fail(ret_error, "%s:%u: key `%s' stands before any section; expected [tunnel], [guard] or [hooks] first", path, find_line(path, "", stray), stray);
 	for (int i = 0; r == 0 && i < iniparser_getnsec(dict); i++)
 		r = check_section(settings, dict, path, iniparser_getsecname(dict, i), ret_error);
 	iniparser_freedict(dict);

@@ -12,11 +12,13 @@
 #define SETTINGS_DIR "/etc/wg-nsquick.d"
 
 enum guard_level { GUARD_UNSET, GUARD_OFF, GUARD_WARN, GUARD_DEFAULT, GUARD_STRICT };
+enum hooks_mode { HOOKS_UNSET, HOOKS_GUARDED, HOOKS_OPEN, HOOKS_NONE };
 
 struct settings {
 	char *netns;	 /* [tunnel] netns: NAME or PATH; NULL: the default */
 	char *transport; /* [tunnel] transport: host, self, NAME or PATH; NULL: host */
 	enum guard_level guard; /* [guard] level */
+	enum hooks_mode hooks; /* [hooks] mode; unset: guarded */
 };
 
 /*
@@ -30,3 +32,5 @@ void settings_free(struct settings *settings);
 /* -EINVAL when it is not off, warn, default or strict. */
 int guard_level_parse(const char *text, enum guard_level *ret_level);
 const char *guard_level_name(enum guard_level level);
+/* -EINVAL when it is not guarded, open or none. */
+int hooks_mode_parse(const char *text, enum hooks_mode *ret_mode);

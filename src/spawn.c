@@ -121,6 +121,25 @@ uint64_t spawn_start_time(pid_t pid)
 	return start;
 }
 
+static void each_child_of(pid_t pid, void (*fn)(void *arg, pid_t pid), void *arg)
+{
+	char path[64];
+	_cleanup_file_ FILE *f = NULL;
+	long child;
+
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/children", pid, pid);
+	f = fopen(path, "re");
+	while (f && fscanf(f, "%ld", &child) == 1) {
+		fn(arg, (pid_t)child);
+		each_child_of((pid_t)child, fn, arg);
+	}
+}
+
+void spawn_each_descendant(void (*fn)(void *arg, pid_t pid), void *arg)
+{
+	each_child_of(getpid(), fn, arg);
+}
+
 unsigned int spawn_kill_below(pid_t pid, int signal)
 {
 	char path[64], text[4096];

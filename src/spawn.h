@@ -37,6 +37,9 @@ uint64_t spawn_start_time(pid_t pid);
 /* A signal to every process below `pid`, but not to it. Returns how many there were. */
 unsigned int spawn_kill_below(pid_t pid, int signal);
 
+/* Calls `fn` with every process that descends from the caller. */
+void spawn_each_descendant(void (*fn)(void *arg, pid_t pid), void *arg);
+
 /*
  * Every process that descends from the caller, killed and reaped, until none is left.
  * With PR_SET_CHILD_SUBREAPER that includes those who double-forked away. Returns how many there were.

@@ -414,7 +414,7 @@ int txn_make_room(struct txn *txn)
 static int do_room(struct txn *txn, struct step *step)
 {
 	(void)step;
-	return txn_make_room(txn);
+	return txn->hooks == HOOKS_NONE ? 0 : txn_make_room(txn);
 }
 
 /* As a shell does it, a first signal lets the hook finish; who insists, ends it. */
@@ -433,6 +433,7 @@ static int on_word(void *arg, pid_t hook)
 static int do_hook(struct txn *txn, struct step *step)
 {
 	_cleanup_free_ char *text = hook_expand(step->hook, txn->conf->iface);
+	_cleanup_free_ char *name = NULL;
 	const char *netns = txn->journal.ns_path ? txn->journal.ns_path : "";
 	struct hook_env env = {
 		.iface = txn->conf->iface,
@@ -440,12 +441,21 @@ static int do_hook(struct txn *txn, struct step *step)
 		.netns = netns,
 		.target_fd = txn->target_fd,
 		.room_fd = txn->room_fd,
+		.control = txn->worker->control,
 		.mask = txn->worker->mask,
 	};
 	int r;
 
-	if (!text)
+	if (asprintf(&name, "%s:%u: %s", txn->conf->path, step->line, hook_names[step->hook->kind]) < 0)
+		name = NULL;
+	if (!text || !name)
 		return fail(1, txn, "out of memory");
+	if (txn->hooks == HOOKS_NONE) {
+		log_note("%s: skipped, as hooks are set to none", name);
+		return 0;
+	}
+	if (txn->hooks != HOOKS_OPEN)
+		env.guarded = name;
 	log_trace("%s", text);
 	r = hook_run(&env, text, txn->worker->control, on_word, txn->worker);
 	if (r == -ENOENT)

@@ -20,6 +20,7 @@ struct txn {
 	struct worker *worker;	   /* NULL: nobody to listen to */
 	struct journal journal;
 	uint32_t table; /* the number of a named Table */
+	enum hooks_mode hooks;
 
 	int target_fd;	  /* -1: gone, or not made yet */
 	int transport_fd; /* never -1 once started: with self it is the target */

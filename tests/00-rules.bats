@@ -22,8 +22,13 @@ users_of() { grep -lE "$1" src/*.c src/*.h | sed 's,^src/,,' | sort | tr '\n' ' 
 	assert_equal "$(users_of '^#include <wireguard.h>')" "wg-kernel.c "
 }
 
+@test "libseccomp is filter.c's alone" {
+	assert_equal "$(users_of '^#include <seccomp.h>')" "filter.c "
+}
+
 @test "setns, unshare and mount are called in ns.c and room.c alone" {
-	run grep -lE '\b(setns|unshare|mount|umount2|move_mount|open_tree)\(' src/*.c
+	# `setns(2)' is the manual's, not a call.
+	run grep -lE '\b(setns|unshare|mount|umount2|move_mount|open_tree)\(([^2]|$)' src/*.c
 	assert_output "$(printf 'src/ns.c\nsrc/room.c')"
 }
 
@@ -52,7 +57,7 @@ users_of() { grep -lE "$1" src/*.c src/*.h | sed 's,^src/,,' | sort | tr '\n' ' 
 		run grep -F -- "${option#--}" contrib/wg-nsquick.8
 		assert_success
 	done < <(grep -oE '^"? *--[a-z-]+' src/main.c | grep -oE -- '--[a-z-]+' | sort -u)
-	for option in up down save strip check exec recover netns transport guard force dry-run; do
+	for option in up down save strip check exec recover netns transport guard hooks force dry-run; do
 		run grep -F -- "$option" contrib/wg-nsquick.8
 		assert_success
 	done

@@ -15,6 +15,7 @@ teardown_file() {
 
 setup() {
 	load lib/host
+	options=()
 }
 
 teardown() {
@@ -27,7 +28,7 @@ up_fails() { # STATUS LINE…: with these lines `up` ends with that status and l
 	local status=$1
 	shift
 	config wg0 "$@"
-	if [[ $status == 127 ]]; then run -127 wg-nsquick up wg0; else run wg-nsquick up wg0; fi
+	if [[ $status == 127 ]]; then run -127 wg-nsquick up wg0; else run wg-nsquick up wg0 "${options[@]}"; fi
 	assert_failure "$status"
 	assert_line "[#] ip link delete dev wg0"
 	assert_clean
@@ -194,7 +195,9 @@ up_prints() { # LINE…: the hooks' standard output, in $output
 	assert_line "SaveConfig = true"
 }
 
+# Here the guard is tested, not the filter that keeps hooks out: 41-hooks-guarded.bats has that.
 @test "a hook that changes the host's routes: named, put back, status 193, all gone" {
+	local options=(--hooks open)
 	local hook
 	for hook in "ip route replace default via 192.0.2.77" "ip route del default" "ip rule add not fwmark 1 table 51820" "ip addr add 198.51.100.1/32 dev veth0" \
 		"ip -6 route add 2001:db8:1::/48 dev veth0" "ip route add table 100 10.0.0.0/8 dev veth0"; do
@@ -206,6 +209,7 @@ up_prints() { # LINE…: the hooks' standard output, in $output
 }
 
 @test "the same by a failing hook, in PreUp, and by a background child" {
+	local options=(--hooks open)
 	up_fails 193 "PreUp = nsenter -t 1 -n ip route del default; exit 9"
 	assert_host_unchanged
 	up_fails 193 "PostUp = (nsenter -t 1 -n ip route del default) & wait"
@@ -216,7 +220,7 @@ up_prints() { # LINE…: the hooks' standard output, in $output
 	config wg0 "PostDown = nsenter -t 1 -n ip route del default"
 	run wg-nsquick up wg0
 	assert_success
-	run wg-nsquick down wg0
+	run wg-nsquick down wg0 --hooks open
 	assert_failure 193
 	assert_host_unchanged
 	assert_clean
@@ -224,12 +228,12 @@ up_prints() { # LINE…: the hooks' standard output, in $output
 
 @test "guard levels: warn tells and goes on, off does not look" {
 	config wg0 "PostUp = nsenter -t 1 -n ip route add 198.51.100.0/24 dev veth0"
-	run wg-nsquick up wg0 --guard warn
+	run wg-nsquick up wg0 --guard warn --hooks open
 	assert_success
 	assert_line --partial "added: route 198.51.100.0/24"
 	wg-nsquick down wg0
 	ip route del 198.51.100.0/24 dev veth0
-	run wg-nsquick --guard off up wg0
+	run wg-nsquick --guard off --hooks open up wg0
 	assert_success
 	refute_line --partial "guard:"
 	wg-nsquick down wg0
