@@ -63,6 +63,21 @@ name_host() { # the host's namespace under a name, as other tools make it
 	mount --bind /proc/1/ns/net /run/netns/hostns
 }
 
+nat_pmp_up() { # a NAT-PMP gateway (RFC 6886) that knows its public address and nothing else; its pid is $nat_pmp
+	ip netns exec prov python3 -c '
+import socket
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.bind(("10.9.0.1", 5351))
+open("/run/nat-pmp", "w").close()
+while True:
+    request, sender = s.recvfrom(64)
+    s.sendto(bytes([0, 128, 0, 0, 0, 0, 0, 1, 198, 51, 100, 7]), sender)
+' 3>&- &
+	nat_pmp=$!
+	timeout 20 bash -c 'until [[ -e /run/nat-pmp ]]; do sleep 0.1; done'
+	rm -f /run/nat-pmp
+}
+
 @test "nsenter -t 1 -n: refused in PreUp and PostUp, named, status the hook's own" {
 	refused "nsenter -t 1 -n ip route del default" "PreUp = nsenter -t 1 -n ip route del default"
 	refused "nsenter -t 1 -n ip route del default" "PostUp = nsenter -t 1 -n ip route del default"
@@ -137,11 +152,22 @@ name_host() { # the host's namespace under a name, as other tools make it
 @test "ip link set %i netns 1 is no setns: the guard sees it, and up is undone" {
 	config wg0 "PostUp = ip link set %i netns 1"
 	run wg-nsquick up wg0
-	assert_failure
+	((status == 193 || status == 194))
 	assert_line --regexp "guard: the host's network changed during .up': added: link .*wg0"
 	run ip link show wg0
 	assert_failure
 	assert_clean
+}
+
+@test "nor is a veth whose peer lands on the host: seen too, and gone with the namespace" {
+	name_host
+	export OWN_NETNS=hostns
+	config wg0 "PostUp = ip link add p0 type veth peer name p1 netns hostns"
+	run wg-nsquick up wg0
+	((status == 193 || status == 194))
+	assert_line --regexp "guard: the host's network changed during .up': added: link p1 "
+	# The kernel ends a namespace in its own time.
+	timeout 20 bash -c 'while ip link show p1 > /dev/null 2>&1; do sleep 0.1; done'
 }
 
 @test "down is guarded as up is" {
@@ -194,13 +220,14 @@ name_host() { # the host's namespace under a name, as other tools make it
 }
 
 @test "legitimate hooks: ping, curl, systemctl, natpmpc, process substitution, another user" {
+	nat_pmp_up
 	works 'PostUp = ping -q -c 1 -W 10 10.9.0.1' \
 		'PostUp = curl -sS --max-time 20 http://10.9.0.1/ | grep -q "through the tunnel"' \
 		'PostUp = systemctl --version | grep -q systemd' \
-		'PostUp = out=$(natpmpc -g 10.9.0.1 2>&1) || grep -q -i natpmp <<<"$out"' \
+		'PostUp = natpmpc -g 10.9.0.1 | grep -q "Public IP address : 198.51.100.7"' \
 		"PostUp = wg set %i private-key <(echo $CLIENT_KEY); [[ \$(cat <(wg show %i public-key)) == $CLIENT_PUB ]]" \
-		'PostUp = su -s /bin/sh nobody -c "id -u" | grep -q 65534; strace -o /dev/null true' \
-		'PostDown = [[ ! -e /run/netns/wg0 || -e /run/netns/wg0 ]]'
+		'PostUp = su -s /bin/sh nobody -c "id -u" | grep -q 65534; strace -o /dev/null true'
+	kill "$nat_pmp"
 }
 
 @test "a background daemon goes on after up, and is named, as it can enter nothing any more" {

@@ -119,6 +119,9 @@ static void test_settings(void)
 	ok(s.guard == GUARD_STRICT, "level");
 	ok(write_settings("[guard]\nlevel = off\n", &s, error) == 0 && s.guard == GUARD_OFF && strcmp(s.netns, "vpn") == 0, "a second file adds");
 	ok(write_settings("[tunnel]\n\nnetsn = x\n", &s, error) == -EINVAL && strstr(error, ":3: unknown key"), "unknown key: %s", error);
+	ok(write_settings("[hooks]\nmode = open\n", &s, error) == 0 && s.hooks == HOOKS_OPEN, "how hooks run");
+	ok(write_settings("[hooks]\nmode = shut\n", &s, error) == -EINVAL && strstr(error, ":2: `shut'") && strstr(error, "guarded, open or none"), "bad mode: %s",
+	   error);
 	ok(write_settings("[guard]\nlevel = loud\n", &s, error) == -EINVAL && strstr(error, ":2: `loud'"), "bad value: %s", error);
 	ok(write_settings("[other]\na = b\n", &s, error) == -EINVAL && strstr(error, ":1: unknown section"), "unknown section: %s", error);
 	ok(write_settings("[tunnel]\n\033[2Jx = 1\n", &s, error) == -EINVAL && !strchr(error, '\033'), "no control characters in an error: %s", error);
