@@ -286,8 +286,6 @@ static void tell_no_filter(struct filters *f, int error)
 		why = "another seccomp listener is in place";
 	else if (error == EOPNOTSUPP || error == ENOSYS)
 		why = "this kernel has no seccomp user notification";
-	else if (error == EACCES)
-		why = "CAP_SYS_ADMIN is missing";
 	log_warn("hooks cannot be kept from entering the host's network namespace: %s; the guard alone remains", why);
 }
 

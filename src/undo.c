@@ -55,18 +55,32 @@ void txn_free(struct txn *txn)
 	*txn = TXN_INIT;
 }
 
-static int undo_link(struct txn *txn, const struct undo *undo)
+/* -ENODEV: it is not there. */
+static int delete_wireguard(struct rt *rt, unsigned int ifindex)
 {
 	struct rt_link link;
+	int r = rt ? rt_link_get(rt, NULL, ifindex, &link) : -ENODEV;
+
+	if (r == 0 && strcmp(link.kind, "wireguard") != 0)
+		r = -ENODEV;
+	return r == 0 ? rt_link_delete(rt, link.ifindex) : r;
+}
+
+/*
+ * A hook may have pushed the device out (`ip link set %i netns 1'), and then it does
+ * not end with the namespace. The number, random and kept by the move, tells it from others.
+ */
+static int undo_link(struct txn *txn, const struct undo *undo)
+{
+	_cleanup_rt_ struct rt *rt = NULL;
+	_cleanup_fd_ int host = -1;
 	int r;
 
-	if (!txn->target)
-		return 0;
-	r = rt_link_get(txn->target, NULL, (unsigned int)undo->arg, &link);
-	if (r == -ENODEV || (r == 0 && strcmp(link.kind, "wireguard") != 0))
-		return 0;
-	if (r == 0)
-		r = rt_link_delete(txn->target, link.ifindex);
+	r = delete_wireguard(txn->target, (unsigned int)undo->arg);
+	if (r == -ENODEV)
+		r = delete_wireguard(txn->transport, (unsigned int)undo->arg);
+	if (r == -ENODEV && ns_open_host(&host) == 0 && rt_open_in(host, &rt) == 0)
+		r = delete_wireguard(rt, (unsigned int)undo->arg);
 	return r == -ENODEV ? 0 : r;
 }
 
