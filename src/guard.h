@@ -5,7 +5,8 @@
  *
  * Two processes, so that either can put things right when the other dies. The
  * supervisor never enters another namespace and changes nothing but what it
- * restores; the worker never touches the host.
+ * restores; the worker touches nothing on the host but a device of ours that a
+ * hook pushed there.
  */
 #pragma once
 
