@@ -78,6 +78,7 @@ struct guard {
 	struct watch *watch; /* NULL: level off */
 	pid_t worker;
 	struct filters *filters; /* hooks that ask before they enter a namespace */
+	bool refused; /* level strict: a hook wanted to enter the host's namespace */
 	bool committed; /* the closing comparison was equal, and the worker was told so */
 };
 
@@ -165,8 +166,14 @@ static int watch_worker(struct guard *g, int control, int signals)
 			trip(g, control);
 			timeout = KILL_AFTER_MS;
 		}
-		if (fds[4].revents)
+		if (fds[4].revents) {
 			filters_answer(g->filters);
+			/* At level strict the attempt is enough. */
+			if (g->work->policy.level == GUARD_STRICT && filters_refused(g->filters) && !g->refused) {
+				g->refused = true;
+				trip(g, control);
+			}
+		}
 		if (fds[2].revents && read(signals, &info, sizeof(info)) == sizeof(info))
 			say(control, SAY_ABORT);
 		if (waitpid(g->worker, &status, WNOHANG) == g->worker)
@@ -215,6 +222,8 @@ static int supervise(struct guard *g, int control, int signals)
 		spawn_kill_descendants();
 		verdict = watch_close(g->watch);
 	}
+	if (!verdict && g->refused)
+		verdict = EXIT_GUARD_RESTORED;
 	return verdict ? verdict : status;
 }
 
