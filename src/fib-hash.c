@@ -171,8 +171,11 @@ bool fib_is_ordered(const struct nlmsghdr *m, const struct fib_view *v)
 		/* The kernel's own come and go, and could not be put in order anyway. */
 		return v->family == AF_INET || !is_kernel_address(m, v);
 	case FIB_ROUTE:
-		/* Equal ones differ in their link only, and the order in which links finish DAD is a matter of chance. */
-		return !fib_is_host_route6(m, v);
+		/*
+		 * Equal ones differ in their link only, and the order in which links finish DAD is a matter of
+		 * chance; as is that in which routers were heard.
+		 */
+		return !(((const struct rtmsg *)NLMSG_DATA(m))->rtm_flags & FIB_RTM_RA) && !fib_is_host_route6(m, v);
 	case FIB_RULE:
 		return true;
 	default:
@@ -181,6 +184,13 @@ bool fib_is_ordered(const struct nlmsghdr *m, const struct fib_view *v)
 }
 
 bool fib_is_kernel_managed(const struct fib_snapshot *s, const struct nlmsghdr *m, const struct fib_view *v)
+{
+	if (v->kind == FIB_ROUTE && s->ra_known)
+		return ((const struct rtmsg *)NLMSG_DATA(m))->rtm_flags & FIB_RTM_RA;
+	return fib_may_be_kernel_managed(s, m, v);
+}
+
+bool fib_may_be_kernel_managed(const struct fib_snapshot *s, const struct nlmsghdr *m, const struct fib_view *v)
 {
 	const struct fib_link *l;
 

@@ -7,7 +7,9 @@
  *  - routes: flags that say how things are rather than what was asked for (dead, linkdown,
  *    offload, trap, RTM_F_*), also in each nexthop; RTA_CACHEINFO (use, age, what is left of the
  *    lifetime: an RA renews it every few seconds) but for "has a lifetime at all"; with a nexthop
- *    object, the copy of the object's attributes (net.ipv4.nexthop_compat_mode).
+ *    object, the copy of the object's attributes (net.ipv4.nexthop_compat_mode). Of one that the
+ *    kernel has from a router advertisement, lifetime and metrics (mtu, hop limit) at all: each
+ *    RA sets them anew, and who else changes the route takes its FIB_RTM_RA, which is compared.
  *  - nexthops: state flags, nh_scope, resilient groups' "unbalanced for", counters.
  *  - addresses: IFA_CACHEINFO (lifetimes: DHCP and RA renew them; IFA_F_PERMANENT stays),
  *    the flags of duplicate address detection and of age (tentative, optimistic, dadfailed,
@@ -360,8 +362,9 @@ static void scrub_route(const struct nlmsghdr *m, const struct fib_view *v, enum
 			struct fib_out *out)
 {
 	struct rtmsg *h = NLMSG_DATA((struct nlmsghdr *)out->data);
+	bool from_ra = form == FIB_FORM_COMPARE && (h->rtm_flags & FIB_RTM_RA);
 
-	h->rtm_flags &= ROUTE_FLAGS;
+	h->rtm_flags &= ROUTE_FLAGS | (form == FIB_FORM_COMPARE ? FIB_RTM_RA : 0);
 	FOR_EACH_ATTR (a, msg_attrs(m, v->head), msg_attrs_len(m, v->head)) {
 		switch (TYPE_OF(a)) {
 		case RTA_CACHEINFO: {
@@ -370,7 +373,7 @@ static void scrub_route(const struct nlmsghdr *m, const struct fib_view *v, enum
 			if (form == FIB_FORM_DELETE || RTA_PAYLOAD(a) < sizeof(ci))
 				continue;
 			memcpy(&ci, RTA_DATA(a), sizeof(ci));
-			if (!ci.rta_expires || v->family != AF_INET6)
+			if (!ci.rta_expires || v->family != AF_INET6 || from_ra)
 				continue;
 			put_u32(out, RTA_EXPIRES,
 				form == FIB_FORM_COMPARE || ci.rta_expires < 0 ?
@@ -394,7 +397,7 @@ static void scrub_route(const struct nlmsghdr *m, const struct fib_view *v, enum
 		case RTA_METRICS:
 		case RTA_PREF:
 			/* Not what a route is found by; metrics do not always survive the round trip literally. */
-			if (form == FIB_FORM_DELETE)
+			if (form == FIB_FORM_DELETE || (from_ra && a == v->metrics))
 				continue;
 			break;
 		}

@@ -29,9 +29,21 @@ struct fib_snapshot {
 	size_t count[FIB_KINDS];
 	uint64_t sum;
 	int64_t taken; /* CLOCK_BOOTTIME, ms: lifetimes go on while the machine sleeps */
+	bool ra_known; /* FIB_RTM_RA can be relied upon */
+	struct fib_ra {
+		size_t offset;
+		uint32_t flags; /* RTF_… */
+	} *ra; /* the records that have FIB_RTM_RA */
+	size_t n_ra;
 	uint32_t *index; /* open addressing over groups: offset / 4 + 1 of the first record, 0 = free */
 	size_t index_size; /* a power of two */
 };
+
+/*
+ * In the rtm_flags of a snapshot's record, where the kernel uses no such bit: it made the
+ * route from a router advertisement (fib-ra.c). Messages from elsewhere do not have it.
+ */
+#define FIB_RTM_RA (1u << 30)
 
 /* Which copy of a message is wanted. */
 enum fib_form {
@@ -77,7 +89,10 @@ bool fib_is_ordered(const struct nlmsghdr *m, const struct fib_view *v);
 uint64_t fib_hash_placed(uint64_t hash, size_t ordinal);
 
 uint32_t fib_address_flags(const struct nlmsghdr *m, const struct fib_view *v);
+/* A record of the snapshot. */
 bool fib_is_kernel_managed(const struct fib_snapshot *s, const struct nlmsghdr *m, const struct fib_view *v);
+/* The same as far as an event's message tells. */
+bool fib_may_be_kernel_managed(const struct fib_snapshot *s, const struct nlmsghdr *m, const struct fib_view *v);
 /* A local or anycast IPv6 route that the kernel adds by itself for an address. */
 bool fib_is_host_route6(const struct nlmsghdr *m, const struct fib_view *v);
 
@@ -211,6 +226,13 @@ struct fib {
 	int error; /* the first refusal of a queued request that matters; reset by whoever asks */
 	uint32_t port;
 	struct fib_out *event; /* the reduced form of the last event's link */
+	/* for fib-ra.c; -1 where there is none */
+	int proc_fd;  /* /proc/net/ipv6_route */
+	int inet6_fd; /* for ICMPv6 if it can, and for ioctls */
+	bool can_solicit;
+	struct fib_ra_line *ra; /* the kernel's own routes when they were last read */
+	size_t n_ra;
+	int ra_reads; /* in this dump */
 };
 
 #define FIB_BUF_SIZE (256u * 1024)
@@ -226,6 +248,26 @@ int fib_send(struct fib *f, const struct nlmsghdr *m, int64_t ms, bool add);
 int fib_talk(struct fib *f, struct nlmsghdr *m, uint16_t type, uint16_t flags);
 /* One request and its answer, of that type; valid until the next call. */
 int fib_ask(struct fib *f, struct nlmsghdr *m, uint16_t type, uint16_t answer_type, const struct nlmsghdr **ret_answer);
+
+/* fib-ra.c */
+void fib_ra_open(struct fib *f);
+void fib_ra_close(struct fib *f);
+/* What was read of the kernel's routes is too old now. */
+void fib_ra_dump_begins(struct fib *f);
+/* Sets FIB_RTM_RA on a dumped IPv6 route if it is one of the kernel's, and returns its RTF_… flags; else 0. */
+uint32_t fib_ra_mark(struct fib *f, struct nlmsghdr *m, const struct fib_view *v);
+/* The kernel's route in the snapshot with this key, gateway and link, or NULL. */
+const struct nlmsghdr *fib_ra_find(const struct fib_snapshot *s, const struct nlmsghdr *m, const struct fib_view *v);
+/* Is this the stopgap of a route that `before` has and `now` (NULL: unknown) has not? */
+bool fib_ra_is_stopgap(const struct fib_snapshot *before, const struct fib_snapshot *now, const struct nlmsghdr *m,
+		       const struct fib_view *v);
+/* Queues the request for the stopgap of a record of `before`, which must have its index. */
+int fib_ra_stopgap(struct fib *f, const struct fib_snapshot *before, const struct nlmsghdr *m);
+/* Not so when the route would have run out by now anyway. */
+bool fib_ra_is_due(const struct nlmsghdr *m, int64_t age);
+/* Gets the kernel to make these records of `before` again: up to 4 s. Returns how many ms it took. */
+int64_t fib_ra_bring_back(struct fib *f, const struct fib_snapshot *before, const struct fib_snapshot *now,
+			  const struct nlmsghdr **wanted, size_t n);
 
 /* Names (fib-print.c, fib-print-route.c): each appends to `out`, words with a blank before them. */
 void fib_put_name(struct buf *out, const char *const *names, size_t n, unsigned int value);

@@ -266,6 +266,11 @@ static void put_nexthop(struct buf *out, const struct fib_snapshot *s, const str
 	}
 }
 
+static bool is_from_ra(const struct nlmsghdr *m)
+{
+	return fib_kind_of(m->nlmsg_type) == FIB_ROUTE && (((const struct rtmsg *)NLMSG_DATA(m))->rtm_flags & FIB_RTM_RA);
+}
+
 /* What is not worth saying unless it is all that changed. */
 static void put_trivia(struct buf *out, const struct nlmsghdr *m)
 {
@@ -278,6 +283,8 @@ static void put_trivia(struct buf *out, const struct nlmsghdr *m)
 	case FIB_ROUTE:
 		proto = ((const struct rtmsg *)NLMSG_DATA(m))->rtm_protocol;
 		scope = ((const struct rtmsg *)NLMSG_DATA(m))->rtm_scope;
+		if (is_from_ra(m))
+			buf_str(out, " by the kernel");
 		break;
 	case FIB_NEXTHOP:
 		proto = ((const struct nhmsg *)NLMSG_DATA(m))->nh_protocol;
@@ -431,7 +438,7 @@ void fib_describe(const struct fib_object *o, struct buf *out)
 			return;
 		}
 		buf_fmt(out, "%s -> %s", before.data, after.data);
-		if (!strcmp(before.data, after.data)) {
+		if (!strcmp(before.data, after.data) || is_from_ra(o->before) != is_from_ra(o->after)) {
 			put_trivia(out, o->before);
 			buf_str(out, " ->");
 			put_trivia(out, o->after);

@@ -70,6 +70,8 @@ struct restore {
 	struct wanted *wanted;
 	size_t n_wanted;
 	void (*report)(void *arg, const char *text);
+	const struct nlmsghdr **ra; /* of the kernel's own routes, the missing ones */
+	size_t n_ra;
 };
 
 static void restore_clear(struct restore *r)
@@ -85,6 +87,9 @@ static void restore_clear(struct restore *r)
 	free(r->wanted);
 	r->wanted = NULL;
 	r->n_wanted = 0;
+	free(r->ra);
+	r->ra = NULL;
+	r->n_ra = 0;
 }
 
 static void cleanup_restore(struct restore *r)
@@ -115,12 +120,7 @@ static bool can_add(const struct fib_object *o)
 {
 	struct fib_view v;
 
-	/*
-	 * A route from an RA carries flags that no rtnetlink request can set; without
-	 * them the kernel takes it for somebody else's, gives up on every later RA at that
-	 * point, and the host loses its prefixes when they run out. Its way back is a
-	 * router solicitation, which is not done here.
-	 */
+	/* A route from an RA has a way of its own: fib-ra.c. */
 	if (o->kind == FIB_ROUTE)
 		return !o->kernel_managed;
 	/* IFA_F_TEMPORARY cannot be set either (RFC 8981): it would become a lasting address. */
@@ -176,12 +176,30 @@ static int want(struct restore *r, const struct nlmsghdr *m, int64_t ms, size_t 
 }
 
 /*
+ * A route from an RA is missing, or `changed` (may be NULL) stands in its place. It is put
+ * on the list, and what stands in its place goes: `ret_goes`.
+ */
+static int want_ra(struct restore *r, const struct nlmsghdr *m, const struct nlmsghdr *changed, bool *ret_goes)
+{
+	struct fib_view v;
+
+	*ret_goes = changed && can_delete(r, changed);
+	if (!r->before->ra_known || fib_view(m, &v) < 0 || fib_ra_find(r->now, m, &v) || !fib_ra_is_due(m, r->age))
+		return 0;
+	if (!GROW(r->ra, r->n_ra))
+		return -ENOMEM;
+	r->ra[r->n_ra - 1] = m;
+	return 0;
+}
+
+/*
  * What the group should consist of: `before`, but for what is no concern or cannot be
  * brought back, then what is new and may stay. `ret_ordered`: the order is to be put right as well.
  */
 static int plan_wanted(struct restore *r, const struct fib_pair *p, bool *ret_ordered)
 {
 	struct fib_object o;
+	struct fib_view v;
 	int err = 0;
 
 	r->n_wanted = 0;
@@ -190,20 +208,33 @@ static int plan_wanted(struct restore *r, const struct fib_pair *p, bool *ret_or
 	*ret_ordered = false;
 	for (size_t b = 0; err == 0 && b < p->n_before; b++) {
 		size_t same = p->same_after[b], changed = p->changed_after[b];
+		bool goes = false;
 
-		if (same != SIZE_MAX)
+		if (same != SIZE_MAX) {
 			err = want(r, p->before[b], r->age, same);
-		else if (fib_pair_object(p, b, changed, changed == SIZE_MAX ? FIB_REMOVED : FIB_CHANGED, &o) &&
-			 is_concern(r, &o) && can_add(&o)) {
-			err = want(r, p->before[b], r->age, SIZE_MAX);
+			continue;
+		}
+		if (fib_pair_object(p, b, changed, changed == SIZE_MAX ? FIB_REMOVED : FIB_CHANGED, &o) &&
+		    is_concern(r, &o)) {
+			if (can_add(&o)) {
+				err = want(r, p->before[b], r->age, SIZE_MAX);
+				*ret_ordered = true;
+				continue;
+			}
+			if (o.kind == FIB_ROUTE)
+				err = want_ra(r, p->before[b], changed == SIZE_MAX ? NULL : p->after[changed], &goes);
+		}
+		if (goes)
 			*ret_ordered = true;
-		} else if (changed != SIZE_MAX)
+		else if (err == 0 && changed != SIZE_MAX)
 			err = want(r, p->after[changed], 0, changed);
 	}
 	for (size_t a = 0; err == 0 && a < p->n_after; a++) {
 		if (p->same_before[a] != SIZE_MAX || p->changed_before[a] != SIZE_MAX)
 			continue;
-		if (fib_pair_object(p, SIZE_MAX, a, FIB_ADDED, &o) && is_concern(r, &o) && can_delete(r, p->after[a]))
+		if (fib_view(p->after[a], &v) == 0 && fib_ra_is_stopgap(r->before, r->now, p->after[a], &v))
+			err = want(r, p->after[a], 0, a);
+		else if (fib_pair_object(p, SIZE_MAX, a, FIB_ADDED, &o) && is_concern(r, &o) && can_delete(r, p->after[a]))
 			*ret_ordered = true;
 		else
 			err = want(r, p->after[a], 0, a);
@@ -461,6 +492,13 @@ static int carry_out(struct restore *r)
 				return err;
 		}
 	}
+	/* Those that are there already are refused. */
+	for (size_t i = 0; i < r->n_ra; i++) {
+		int err = fib_ra_stopgap(r->f, r->before, r->ra[i]);
+
+		if (err < 0)
+			return err;
+	}
 	return fib_flush(r->f);
 }
 
@@ -487,6 +525,17 @@ static int report_left_object(void *arg, const struct fib_object *o)
 	return 0;
 }
 
+struct indexed {
+	struct fib_snapshot s;
+	bool owned; /* the index */
+};
+
+static void cleanup_indexed(struct indexed *i)
+{
+	if (i->owned)
+		free(i->s.index);
+}
+
 int fib_restore(struct fib *f, const struct fib_snapshot *before,
 		bool (*concern)(void *arg, const struct fib_object *o),
 		void (*report_left)(void *arg, const char *text), void *arg)
@@ -494,13 +543,20 @@ int fib_restore(struct fib *f, const struct fib_snapshot *before,
 	CLEANUP(cleanup_restore) struct restore r = {
 		.f = f, .before = before, .concern = concern, .arg = arg, .report = report_left,
 	};
+	/* A copy, so that the index can be built: stopgaps are looked for in it. */
+	CLEANUP(cleanup_indexed) struct indexed indexed = { *before, before->n_ra && !before->index };
 	int64_t start = fib_now();
 	uint64_t last = 0;
 	int waits = 0;
+	bool asked = false; /* the routers */
 
+	if (indexed.owned && fib_snapshot_index(&indexed.s) < 0)
+		return -ENOMEM;
+	r.before = &indexed.s;
 	for (r.round = 0;; r.round++) {
 		_cleanup_fib_snapshot_ struct fib_snapshot *now = NULL;
 		int err = fib_snapshot_take(f, &now);
+		bool over;
 
 		if (err < 0)
 			return err;
@@ -510,7 +566,7 @@ int fib_restore(struct fib *f, const struct fib_snapshot *before,
 		r.awaited = 0;
 		r.age = now->taken - before->taken;
 		restore_clear(&r);
-		err = fib_diff_pairs(before, now, plan_pair, &r);
+		err = fib_diff_pairs(r.before, now, plan_pair, &r);
 		if (err < 0)
 			return err;
 		if (r.differences == 0)
@@ -526,8 +582,18 @@ int fib_restore(struct fib *f, const struct fib_snapshot *before,
 			continue;
 		}
 		/* The gentle round does not count as no progress. */
-		if (r.round == MAX_ROUNDS || fib_now() - start > MAX_MS || (r.round > 1 && now->sum == last)) {
-			err = report_left ? fib_diff_objects(before, now, report_left_object, &r) : 0;
+		over = r.round >= MAX_ROUNDS || fib_now() - start > MAX_MS || (r.round > 1 && now->sum == last);
+		if (r.n_ra && !asked && (over || nothing_to_do(&r))) {
+			err = carry_out(&r);
+			if (err < 0)
+				return err;
+			start += fib_ra_bring_back(f, r.before, now, r.ra, r.n_ra);
+			asked = true;
+			last = 0;
+			continue;
+		}
+		if (over) {
+			err = report_left ? fib_diff_objects(r.before, now, report_left_object, &r) : 0;
 			return err < 0 ? err : 1;
 		}
 		last = now->sum;

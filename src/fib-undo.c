@@ -55,6 +55,28 @@ static int undo(struct fib *f, const struct fib_snapshot *before, const struct f
 	return f->error < 0 ? f->error : 1;
 }
 
+/* The stopgaps of the group's routes from RAs, after `extra` (may be NULL) is deleted. 2 or -errno; 0 if there are none. */
+static int undo_ra(struct fib *f, const struct fib_snapshot *before, const struct fib_group *g, const struct nlmsghdr *extra)
+{
+	bool any = false;
+	int r = 0;
+
+	for (size_t at = g->offset; r == 0 && at < g->end; at += record_size(record_at(before, at))) {
+		const struct nlmsghdr *m = record_at(before, at);
+
+		if (!(((const struct rtmsg *)NLMSG_DATA(m))->rtm_flags & FIB_RTM_RA))
+			continue;
+		if (!any && extra)
+			r = fib_send(f, extra, 0, false);
+		any = true;
+		if (r == 0 && fib_ra_is_due(m, fib_now() - before->taken))
+			r = fib_ra_stopgap(f, before, m);
+	}
+	if (r == 0)
+		r = fib_flush(f);
+	return r < 0 ? r : any ? 2 : 0;
+}
+
 int fib_undo(struct fib *f, struct fib_snapshot *before, const struct nlmsghdr *event)
 {
 	enum fib_kind kind = fib_kind_of(event->nlmsg_type);
@@ -73,7 +95,20 @@ int fib_undo(struct fib *f, struct fib_snapshot *before, const struct nlmsghdr *
 	if (r < 0)
 		return r;
 	new = event->nlmsg_type == RTM_NEWROUTE || event->nlmsg_type == RTM_NEWRULE;
-	if (fib_is_kernel_managed(before, event, &v))
+	if (kind == FIB_ROUTE && before->n_ra) {
+		/* Our own, that is, or fib_restore() sees to it. */
+		if (new && fib_ra_is_stopgap(before, NULL, event, &v))
+			return 2;
+		/* A new one may be the kernel's own again, or look like it. */
+		if (new && fib_ra_find(before, event, &v))
+			return 2;
+		if (fib_group_find(before, fib_hash_group(event, &v), &g) == 0) {
+			r = !new && !fib_ra_find(before, event, &v) ? 0 : undo_ra(f, before, &g, new ? event : NULL);
+			if (r != 0)
+				return r;
+		}
+	}
+	if (fib_may_be_kernel_managed(before, event, &v))
 		return 2;
 	if (kind == FIB_ROUTE) {
 		const struct rtmsg *h = NLMSG_DATA(event);

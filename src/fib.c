@@ -54,6 +54,7 @@ int fib_open(struct fib **ret_fib)
 	f->out = malloc(FIB_OUT_SIZE);
 	f->event = malloc(sizeof(*f->event));
 	f->fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
+	fib_ra_open(f);
 	if (!f->buf || !f->out || !f->event)
 		r = -ENOMEM;
 	else if (f->fd < 0)
@@ -88,6 +89,7 @@ void fib_close(struct fib *f)
 	if (!f)
 		return;
 	close_fd(f->fd);
+	fib_ra_close(f);
 	free(f->buf);
 	free(f->out);
 	free(f->event);
@@ -135,6 +137,7 @@ static bool message_fits(const struct nlmsghdr *m, size_t left)
 
 /* What a dump collects: records if `s` is given, and in any case count and sum. */
 struct collector {
+	struct fib *f;
 	struct fib_snapshot *s;
 	enum fib_kind kind;
 	int family;
@@ -167,9 +170,20 @@ static int arena_add(struct fib_snapshot *s, const struct nlmsghdr *m)
 	return 0;
 }
 
-static int collect(struct collector *c, const struct nlmsghdr *m)
+static int remember_ra(struct fib_snapshot *s, uint32_t flags)
+{
+	struct fib_ra *ra = GROW(s->ra, s->n_ra);
+
+	if (!ra)
+		return -ENOMEM;
+	*ra = (struct fib_ra){ s->len, flags };
+	return 0;
+}
+
+static int collect(struct collector *c, struct nlmsghdr *m)
 {
 	struct fib_view v;
+	uint32_t ra = 0;
 	uint64_t group;
 	int r;
 
@@ -181,12 +195,17 @@ static int collect(struct collector *c, const struct nlmsghdr *m)
 		return 0;
 	if (v.kind == FIB_ROUTE && (((const struct rtmsg *)NLMSG_DATA(m))->rtm_flags & RTM_F_CLONED))
 		return 0;
+	if (v.kind == FIB_ROUTE && v.family == AF_INET6)
+		ra = fib_ra_mark(c->f, m, &v);
 	group = fib_hash_group(m, &v);
 	c->ordinal = c->count && group == c->group && fib_is_ordered(m, &v) ? c->ordinal + 1 : 0;
 	c->group = group;
 	c->count++;
 	c->sum += fib_hash_placed(fib_hash_message(m, &v), c->ordinal);
-	return c->s ? arena_add(c->s, m) : 0;
+	if (!c->s)
+		return 0;
+	r = ra ? remember_ra(c->s, ra) : 0;
+	return r < 0 ? r : arena_add(c->s, m);
 }
 
 static int collect_link(struct collector *c, const struct nlmsghdr *m)
@@ -194,7 +213,7 @@ static int collect_link(struct collector *c, const struct nlmsghdr *m)
 	struct fib_out reduced;
 	int r = fib_link_reduce(m, &reduced);
 
-	return r < 0 ? r : collect(c, (const struct nlmsghdr *)reduced.data);
+	return r < 0 ? r : collect(c, (struct nlmsghdr *)reduced.data);
 }
 
 /* 0 when the dump is complete, 1 when it was interrupted by a change. */
@@ -208,7 +227,7 @@ static int read_dump(struct fib *f, struct collector *c, uint16_t type)
 
 		if (n < 0)
 			return (int)n;
-		for (const struct nlmsghdr *m = (const struct nlmsghdr *)f->buf; message_fits(m, (size_t)n);) {
+		for (struct nlmsghdr *m = (struct nlmsghdr *)f->buf; message_fits(m, (size_t)n);) {
 			size_t step = record_size(m);
 
 			if (m->nlmsg_seq == f->seq) {
@@ -226,7 +245,7 @@ static int read_dump(struct fib *f, struct collector *c, uint16_t type)
 			if (step >= (size_t)n)
 				break;
 			n -= (ssize_t)step;
-			m = (const struct nlmsghdr *)((const char *)m + step);
+			m = (struct nlmsghdr *)((char *)m + step);
 		}
 	}
 }
@@ -254,8 +273,14 @@ static int dump(struct fib *f, struct fib_snapshot *s, uint64_t *sum, size_t cou
 				     .nlmsg_type = of[kind].request,
 				     .nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP,
 				     .nlmsg_seq = ++f->seq } };
-		struct collector c = { .s = s, .kind = kind, .family = family };
+		struct collector c = { .f = f, .s = s, .kind = kind, .family = family };
 		int r;
+
+		if (kind == FIB_ROUTE && family == AF_INET6) {
+			fib_ra_dump_begins(f);
+			if (s)
+				s->n_ra = 0;
+		}
 
 		request.body[0] = (unsigned char)family;
 		if (kind == FIB_LINK) {
@@ -334,6 +359,7 @@ int fib_snapshot_take(struct fib *f, struct fib_snapshot **ret_snapshot)
 	if (!s)
 		return -ENOMEM;
 	s->taken = fib_now();
+	s->ra_known = f->proc_fd >= 0;
 	r = dump_all(f, s, &s->sum, s->count);
 	if (r < 0)
 		return r;
@@ -358,6 +384,7 @@ void fib_snapshot_free(struct fib_snapshot *s)
 		return;
 	free(s->data);
 	free(s->index);
+	free(s->ra);
 	free(s);
 }
 

@@ -6,8 +6,11 @@
  *                            0: untouched, 3: restored, 4: not fully, 5: blind, 1: the tool failed
  *   fib-tool bench [N]       N times: two snapshots and their comparison
  *   fib-tool latency [N]     N times: a route is deleted by another socket; event to undone
+ *   fib-tool ra [N]          N times: the first default route from a router advertisement is deleted, or
+ *                            every other time replaced, by another socket; from there to the stopgap, and
+ *                            to the kernel's own again
  */
-#include "fib.h"
+#include "fib-msg.h"
 #include "log.h"
 
 #include <linux/rtnetlink.h>
@@ -209,6 +212,121 @@ static int latency(int n)
 	return 0;
 }
 
+/* The first default route that the kernel has from an RA. */
+static const struct nlmsghdr *ra_default(const struct fib_snapshot *s)
+{
+	for (size_t i = 0; i < s->n_ra; i++) {
+		const struct nlmsghdr *m = record_at(s, s->ra[i].offset);
+
+		if (((const struct rtmsg *)NLMSG_DATA(m))->rtm_dst_len == 0)
+			return m;
+	}
+	return NULL;
+}
+
+static void print_us(const char *what, double *us, int n)
+{
+	qsort(us, (size_t)n, sizeof(*us), by_size);
+	printf("%s: min %.1f p50 %.1f p95 %.1f max %.1f us\n", what, us[0], us[n / 2], us[n * 95 / 100], us[n - 1]);
+}
+
+/* As `ip -6 route replace` with a gateway that leads nowhere. */
+static int replace(struct fib *attacker, const struct nlmsghdr *m)
+{
+	static const uint8_t nowhere[16] = { 0xfe, 0x80, [15] = 0x99 };
+	struct fib_out out;
+	struct fib_view v;
+
+	if (fib_view(m, &v) < 0)
+		return -EBADMSG;
+	fib_scrub(m, &v, FIB_FORM_ADD, 0, &out);
+	((struct rtmsg *)NLMSG_DATA((struct nlmsghdr *)out.data))->rtm_protocol = RTPROT_BOOT;
+	if (fib_view((struct nlmsghdr *)out.data, &v) < 0 || !v.gateway)
+		return -EBADMSG;
+	memcpy(RTA_DATA(v.gateway), nowhere, sizeof(nowhere));
+	return fib_queue(attacker, (struct nlmsghdr *)out.data, RTM_NEWROUTE, NLM_F_REPLACE);
+}
+
+static bool has_way(struct fib *f, const struct nlmsghdr *lost)
+{
+	_cleanup_fib_snapshot_ struct fib_snapshot *now = NULL;
+	struct fib_view v, want;
+
+	if (fib_snapshot_take(f, &now) < 0 || fib_view(lost, &want) < 0)
+		return false;
+	for (size_t at = now->start[FIB_ROUTE]; at < now->start[FIB_ROUTE + 1]; at += record_size(record_at(now, at))) {
+		const struct nlmsghdr *m = record_at(now, at);
+
+		/* The first default route there is. */
+		if (fib_view(m, &v) == 0 && v.family == AF_INET6 && !v.dst && v.table == want.table)
+			return v.gateway && !memcmp(RTA_DATA(v.gateway), RTA_DATA(want.gateway), 16);
+	}
+	return false;
+}
+
+static int ra(int n)
+{
+	struct sockaddr_nl to = { .nl_family = AF_NETLINK, .nl_groups = 1 << (RTNLGRP_IPV6_ROUTE - 1) };
+	struct timeval timeout = { .tv_sec = 2 };
+	_cleanup_fib_ struct fib *f = NULL, *attacker = NULL;
+	_cleanup_fib_snapshot_ struct fib_snapshot *before = NULL;
+	_cleanup_free_ double *stopgap = calloc((size_t)n, sizeof(double)), *own = calloc((size_t)n, sizeof(double));
+	char left[] = "left: ";
+	int r = fib_open(&f);
+
+	if (r == 0)
+		r = fib_open(&attacker);
+	if (r == 0)
+		r = fib_snapshot_take(f, &before);
+	if (r == 0)
+		r = fib_snapshot_index(before);
+	if (r < 0 || !stopgap || !own)
+		return 5;
+	if (!ra_default(before)) {
+		log_error("no default route from a router advertisement");
+		return 1;
+	}
+	for (int i = 0; i < n; i++) {
+		_cleanup_fd_ int events = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
+		_Alignas(8) char buf[8192];
+		double start;
+
+		if (bind(events, (struct sockaddr *)&to, sizeof(to)) < 0 ||
+		    setsockopt(events, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout)) < 0)
+			return 5;
+		start = now_ms();
+		r = i % 2 ? replace(attacker, ra_default(before)) : fib_send(attacker, ra_default(before), 0, false);
+		if (r < 0 || fib_flush(attacker) < 0)
+			return 1;
+		if (recv(events, buf, sizeof(buf), 0) < 0) {
+			log_error("no event");
+			return 1;
+		}
+		r = fib_undo(f, before, (struct nlmsghdr *)buf);
+		stopgap[i] = (now_ms() - start) * 1e3;
+		if (r != 2 || !has_way(attacker, ra_default(before))) {
+			log_error("undo: %d; there is no stopgap", r);
+			return 1;
+		}
+		/* The echoes are not to be undone. */
+		while (recv(events, buf, sizeof(buf), MSG_DONTWAIT) > 0)
+			fib_undo(f, before, (struct nlmsghdr *)buf);
+		if (!has_way(attacker, ra_default(before))) {
+			log_error("the stopgap was undone");
+			return 1;
+		}
+		r = fib_restore(f, before, NULL, say, left);
+		own[i] = (now_ms() - start) * 1e3;
+		if (r != 0) {
+			log_error("restore: %d", r);
+			return 1;
+		}
+	}
+	print_us("deleted to stopgap", stopgap, n);
+	print_us("deleted to restored", own, n);
+	return fib_unchanged(f, before) == 1 ? 0 : 1;
+}
+
 int main(int argc, char **argv)
 {
 	int n = argc > 2 ? atoi(argv[2]) : 1;
@@ -220,6 +338,8 @@ int main(int argc, char **argv)
 		return bench(n);
 	if (argc > 1 && n > 0 && !strcmp(argv[1], "latency"))
 		return latency(n);
-	fprintf(stderr, "usage: fib-tool watch COMMAND... | bench [N] | latency [N]\n");
+	if (argc > 1 && n > 0 && !strcmp(argv[1], "ra"))
+		return ra(n);
+	fprintf(stderr, "usage: fib-tool watch COMMAND... | bench [N] | latency [N] | ra [N]\n");
 	return 1;
 }
