@@ -5,8 +5,8 @@
 # routers (radvd): not only does it look the same afterwards, the kernel also goes on
 # treating it as its own, which only its flags and the next RAs can show.
 #
-#   host: up0 ──── lan: a bridge ─┬─ rt1: r0 fe80::1
-#                                 └─ rt2: r0 fe80::2
+#   host: up1 ──── rt1: r0 fe80::1
+#         up2 ──── rt2: r0 fe80::2
 
 # shellcheck disable=SC2016 # what is wrecked is expanded by the shell that does it
 
@@ -29,40 +29,33 @@ setup_file() {
 		echo 0 >/proc/sys/net/ipv6/conf/$k/forwarding
 		echo 64 >/proc/sys/net/ipv6/conf/$k/accept_ra_rt_info_max_plen
 	done
-	ip netns add lan
-	ip -n lan link add br0 type bridge mcast_snooping 0
-	ip -n lan link set br0 up
-}
-
-setup() {
-	ip link add up0 address 02:00:00:00:0c:01 type veth peer name host netns lan
-	ip -n lan link set host master br0 up
-	ip link set up0 up
 }
 
 teardown() {
 	local n
 	for n in 1 2; do
 		router_stop "$n"
+		ip link del "up$n" 2>/dev/null || true
 		ip netns del "rt$n" 2>/dev/null || true
-		ip -n lan link del "p$n" 2>/dev/null || true
 	done
-	ip link del up0
+	# of a failed test
 	ip -6 route flush proto static 2>/dev/null || true
 }
 
 # router N [INTERFACE-OPTIONS [OTHER-OPTIONS]]: a router starts and tells everyone at once.
 router() {
 	local n=$1
-	if ! ip netns add "rt$n" 2>/dev/null; then
-		: # again
-	else
-		ip link add r0 address "02:00:00:00:0d:0$n" netns "rt$n" type veth peer name "p$n" netns lan
+	if ip netns add "rt$n" 2>/dev/null; then
+		ip link add "up$n" address "02:00:00:00:0c:0$n" type veth peer name r0 netns "rt$n"
 		ip netns exec "rt$n" bash -ec "echo 1 >/proc/sys/net/ipv6/conf/all/forwarding
 			echo 0 >/proc/sys/net/ipv6/conf/r0/accept_dad
 			ip link set r0 addrgenmode none; ip link set lo up; ip link set r0 up
 			ip -6 addr add fe80::$n/64 dev r0 nodad; ip -6 addr add 2001:db8:$n::1/64 dev r0 nodad"
-		ip -n lan link set "p$n" master br0 up
+		echo "${TEMPORARY:-0}" >"/proc/sys/net/ipv6/conf/up$n/use_tempaddr"
+		ip link set "up$n" up
+		# The kernel looks at carriers once a second only: an RA before that would be lost.
+		wait_for 30 ready "up$n"
+		wait_for 30 ready r0 -n "rt$n"
 	fi
 	cat >"/run/radvd$n.conf" <<-END
 		interface r0 {
@@ -83,8 +76,10 @@ router_stop() {
 	rm -f "/run/radvd$1.pid"
 }
 
+ready() { ip "${@:2}" -6 -j route show table local dev "$1" type multicast | jq -e '.[0].flags == []' >/dev/null && ip "${@:2}" link show "$1" | grep -q 'state UP'; }
+
 heard() {
-	ip -6 route show "2001:db8:7$1::/48" | grep -q . && ip -6 addr show dev up0 | grep -q "2001:db8:$1:"
+	ip -6 route show "2001:db8:7$1::/48" | grep -q . && ip -6 addr show dev "up$1" | grep -q "2001:db8:$1:"
 }
 
 # wait_for N COMMAND…: for N tenths of a second.
@@ -106,17 +101,17 @@ own_routes() { awk '/./ && and_addrconf($9) { print $1, $2, $5, $6, $9, $10 }
 looks() {
 	ip -6 route show table all | sed -E 's/ expires -?[0-9]+sec//; s/ mtu [0-9]+//; s/ hoplimit [0-9]+//' | sort
 	ip -6 addr show | sed -E 's/valid_lft [0-9]+sec preferred_lft [0-9]+sec//; s/ nodad//'
-	cat /proc/sys/net/ipv6/conf/up0/mtu
+	cat /proc/sys/net/ipv6/conf/up1/mtu
 }
 
 # What is left of the lifetime of the route to $1.
-expires() { ip -6 -j route show "$1" dev up0 | jq '.[0].expires'; }
+expires() { ip -6 -j route show "$1" dev up1 | jq '.[0].expires'; }
 
 # Has an RA been heard just now?
 fresh() {
-	ip -6 -j route show dev up0 | jq -e '[.[] | select(.dst == "default" and .expires >= 29 or .dst == "2001:db8:71::/48" and .expires >= 899
+	ip -6 -j route show dev up1 | jq -e '[.[] | select(.dst == "default" and .expires >= 29 or .dst == "2001:db8:71::/48" and .expires >= 899
 		or .dst == "2001:db8:1::/64" and .expires >= 3599)] | length == 3' &&
-		ip -6 -j addr show dev up0 | jq -e '[.[].addr_info[] | select(.prefixlen == 64 and .dynamic and .valid_life_time >= 3599)] | length == 1'
+		ip -6 -j addr show dev up1 | jq -e '[.[].addr_info[] | select(.prefixlen == 64 and .dynamic and .valid_life_time >= 3599)] | length == 1'
 } >/dev/null
 
 watch_it() {
@@ -155,20 +150,20 @@ assert_refreshed() {
 @test "ra: the default route deleted" {
 	router 1
 	wreck 'ip -6 route del default'
-	assert_output --regexp 'removed: route default via fe80::1 dev up0 .*proto ra'
+	assert_output --regexp 'removed: route default via fe80::1 dev up1 .*proto ra'
 	refute_output --partial left:
 }
 
 @test "ra: a route of route information deleted" {
 	router 1
 	wreck 'ip -6 route del 2001:db8:71::/48'
-	assert_output --regexp 'removed: route 2001:db8:71::/48 via fe80::1 dev up0 .*proto ra'
+	assert_output --regexp 'removed: route 2001:db8:71::/48 via fe80::1 dev up1 .*proto ra'
 }
 
 @test "ra: the route of the prefix deleted" {
 	router 1
-	wreck 'ip -6 route del 2001:db8:1::/64 dev up0'
-	assert_output --partial 'removed: route 2001:db8:1::/64 dev up0'
+	wreck 'ip -6 route del 2001:db8:1::/64 dev up1'
+	assert_output --partial 'removed: route 2001:db8:1::/64 dev up1'
 }
 
 @test "ra: all routes of proto ra flushed" {
@@ -180,23 +175,23 @@ assert_refreshed() {
 
 @test "ra: the address of the prefix deleted" {
 	router 1
-	wreck 'ip -6 addr del "$(ip -6 -j addr show dev up0 | jq -r ".[].addr_info[] | select(.local | startswith(\"2001:db8:1:\")) | .local")/64" dev up0'
-	assert_output --partial 'removed: address 2001:db8:1::ff:fe00:c01/64 dev up0'
+	wreck 'ip -6 addr del "$(ip -6 -j addr show dev up1 | jq -r ".[].addr_info[] | select(.local | startswith(\"2001:db8:1:\")) | .local")/64" dev up1'
+	assert_output --partial 'removed: address 2001:db8:1::ff:fe00:c01/64 dev up1'
 	assert_refreshed
 }
 
 @test "ra: all addresses of the link flushed" {
 	router 1
-	wreck 'ip -6 addr flush dev up0'
-	assert_output --partial 'removed: address 2001:db8:1::ff:fe00:c01/64 dev up0'
+	wreck 'ip -6 addr flush dev up1'
+	assert_output --partial 'removed: address 2001:db8:1::ff:fe00:c01/64 dev up1'
 }
 
 @test "ra: the link taken down, and down and up" {
 	router 1
-	wreck 'ip link set up0 down'
-	assert_output --partial 'changed: link up0: up -> down'
+	wreck 'ip link set up1 down'
+	assert_output --partial 'changed: link up1: up -> down'
 	# With the link up the kernel asks by itself: it may be done before we look.
-	watch_it 'ip link set up0 down; ip link set up0 up'
+	watch_it 'ip link set up1 down; ip link set up1 up'
 	assert_equal "${status/3/0}" 0
 	assert_own_again
 	run diff "$BATS_TEST_TMPDIR/looks" <(looks)
@@ -207,8 +202,8 @@ assert_refreshed() {
 @test "ra: the link down and up with duplicate address detection" {
 	router 1
 	echo 1 >/proc/sys/net/ipv6/conf/all/accept_dad
-	echo 1 >/proc/sys/net/ipv6/conf/up0/accept_dad
-	watch_it 'ip link set up0 down; ip link set up0 up'
+	echo 1 >/proc/sys/net/ipv6/conf/up1/accept_dad
+	watch_it 'ip link set up1 down; ip link set up1 up'
 	echo 0 >/proc/sys/net/ipv6/conf/all/accept_dad
 	assert_equal "$status" 3
 	assert_output --partial 'removed: route default via fe80::1'
@@ -216,37 +211,36 @@ assert_refreshed() {
 }
 
 @test "ra: a temporary address is left to the kernel and named" {
-	echo 2 >/proc/sys/net/ipv6/conf/up0/use_tempaddr
-	router 1
-	wait_for 20 eval 'ip -6 addr show dev up0 temporary | grep -q .'
-	watch_it 'ip -6 addr del "$(ip -6 -j addr show dev up0 temporary | jq -r ".[0].addr_info[0].local")/64" dev up0'
+	TEMPORARY=2 router 1
+	wait_for 20 eval 'ip -6 addr show dev up1 temporary | grep -q .'
+	watch_it 'ip -6 addr del "$(ip -6 -j addr show dev up1 temporary | jq -r ".[0].addr_info[0].local")/64" dev up1'
 	assert_equal "$status" 4
-	assert_output --regexp 'left: removed: address 2001:db8:1:[0-9a-f:]+/64 dev up0 .*temporary'
+	assert_output --regexp 'left: removed: address 2001:db8:1:[0-9a-f:]+/64 dev up1 .*temporary'
 	assert_own_again
 }
 
 @test "ra: the default route replaced, and deleted and added as a plain one" {
 	router 1
-	wreck 'ip -6 route replace default via fe80::99 dev up0 metric 1024'
-	wreck 'ip -6 route del default; ip -6 route add default via fe80::1 dev up0 metric 1024 proto static'
+	wreck 'ip -6 route replace default via fe80::99 dev up1 metric 1024'
+	wreck 'ip -6 route del default; ip -6 route add default via fe80::1 dev up1 metric 1024 proto static'
 	# the same to every eye but the kernel's
-	wreck 'ip -6 route del default; ip -6 route add default via fe80::1 dev up0 metric 1024 proto ra expires 20'
+	wreck 'ip -6 route del default; ip -6 route add default via fe80::1 dev up1 metric 1024 proto ra expires 20'
 	assert_output --partial 'by the kernel'
-	wreck 'ip -6 route del 2001:db8:1::/64 dev up0; ip -6 route add 2001:db8:1::/64 dev up0 metric 256 proto kernel expires 3000'
+	wreck 'ip -6 route del 2001:db8:1::/64 dev up1; ip -6 route add 2001:db8:1::/64 dev up1 metric 256 proto kernel expires 3000'
 	assert_refreshed
 }
 
 @test "ra: a route beside the kernel's own goes, the own one stays" {
 	router 1
-	wreck 'ip -6 route append default via fe80::99 dev up0 metric 1024; ip -6 route add default via fe80::99 dev up0 metric 1'
-	assert_output --partial 'added: route default via fe80::99 dev up0 metric 1 '
+	wreck 'ip -6 route append default via fe80::99 dev up1 metric 1024; ip -6 route add default via fe80::99 dev up1 metric 1'
+	assert_output --partial 'added: route default via fe80::99 dev up1 metric 1 '
 	refute_output --partial 'removed:'
 }
 
 @test "ra: no router answers: the flags are put back all the same, and later RAs do their work" {
 	router 1
 	router_stop 1
-	watch_it 'ip -6 route flush proto ra; ip -6 route del 2001:db8:1::/64 dev up0'
+	watch_it 'ip -6 route flush proto ra; ip -6 route del 2001:db8:1::/64 dev up1'
 	assert_equal "$status" 4
 	assert_output --partial 'left: changed: route default via fe80::1'
 	took=$(grep -oP '(?<=restored in )[0-9]+' <<<"$output")
@@ -270,7 +264,7 @@ assert_refreshed() {
 
 @test "ra: RAs are no longer accepted: no router is waited for" {
 	router 1
-	watch_it 'echo 0 >/proc/sys/net/ipv6/conf/up0/accept_ra; ip -6 route del default'
+	watch_it 'echo 0 >/proc/sys/net/ipv6/conf/up1/accept_ra; ip -6 route del default'
 	assert_equal "$status" 4
 	took=$(grep -oP '(?<=restored in )[0-9]+' <<<"$output")
 	((took < 1000)) || fail "$output"
@@ -285,9 +279,9 @@ assert_refreshed() {
 	wreck 'ip -6 route del default via fe80::1'
 	wreck 'ip -6 route del default via fe80::2'
 	wreck 'ip -6 route flush proto ra'
-	assert_output --regexp 'removed: route default via fe80::1 dev up0 .*pref low'
-	assert_output --regexp 'removed: route default via fe80::2 dev up0 .*pref high'
-	assert_output --regexp 'removed: route 2001:db8:72::/48 via fe80::2 dev up0 .*pref low'
+	assert_output --regexp 'removed: route default via fe80::1 dev up1 .*pref low'
+	assert_output --regexp 'removed: route default via fe80::2 dev up2 .*pref high'
+	assert_output --regexp 'removed: route 2001:db8:72::/48 via fe80::2 dev up2 .*pref low'
 }
 
 @test "ra: RAs alone are no difference" {
