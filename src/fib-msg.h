@@ -233,6 +233,7 @@ struct fib {
 	struct fib_ra_line *ra; /* the kernel's own routes when they were last read */
 	size_t n_ra;
 	int ra_reads; /* in this dump */
+	bool ra_failed;
 };
 
 #define FIB_BUF_SIZE (256u * 1024)

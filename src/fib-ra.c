@@ -201,6 +201,7 @@ static uint32_t flags_of(const struct fib *f, const struct nlmsghdr *m, const st
 void fib_ra_dump_begins(struct fib *f)
 {
 	f->ra_reads = 0;
+	f->ra_failed = f->proc_fd < 0;
 }
 
 uint32_t fib_ra_mark(struct fib *f, struct nlmsghdr *m, const struct fib_view *v)
@@ -220,15 +221,16 @@ uint32_t fib_ra_mark(struct fib *f, struct nlmsghdr *m, const struct fib_view *v
 		return 0;
 	if (f->ra_reads == 0) {
 		f->ra_reads++;
-		if (read_lines(f) < 0)
-			return 0;
+		f->ra_failed = read_lines(f) < 0;
 	}
+	if (f->ra_failed)
+		return 0;
 	flags = flags_of(f, m, v);
 	/* It may have come only after the first look. */
 	if (!flags && h->rtm_protocol == RTPROT_RA && f->ra_reads == 1) {
 		f->ra_reads++;
-		if (read_lines(f) == 0)
-			flags = flags_of(f, m, v);
+		f->ra_failed = read_lines(f) < 0;
+		flags = flags_of(f, m, v);
 	}
 	if (flags)
 		h->rtm_flags |= FIB_RTM_RA;
@@ -407,47 +409,48 @@ static const struct fib_link *asks_on(const struct fib *f, const struct fib_snap
 	return f->can_solicit && l && (l->flags & IFF_UP) && l->accepts_ra ? l : NULL;
 }
 
-/* Sends one solicitation per link on which a route is still missing. Whether none was refused. */
-static bool ask(struct fib *f, const struct fib_snapshot *now, const struct nlmsghdr **wanted, size_t n)
+/*
+ * Sends the solicitations that are due `elapsed` ms after the first, one per link. `asked` is how
+ * often that was done for each route. What is refused is tried again next time. Whether any route is awaited.
+ */
+static bool ask(struct fib *f, const struct fib_snapshot *now, const struct nlmsghdr **wanted, size_t n, uint8_t *asked,
+		int64_t elapsed)
 {
-	struct fib_view v;
-	uint32_t last = 0;
-	bool all = true;
+	bool awaited = false;
 
 	for (size_t i = 0; i < n; i++) {
 		const struct fib_link *l;
+		struct fib_view v, other;
 
-		if (fib_view(wanted[i], &v) < 0 || v.ifindex == last || flags_of(f, wanted[i], &v))
+		if (fib_view(wanted[i], &v) < 0 || flags_of(f, wanted[i], &v))
 			continue;
-		last = v.ifindex;
 		l = asks_on(f, now, &v);
-		if (l && solicit(f, l) < 0)
-			all = false;
+		if (!l)
+			continue;
+		awaited = true;
+		if (asked[i] >= ARRAY_SIZE(ask_ms) || elapsed < ask_ms[asked[i]] || solicit(f, l) < 0)
+			continue;
+		for (size_t j = n; j-- > i;) {
+			if (fib_view(wanted[j], &other) == 0 && other.ifindex == v.ifindex)
+				asked[j] = asked[i] + 1;
+		}
 	}
-	return all;
+	return awaited;
 }
 
 int64_t fib_ra_bring_back(struct fib *f, const struct fib_snapshot *before, const struct fib_snapshot *now,
 			  const struct nlmsghdr **wanted, size_t n)
 {
+	_cleanup_free_ uint8_t *asked = calloc(n, 1);
 	int64_t start = fib_now(), elapsed = 0;
 	unsigned int pause_us = 100;
-	size_t asked = 0;
 	struct fib_view v;
 
+	if (!asked)
+		return 0;
 	for (;; elapsed = fib_now() - start) {
-		bool awaited = false;
-
-		if (read_lines(f) < 0)
+		if (read_lines(f) < 0 || elapsed >= WAIT_MS || !ask(f, now, wanted, n, asked, elapsed))
 			break;
-		for (size_t i = 0; i < n; i++) {
-			if (fib_view(wanted[i], &v) == 0 && asks_on(f, now, &v) && !flags_of(f, wanted[i], &v))
-				awaited = true;
-		}
-		if (!awaited || elapsed >= WAIT_MS)
-			break;
-		if (asked < ARRAY_SIZE(ask_ms) && elapsed >= ask_ms[asked] && ask(f, now, wanted, n))
-			asked++;
 		usleep(pause_us);
 		if (pause_us < 10000)
 			pause_us += pause_us / 2;

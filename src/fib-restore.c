@@ -8,7 +8,8 @@
  *
  * The first round is gentle: it changes addresses and nexthop objects in place, and
  * leaves to the kernel what the kernel adds by itself when a link or an address comes
- * back. Only what is then still wrong is deleted and added again.
+ * back. Only what is then still wrong is deleted and added again. When nothing else is
+ * left to do, the kernel is made to add what it has from router advertisements (fib-ra.c).
  */
 #include "fib-msg.h"
 
@@ -582,13 +583,15 @@ int fib_restore(struct fib *f, const struct fib_snapshot *before,
 			continue;
 		}
 		/* The gentle round does not count as no progress. */
-		over = r.round >= MAX_ROUNDS || fib_now() - start > MAX_MS || (r.round > 1 && now->sum == last);
+		over = r.round >= MAX_ROUNDS || fib_now() - start > (r.n_ra && !asked ? MAX_MS / 2 : MAX_MS) || (r.round > 1 && now->sum == last);
 		if (r.n_ra && !asked && (over || nothing_to_do(&r))) {
 			err = carry_out(&r);
 			if (err < 0)
 				return err;
 			start += fib_ra_bring_back(f, r.before, now, r.ra, r.n_ra);
+			/* Some rounds more, to remove the stopgaps. */
 			asked = true;
+			r.round = 1;
 			last = 0;
 			continue;
 		}

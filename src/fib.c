@@ -359,10 +359,10 @@ int fib_snapshot_take(struct fib *f, struct fib_snapshot **ret_snapshot)
 	if (!s)
 		return -ENOMEM;
 	s->taken = fib_now();
-	s->ra_known = f->proc_fd >= 0;
 	r = dump_all(f, s, &s->sum, s->count);
 	if (r < 0)
 		return r;
+	s->ra_known = !f->ra_failed;
 	*ret_snapshot = TAKE_PTR(s);
 	return 0;
 }

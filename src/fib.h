@@ -71,7 +71,8 @@ struct fib_object {
 	uint8_t protocol;  /* RTPROT_…; of an address IFAPROT_… */
 	/*
 	 * The kernel made it from a router advertisement and will renew or remove it by
-	 * itself: routes of proto ra on a link that accepts RAs, SLAAC and temporary addresses.
+	 * itself: default routes, routes of prefixes and of RFC 4191's information, SLAAC and
+	 * temporary addresses. A look-alike that somebody else has added is not.
 	 */
 	bool kernel_managed;
 	unsigned int link_changed; /* FIB_LINK_… bits */
@@ -169,12 +170,15 @@ void fib_describe(const struct fib_object *o, struct buf *out);
 /*
  * Puts the namespace back to `before`: dump, compare, delete what is extra, add what
  * is missing, again until nothing differs, nothing moves any more, or 2 s are over
- * (then no further round is begun; a million missing routes take 5 s).
+ * (then no further round is begun; a million missing routes take 5 s). Routes that the kernel
+ * has from router advertisements take up to 4 s more if no router answers; meanwhile stopgaps
+ * do their work: static routes to the same gateway, of a slightly higher metric.
  *
  * `concern` (may be NULL: everything) says whether an object is to be put back;
  * what it declines is left as it is and not reported. It is asked again in every round.
- * Left and reported through `report_left` (may be NULL) are also: deleted and new
- * links, routes and addresses that the kernel has from router advertisements.
+ * Left and reported through `report_left` (may be NULL) are also: deleted and new links,
+ * temporary addresses, new routes and addresses that the kernel has from router advertisements, and
+ * of its old ones those that had to be added without a router's help (then of proto boot).
  *
  * 0: a fresh dump equals `before` (as far as concerned); 1: something is left;
  * -errno: the namespace could not be read.
@@ -190,7 +194,10 @@ int fib_restore(struct fib *f, const struct fib_snapshot *before,
  * which alone can say that all is well.
  * `event` lies in an 8-byte aligned buffer that holds all of its nlmsg_len.
  * 0: nothing to do, the event left things as in `before`; 1: undone;
- * 2: not to be undone this way (links, ordered groups, RAs): call fib_restore(); -errno: the kernel refused.
+ * 2: not to be undone this way (links, ordered groups): call fib_restore(). So also where
+ * the kernel's own routes from RAs are gone, which have their stopgaps now; also for the echo of
+ * such a stopgap. That a router's farewell takes its routes away looks the same: not for
+ * events that are none of our business. -errno: the kernel refused.
  */
 int fib_undo(struct fib *f, struct fib_snapshot *before, const struct nlmsghdr *event);
 
