@@ -184,6 +184,11 @@ int fib_event_object(struct fib *f, struct fib_snapshot *before, const struct nl
 	if (fib_group_find(before, fib_hash_group(m, &v), &g) < 0)
 		g.n = 0;
 	member = find_member(before, &g, m, &v, &same);
+	/* Events do not say whose a route is: the kernel's own is known by where it leads. */
+	if (v.kind == FIB_ROUTE && !member && before->n_ra) {
+		member = fib_ra_find(before, m, &v);
+		same = member != NULL;
+	}
 	if (new && same)
 		return 0;
 	if (!new && !member)
