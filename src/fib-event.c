@@ -200,6 +200,7 @@ int fib_event_object(struct fib *f, struct fib_snapshot *before, const struct nl
 	else if (member)
 		o.change = FIB_CHANGED;
 	fib_object_fill(&o, before, m, &v);
+	o.kernel_managed |= fib_may_be_kernel_managed(before, m, &v);
 	if (v.kind == FIB_LINK && new && member && !o.link_changed)
 		return 0;
 	*ret_object = o;
