@@ -105,14 +105,6 @@ setup() {
 	assert_failure 125
 }
 
-@test "up again is refused, and leaves the first alone" {
-	run wg-nsquick up wg0
-	assert_failure 1
-	assert_line "wg-nsquick: \`wg0' already exists"
-	run wg-nsquick exec wg0 -- ping -c 1 -W 5 10.9.0.1
-	assert_success
-}
-
 @test "save keeps host, DNS and search domain, freezes neither mark nor anything else" {
 	cp /etc/wireguard/wg0.conf "$BATS_FILE_TMPDIR/wg0.conf"
 	run wg-nsquick save wg0

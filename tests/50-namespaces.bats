@@ -251,19 +251,6 @@ egress_down() {
 	assert_success
 }
 
-@test "userspace: U23 U24, no program and one that fails" {
-	[[ $WG_KIND == go ]] || return 0
-	config wg0
-	WG_QUICK_USERSPACE_IMPLEMENTATION=nosuch run wg-nsquick up wg0
-	assert_failure 1
-	refute_line --partial "[!]"
-	assert_output --partial "no WireGuard"
-	WG_QUICK_USERSPACE_IMPLEMENTATION=true run wg-nsquick up wg0
-	assert_failure
-	assert_line "[!] Missing WireGuard kernel module. Falling back to slow userspace implementation."
-	assert_line "[#] true wg0"
-}
-
 @test "AllowedIPs lines of any length, several peers" {
 	local i key ips=""
 	for ((i = 0; i < 3000; i++)); do ips+="10.$((64 + i / 256)).$((i % 256)).0/24, "; done
