@@ -328,9 +328,9 @@ static int set_link(struct rt *rt, unsigned int ifindex, unsigned int mtu, bool 
 	return request(rt, msg, NULL, NULL);
 }
 
-int rt_link_up(struct rt *rt, unsigned int ifindex, unsigned int mtu)
+int rt_link_up(struct rt *rt, unsigned int ifindex, const unsigned int *mtu)
 {
-	return set_link(rt, ifindex, mtu, mtu != 0, IFF_UP);
+	return set_link(rt, ifindex, mtu ? *mtu : 0, mtu != NULL, IFF_UP);
 }
 
 int rt_link_set_mtu(struct rt *rt, unsigned int ifindex, unsigned int mtu)

@@ -47,8 +47,8 @@ int rt_link_delete(struct rt *rt, unsigned int ifindex);
 int rt_link_rename(struct rt *rt, unsigned int ifindex, const char *name);
 /* Only while it is down. `ifindex` in the target: 0 keeps the number if it is free. */
 int rt_link_move(struct rt *rt, unsigned int ifindex, int target_fd, unsigned int new_ifindex);
-/* mtu 0: as it is. */
-int rt_link_up(struct rt *rt, unsigned int ifindex, unsigned int mtu);
+/* mtu NULL: as it is. */
+int rt_link_up(struct rt *rt, unsigned int ifindex, const unsigned int *mtu);
 int rt_link_set_mtu(struct rt *rt, unsigned int ifindex, unsigned int mtu);
 
 int rt_address_add(struct rt *rt, unsigned int ifindex, const struct prefix *address);

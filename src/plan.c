@@ -75,6 +75,8 @@ static int add_link_up(struct plan *plan, const struct conf *conf, struct conf_e
 	if (!step)
 		return -ENOMEM;
 	step->mtu = (unsigned int)mtu;
+	/* `MTU = 0' is a number like others: the kernel refuses it, or not. */
+	step->mtu_set = conf->mtu.text && *conf->mtu.text;
 	step->line = conf->mtu.line;
 	return 0;
 }
@@ -316,7 +318,7 @@ static void print_step(const struct step *step, const struct conf *conf, const s
 		buf_fmt(text, "  %s (line %u)%s: ", hook_names[step->hook->kind], step->line, place->no_hooks ? ", skipped" : "");
 		break;
 	case STEP_LINK_UP:
-		if (step->mtu == 0) {
+		if (!step->mtu_set) {
 			buf_fmt(text, "  ip link set mtu (automatic) up dev %s\n", conf->iface);
 			return;
 		}

@@ -29,7 +29,8 @@ struct step {
 	const struct hook *hook;   /* STEP_HOOK; owned by the conf */
 	struct prefix address;	   /* STEP_ADDRESS */
 	unsigned int line;	   /* of the file, 0: none */
-	unsigned int mtu;	   /* STEP_LINK_UP; 0: automatic, found out when its turn comes */
+	unsigned int mtu;	   /* STEP_LINK_UP */
+	bool mtu_set;		   /* STEP_LINK_UP; else it is automatic, found out when its turn comes */
 	bool always;		   /* down: taken although a step failed, once the device is deleted */
 };
 

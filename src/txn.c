@@ -120,7 +120,7 @@ static int do_netns(struct txn *txn, struct step *step)
 	if (txn->place->create) {
 		r = rt_link_get(txn->target, "lo", 0, &link);
 		if (r == 0)
-			r = rt_link_up(txn->target, link.ifindex, 0);
+			r = rt_link_up(txn->target, link.ifindex, NULL);
 		if (r < 0)
 			return fail(EXIT_KERNEL, txn, "cannot bring up lo in network namespace %s: %s", place_target(txn->place), rt_why(txn->target, r));
 	}
@@ -207,7 +207,8 @@ static int create_kernel(struct txn *txn)
 static int do_link(struct txn *txn, struct step *step)
 {
 	const char *fallback = userspace_program();
-	unsigned int mtu = 0;
+	const struct step *link_up = NULL;
+	unsigned int mtu;
 	int r;
 
 	trace(txn, step);
@@ -225,8 +226,10 @@ static int do_link(struct txn *txn, struct step *step)
 	/* The program reads its MTU where it starts: it must be right before the TUN is moved. */
 	for (size_t i = 0; i < txn->plan->n; i++)
 		if (txn->plan->steps[i].kind == STEP_LINK_UP)
-			mtu = txn->plan->steps[i].mtu;
-	if (!mtu) {
+			link_up = &txn->plan->steps[i];
+	if (link_up && link_up->mtu_set) {
+		mtu = link_up->mtu;
+	} else {
 		int automatic = txn_auto_mtu(txn, &txn->conf->wg);
 
 		mtu = automatic >= 1280 ? (unsigned int)automatic : 1420;
@@ -294,7 +297,7 @@ static int do_link_up(struct txn *txn, struct step *step)
 	struct step chosen = *step;
 	int r;
 
-	if (!chosen.mtu) {
+	if (!chosen.mtu_set) {
 		struct wg_iface live = { 0 };
 		int mtu;
 
@@ -310,7 +313,7 @@ static int do_link_up(struct txn *txn, struct step *step)
 		chosen.mtu = (unsigned int)mtu;
 	}
 	trace(txn, &chosen);
-	r = rt_link_up(txn->target, txn->journal.ifindex, chosen.mtu);
+	r = rt_link_up(txn->target, txn->journal.ifindex, &chosen.mtu);
 	if (r < 0)
 		return fail(EXIT_KERNEL, txn, "cannot bring the interface up with MTU %u: %s", chosen.mtu, rt_why(txn->target, r));
 	return 0;

@@ -97,8 +97,11 @@ int userspace_start(struct txn *txn, unsigned int mtu)
 	daemon = spawn_child();
 	txn->journal.undo[txn->journal.n_undo - 1] = (struct undo){ UNDO_USERSPACE, link.ifindex, (uint64_t)daemon, spawn_start_time(daemon) };
 	r = journal_save(&txn->journal);
-	if (r == 0)
+	if (r == 0) {
 		r = rt_link_set_mtu(txn->transport, link.ifindex, mtu);
+		if (r < 0)
+			return refuse(txn, 2, "cannot set the MTU of the interface", rt_why(txn->transport, r));
+	}
 	if (r == 0 && !ns_same(txn->transport_fd, txn->target_fd))
 		r = rt_link_move(txn->transport, link.ifindex, txn->target_fd, 0);
 	if (r < 0)

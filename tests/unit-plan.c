@@ -29,7 +29,7 @@ static void test_order_up(void)
 	ok(plan.n == ARRAY_SIZE(expected), "%zu steps", plan.n);
 	for (size_t i = 0; i < plan.n && i < ARRAY_SIZE(expected); i++)
 		ok(plan.steps[i].kind == expected[i], "step %zu is %d", i, expected[i]);
-	ok(plan.steps[7].mtu == 1280, "M1: MTU = 0x500 is 1280");
+	ok(plan.steps[7].mtu_set && plan.steps[7].mtu == 1280, "M1: MTU = 0x500 is 1280");
 	plan_free(&plan);
 	conf_free(&conf);
 }
