@@ -477,7 +477,8 @@ static int do_link_delete(struct txn *txn, struct step *step)
 {
 	int r;
 
-	trace(txn, step);
+	/* Traced as it goes, like the rules that go before it. */
+	(void)step;
 	r = txn_undo(txn, UNDO_DEVICE);
 	return r < 0 ? fail(EXIT_KERNEL, txn, "cannot delete the interface: %s", strerror(-r)) : 0;
 }
@@ -579,8 +580,6 @@ int txn_up(struct txn *txn)
 			status = fail(1, txn, "cannot write the journal: %s", strerror(-r));
 	}
 	if (status) {
-		if (txn->journal.ifindex)
-			log_trace("ip link delete dev %s", txn->conf->iface);
 		r = txn_undo(txn, UNDO_ALL);
 		if (r == 0)
 			r = journal_remove(&txn->journal);

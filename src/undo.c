@@ -5,6 +5,8 @@
  * makes sure that what it finds is what was made: by index, kind and cookie,
  * never by name.
  */
+#include <inttypes.h>
+
 #include "dns.h"
 #include "log.h"
 #include "room.h"
@@ -56,14 +58,17 @@ void txn_free(struct txn *txn)
 }
 
 /* -ENODEV: it is not there. */
-static int delete_wireguard(struct rt *rt, unsigned int ifindex)
+static int delete_wireguard(const struct txn *txn, struct rt *rt, unsigned int ifindex)
 {
 	struct rt_link link;
 	int r = rt ? rt_link_get(rt, NULL, ifindex, &link) : -ENODEV;
 
 	if (r == 0 && strcmp(link.kind, "wireguard") != 0)
 		r = -ENODEV;
-	return r == 0 ? rt_link_delete(rt, link.ifindex) : r;
+	if (r < 0)
+		return r;
+	log_trace("ip link delete dev %s", txn->journal.iface);
+	return rt_link_delete(rt, link.ifindex);
 }
 
 /*
@@ -76,25 +81,34 @@ static int undo_link(struct txn *txn, const struct undo *undo)
 	_cleanup_fd_ int host = -1;
 	int r;
 
-	r = delete_wireguard(txn->target, (unsigned int)undo->arg);
+	r = delete_wireguard(txn, txn->target, (unsigned int)undo->arg);
 	if (r == -ENODEV)
-		r = delete_wireguard(txn->transport, (unsigned int)undo->arg);
+		r = delete_wireguard(txn, txn->transport, (unsigned int)undo->arg);
 	if (r == -ENODEV && ns_open_host(&host) == 0 && rt_open_in(host, &rt) == 0)
-		r = delete_wireguard(rt, (unsigned int)undo->arg);
+		r = delete_wireguard(txn, rt, (unsigned int)undo->arg);
 	return r == -ENODEV ? 0 : r;
+}
+
+static int family_number(const struct undo *undo)
+{
+	return undo->arg == AF_INET6 ? 6 : 4;
 }
 
 static int undo_rule_mark(struct txn *txn, const struct undo *undo)
 {
-	int r = txn->target ? rt_rule_del_mark(txn->target, (int)undo->arg, (uint32_t)undo->arg2, (uint32_t)undo->arg3) : 0;
+	int r = txn->target ? rt_rule_del_mark(txn->target, (int)undo->arg, (uint32_t)undo->arg2, (uint32_t)undo->arg3) : -ENOENT;
 
+	if (r == 0)
+		log_trace("ip -%d rule delete table %" PRIu64, family_number(undo), undo->arg3);
 	return r == -ENOENT ? 0 : r;
 }
 
 static int undo_rule_main(struct txn *txn, const struct undo *undo)
 {
-	int r = txn->target ? rt_rule_del_suppress(txn->target, (int)undo->arg) : 0;
+	int r = txn->target ? rt_rule_del_suppress(txn->target, (int)undo->arg) : -ENOENT;
 
+	if (r == 0)
+		log_trace("ip -%d rule delete table main suppress_prefixlength 0", family_number(undo));
 	return r == -ENOENT ? 0 : r;
 }
 

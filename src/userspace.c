@@ -124,6 +124,7 @@ static int delete_tun(struct rt *rt, unsigned int ifindex, const char *name)
 		return 0;
 	if (strcmp(link.kind, "tun") != 0 || strcmp(link.name, name) != 0)
 		return 0;
+	log_trace("ip link delete dev %s", name);
 	r = rt_link_delete(rt, ifindex);
 	return r == -ENODEV ? 0 : r;
 }
