@@ -148,12 +148,6 @@ setup() {
 	assert_output --regexp '[0-9]{2}:.*51820'
 }
 
-@test "down again: not a WireGuard interface" {
-	run wg-nsquick down wg0
-	assert_failure 1
-	assert_output "wg-nsquick: \`wg0' is not a WireGuard interface"
-}
-
 @test "up works again with the file that save wrote" {
 	run wg-nsquick up wg0
 	assert_success

@@ -266,28 +266,6 @@ egress_down() {
 	assert_success
 }
 
-@test "Table: off, a number, auto with covered prefixes (U1, R1, T3)" {
-	ALLOWED="10.9.0.0/24, 10.9.0.7/32, 172.16.0.0/12, 192.168.0.0/16, 192.168.1.0/24, fd09::/64, fd0a::/48" config wg0
-	run wg-nsquick up wg0
-	assert_success
-	run grep "route add" <<<"$output"
-	assert_output "$(printf '[#] %s\n' "ip -6 route add fd0a::/48 dev wg0" "ip -4 route add 192.168.1.0/24 dev wg0" "ip -4 route add 192.168.0.0/16 dev wg0" \
-		"ip -4 route add 172.16.0.0/12 dev wg0")"
-	wg-nsquick down wg0
-	ALLOWED="10.50.0.0/16, 10.50.0.0/24, 0.0.0.0/0" config wg0 "Table = 1234"
-	run wg-nsquick up wg0
-	assert_success
-	run bash -c "ip -n wg0 route show table 1234 | wc -l"
-	assert_output 3
-	wg-nsquick down wg0
-	config wg0 "Table = off"
-	run wg-nsquick up wg0
-	assert_success
-	run ip -n wg0 route show default
-	assert_output ""
-	wg-nsquick down wg0
-}
-
 @test "a tunnel in a namespace that only those inside can open is nobody's to recover" {
 	config wg0
 	unshare -n sleep 600 3>&- &

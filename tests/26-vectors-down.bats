@@ -1,0 +1,344 @@
+#!/usr/bin/env bats
+# Vectors N1-N6 (DNS) and D1-D16 (down, save, reload).
+#
+# In all of them a resolvconf stands first in PATH that writes down its calls
+# and fails: there must be none.
+
+setup_file() {
+	load lib/host
+	mkdir -p /run/bin
+	printf '#!/bin/sh\necho "$*" >> /run/resolvconf.calls\ncat >> /run/resolvconf.calls\nexit 3\n' > /run/bin/resolvconf
+	chmod 755 /run/bin/resolvconf
+	host_up
+	host_state > "$BATS_FILE_TMPDIR/host.before"
+}
+
+teardown_file() {
+	load lib/host
+	host_down
+}
+
+setup() {
+	load lib/host
+	load lib/vector
+	PATH=/run/bin:$PATH
+}
+
+teardown() {
+	end_tunnels
+	ip netns del other 2>/dev/null || true
+	rm -rf /etc/wireguard/*
+	assert_clean
+	[[ ! -e /run/resolvconf.calls ]] || fail "resolvconf was called: $(cat /run/resolvconf.calls)"
+}
+
+# A namespace with a way out of its own, where wg-quick's rules are made.
+other_up() {
+	ip netns add other
+	ip -n other link add eth9 type veth peer name out
+	ip -n other addr add 10.66.0.2/16 dev eth9
+	# No link-local addresses, which come when they like.
+	ip -n other link set eth9 addrgenmode none
+	ip -n other link set out addrgenmode none
+	ip -n other link set eth9 up
+	ip -n other link set out up
+	ip -n other route add default via 10.66.0.1
+	other_state > "$BATS_TEST_TMPDIR/other.before"
+}
+
+other_state() {
+	ip -n other rule
+	ip -n other -6 rule
+	ip -n other route show table all
+	ip -n other -6 route show table all
+	ip netns exec other nft list ruleset
+	ip -n other -br link
+}
+
+assert_other_unchanged() {
+	diff "$BATS_TEST_TMPDIR/other.before" <(other_state)
+}
+
+# Without its first line, which says whose file it is.
+resolv_conf() { # NETNS
+	tail -n +2 "/etc/netns/$1/resolv.conf"
+}
+
+reload() { # what the unit wg-quick@.service has for it
+	run wg-nsquick exec wg0 -- bash -c 'wg syncconf wg0 <(wg-nsquick strip wg0)'
+	assert_success
+	assert_output ""
+}
+
+in_wg0() {
+	ip netns exec wg0 "$@"
+}
+
+@test "N1: servers and search domains (deviation: in the namespace's resolv.conf, not by resolvconf)" {
+	vector I "DNS = 10.9.0.53, fd00::53, corp.example, 1.1, foo.example"
+	up
+	assert_equal "$(resolv_conf wg0)" "$(printf '%s\n' "nameserver 10.9.0.53" "nameserver fd00::53" "nameserver 1.1" "search corp.example foo.example")"
+	run ip netns exec wg0 cat /etc/resolv.conf
+	assert_line "nameserver 10.9.0.53"
+}
+
+@test "N2: what counts as a server, over several lines" {
+	vector I "DNS = 1.1.1.1:53, fe80::1%eth0,~., dns.example:853 , 300.1.1.1,LOCAL, 8.8.8.8" "dns=9.9.9.9"
+	up
+	assert_equal "$(resolv_conf wg0)" "$(printf 'nameserver %s\n' 1.1.1.1:53 fe80::1%eth0 dns.example:853 300.1.1.1 8.8.8.8 9.9.9.9; echo "search ~. LOCAL")"
+}
+
+@test "N3: search domains without a server: no resolvconf, up or down (deviation: they count in a new namespace)" {
+	vector I "DNS = corp.example"
+	up
+	run resolv_conf wg0
+	assert_line "search corp.example"
+	refute_line --partial "nameserver"
+	down
+	assert_output "[#] ip link delete dev wg0"
+}
+
+@test "N4: a resolvconf that fails (deviation: it is never called, so up succeeds)" {
+	run resolvconf -a x < /dev/null
+	assert_failure 3
+	rm /run/resolvconf.calls
+	vector I "DNS = 10.9.0.53" "PostUp = command -v resolvconf"
+	up
+	assert_line "/run/bin/resolvconf"
+	down
+}
+
+@test "N5: a failure after DNS and default routes: rules, then the link, in reverse; all as before (deviation: no resolvconf, no nft)" {
+	other_up
+	mkdir -p /etc/netns/other
+	echo "nameserver 203.0.113.1" > /etc/netns/other/resolv.conf
+	vector I "DNS = 10.9.0.53" "PostUp = grep 10.9.0.53 /etc/resolv.conf; exit 9" R "AllowedIPs = 0.0.0.0/0, ::/0"
+	KEPT=1 up_fails 9 --netns other --transport self
+	assert_line "nameserver 10.9.0.53"
+	assert_equal "$(traced | sed '1,/exit 9/d')" "$(printf '%s\n' \
+		"ip -4 rule delete table main suppress_prefixlength 0" "ip -4 rule delete table 51820" \
+		"ip -6 rule delete table main suppress_prefixlength 0" "ip -6 rule delete table 51820" "ip link delete dev wg0")"
+	assert_other_unchanged
+	run cat /etc/netns/other/resolv.conf
+	assert_output "nameserver 203.0.113.1"
+	rm -r /etc/netns/other
+}
+
+@test "N6: after the link is up, before any route" {
+	vector I "Address = 10.9.0.2/32" "DNS = 10.9.0.53" "PreUp = ! grep nameserver /etc/resolv.conf" R "AllowedIPs = 172.16.0.0/12"
+	up
+	assert_equal "$(traced | sed '1,/ip -4 address/d')" "$(printf '%s\n' "ip link set mtu 1420 up dev wg0" \
+		"install -m 644 /dev/fd/63 /etc/netns/wg0/resolv.conf" "ip -4 route add 172.16.0.0/12 dev wg0")"
+}
+
+@test "D1: PreDown, save, delete, PostDown (deviation: the resolver goes after PostDown)" {
+	vector I "DNS = 10.9.0.53" "SaveConfig = true" "PreDown = echo predown" "PostDown = grep ^nameserver /etc/resolv.conf"
+	up
+	down
+	assert_output "$(printf '%s\n' "[#] echo predown" predown "[#] wg showconf wg0" "[#] ip link delete dev wg0" \
+		"[#] grep ^nameserver /etc/resolv.conf" "nameserver 10.9.0.53")"
+	run cat /etc/wireguard/wg0.conf
+	assert_line "SaveConfig = true"
+	assert_line "DNS = 10.9.0.53"
+}
+
+@test "D2: a PreDown that fails: its status, the interface stays up" {
+	vector I "PreDown = exit 4" "PreDown = echo second" "PostDown = echo postdown"
+	up
+	run wg-nsquick down wg0
+	assert_failure 4
+	refute_line "second"
+	refute_line "postdown"
+	run ip -n wg0 -o link show wg0
+	assert_output --partial ",UP"
+	vector I
+}
+
+@test "D3: a PostDown that fails: its status, the link is gone, the next one does not run" {
+	vector I "PostDown = exit 4" "PostDown = echo second"
+	up
+	run wg-nsquick down wg0
+	assert_failure 4
+	refute_line "second"
+	assert_clean
+}
+
+@test "D4: the file is gone: does not exist, the interface stays" {
+	vector I
+	up
+	mv /etc/wireguard/wg0.conf "$BATS_TEST_TMPDIR/"
+	run wg-nsquick down wg0
+	assert_failure 1
+	assert_output "wg-nsquick: \`/etc/wireguard/wg0.conf' does not exist"
+	run ip -n wg0 link show wg0
+	assert_success
+	mv "$BATS_TEST_TMPDIR/wg0.conf" /etc/wireguard/
+}
+
+@test "D5: down twice: not a WireGuard interface" {
+	vector I
+	up
+	down
+	run wg-nsquick down wg0
+	assert_failure 1
+	assert_output "wg-nsquick: \`wg0' is not a WireGuard interface"
+}
+
+@test "D6: down with default routes: the rules of both families, then the link (deviation: no nft)" {
+	other_up
+	vector I R "AllowedIPs = 0.0.0.0/0, ::/0"
+	up --netns other --transport self
+	down
+	assert_output "$(printf '[#] %s\n' "ip -4 rule delete table main suppress_prefixlength 0" "ip -4 rule delete table 51820" \
+		"ip -6 rule delete table main suppress_prefixlength 0" "ip -6 rule delete table 51820" "ip link delete dev wg0")"
+	assert_other_unchanged
+}
+
+@test "D7: save: what is live, in this order (deviation: the private key keeps its text)" {
+	local psk
+	psk=$(wg genpsk)
+	vector I "# a comment" "Address = 10.9.0.2/24, fd09::2/64" "MTU = 1400" "Table = off" \
+		R "PresharedKey = $psk" "AllowedIPs = 10.77.0.0/16, fd77::/48" "Endpoint = [2001:db8::1]:7" "PersistentKeepalive = 25"
+	up
+	in_wg0 wg set wg0 listen-port 12345 fwmark 77
+	ip -n wg0 link set wg0 mtu 1399
+	run wg-nsquick save wg0
+	assert_success
+	assert_output "[#] wg showconf wg0"
+	diff /etc/wireguard/wg0.conf - <<-END
+		[Interface]
+		Address = 10.9.0.2/24
+		Address = fd09::2/64
+		MTU = 1399
+		Table = off
+		ListenPort = 12345
+		FwMark = 0x4d
+		PrivateKey = $K
+
+		[Peer]
+		PublicKey = $P
+		PresharedKey = $psk
+		AllowedIPs = 10.77.0.0/16, fd77::/48
+		Endpoint = [2001:db8::1]:7
+		PersistentKeepalive = 25
+	END
+}
+
+@test "D8: save keeps a hook with && (deviation: wg-quick writes a file that is none)" {
+	vector I "PreDown = true && true"
+	up
+	run wg-nsquick save wg0
+	assert_success
+	run cat /etc/wireguard/wg0.conf
+	assert_line "PreDown = true && true"
+	down
+	up
+}
+
+@test "D9: save keeps the addresses of an interface with + in its name (deviation: wg-quick loses them)" {
+	NAME=a+b vector I "Address = 10.9.0.2/24" "Address = fd09::2/64"
+	wg-nsquick up a+b
+	wg-nsquick save a+b
+	run cat /etc/wireguard/a+b.conf
+	assert_line "Address = 10.9.0.2/24"
+	assert_line "Address = fd09::2/64"
+	wg-nsquick down a+b
+}
+
+@test "D10: save by a symlink: the target becomes 0600, the link stays" {
+	NAME=real vector I
+	chmod 644 /etc/wireguard/real.conf
+	ln -s real.conf /etc/wireguard/wg0.conf
+	up
+	run wg-nsquick save wg0
+	assert_success
+	assert_equal "$(readlink /etc/wireguard/wg0.conf)" "real.conf"
+	assert_equal "$(stat -c '%a %U' /etc/wireguard/real.conf)" "600 root"
+	down
+}
+
+@test "D11: save keeps search domains beside servers (deviation: wg-quick loses them)" {
+	vector I "DNS = 10.9.0.53, corp.example, fd00::53"
+	up
+	run wg-nsquick save wg0
+	run grep ^DNS /etc/wireguard/wg0.conf
+	assert_output "$(printf 'DNS = %s\n' 10.9.0.53 corp.example fd00::53)"
+}
+
+@test "D12: down of one of two tunnels with default routes keeps the other's rules (deviation: wg-quick takes them all)" {
+	local v
+	other_up
+	vector I R "AllowedIPs = 0.0.0.0/0, ::/0"
+	up --netns other --transport self
+	NAME=wg1 vector "[Interface]" "PrivateKey = $(wg genkey)" R "AllowedIPs = 0.0.0.0/0, ::/0"
+	wg-nsquick up wg1 --netns other --transport self
+	down
+	for v in -4 -6; do
+		run ip -n other "$v" rule
+		assert_equal "$(grep -c "lookup main suppress_prefixlength 0" <<<"$output")" 1
+		assert_equal "$(grep -c "not from all fwmark 0xca6d lookup 51821" <<<"$output")" 1
+		refute_output --partial "lookup 51820"
+	done
+	wg-nsquick down wg1
+	assert_other_unchanged
+}
+
+@test "D13: a foreign rule whose table begins with our number: down succeeds and leaves it (deviation: wg-quick fails)" {
+	other_up
+	ip -n other rule add lookup 518200
+	other_state > "$BATS_TEST_TMPDIR/other.before"
+	vector I R "AllowedIPs = 0.0.0.0/0"
+	up --netns other --transport self
+	down
+	assert_other_unchanged
+}
+
+@test "D14: syncconf: a peer less, allowed IPs anew, the endpoint kept, another port, no mark" {
+	vector I "Address = 10.9.0.2/24" "ListenPort = 51999" "FwMark = 5" R "PresharedKey = $(wg genpsk)" "AllowedIPs = 10.77.0.0/16" "Endpoint = 192.0.2.1:7" \
+		"PersistentKeepalive = 25" RQ "AllowedIPs = 10.78.0.0/16"
+	up
+	vector I "Address = 10.9.0.2/24" R "AllowedIPs = 10.79.0.0/16"
+	# Preshared key and keepalive are up to the version of wg.
+	reload
+	assert_equal "$(in_wg0 wg show wg0 allowed-ips)" "$P	10.79.0.0/16"
+	assert_equal "$(in_wg0 wg show wg0 endpoints)" "$P	192.0.2.1:7"
+	assert_equal "$(in_wg0 wg show wg0 fwmark)" "off"
+	run in_wg0 wg show wg0 listen-port
+	refute_output 51999
+	refute_output 0
+	# Addresses and routes are not touched.
+	run ip -n wg0 -4 route
+	assert_line --partial "10.9.0.0/24 dev wg0"
+	assert_line --partial "10.78.0.0/16 dev wg0"
+	refute_line --partial "10.79.0.0/16"
+}
+
+@test "D15: syncconf without peers: all are gone" {
+	vector I R "AllowedIPs = 10.77.0.0/16" RQ "AllowedIPs = 10.78.0.0/16"
+	up
+	vector I
+	reload
+	assert_equal "$(in_wg0 wg show wg0 peers)" ""
+}
+
+@test "D16: syncconf takes the automatic mark (deviation: a plain default route works without, and down deletes its rules by the journal)" {
+	config wg0
+	up
+	assert_equal "$(in_wg0 wg show wg0 fwmark)" "0x1"
+	reload
+	assert_equal "$(in_wg0 wg show wg0 fwmark)" "off"
+	run wg-nsquick exec wg0 -- ping -c 1 -W 10 10.9.0.1
+	assert_success
+	down
+	other_up
+	vector I R "AllowedIPs = 0.0.0.0/0, ::/0"
+	up --netns other --transport self
+	reload
+	assert_equal "$(ip netns exec other wg show wg0 fwmark)" "off"
+	down
+	assert_other_unchanged
+}
+
+@test "after all of this the host is the same" {
+	assert_host_unchanged
+}
