@@ -8,6 +8,7 @@
  * The name that the program starts under is the name of its socket, which is
  * one for the whole host: two tunnels of one name cannot be had this way.
  */
+#include <dirent.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/stat.h>
@@ -56,6 +57,52 @@ static int refuse(const struct txn *txn, int status, const char *what, const cha
 	return status;
 }
 
+static bool asleep(pid_t pid, const char *thread)
+{
+	char path[64], text[512], *p;
+	_cleanup_file_ FILE *f = NULL;
+	size_t n;
+
+	snprintf(path, sizeof(path), "/proc/%d/task/%.16s/stat", pid, thread);
+	f = fopen(path, "re");
+	n = f ? fread(text, 1, sizeof(text) - 1, f) : 0;
+	text[n] = '\0';
+	/* The state follows the name (proc(5)). A thread that is gone does not run either. */
+	p = strrchr(text, ')');
+	return !p || strncmp(p, ") R", 3) != 0;
+}
+
+static bool idle(pid_t pid)
+{
+	const struct dirent *thread;
+	bool all = true;
+	char path[64];
+	DIR *dir;
+
+	snprintf(path, sizeof(path), "/proc/%d/task", pid);
+	dir = opendir(path);
+	if (!dir)
+		return true;
+	while (all && (thread = readdir(dir)))
+		all = thread->d_name[0] == '.' || asleep(pid, thread->d_name);
+	closedir(dir);
+	return all;
+}
+
+/*
+ * The program was told of the new MTU, but asks for it by the TUN's name, which
+ * is gone once it is moved; then it pads packets to more than fits. It has asked
+ * when all of its threads are asleep again. That is worth a tenth of a second,
+ * not more.
+ */
+static void let_read_mtu(pid_t daemon)
+{
+	for (int tries = 0, quiet = 0; daemon && tries < 100 && quiet < 2; tries++) {
+		quiet = idle(daemon) ? quiet + 1 : 0;
+		nanosleep(&(struct timespec){ .tv_nsec = 1000 * 1000 }, NULL);
+	}
+}
+
 int userspace_start(struct txn *txn, unsigned int mtu)
 {
 	const char *program = userspace_program(), *iface = txn->conf->iface;
@@ -101,6 +148,7 @@ int userspace_start(struct txn *txn, unsigned int mtu)
 		r = rt_link_set_mtu(txn->transport, link.ifindex, mtu);
 		if (r < 0)
 			return refuse(txn, 2, "cannot set the MTU of the interface", rt_why(txn->transport, r));
+		let_read_mtu(daemon);
 	}
 	if (r == 0 && !ns_same(txn->transport_fd, txn->target_fd))
 		r = rt_link_move(txn->transport, link.ifindex, txn->target_fd, 0);

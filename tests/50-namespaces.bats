@@ -218,28 +218,6 @@ egress_down() {
 	assert_success
 }
 
-@test "a link of the same name on the host is no obstacle to a kernel tunnel" {
-	ip link add wg0 type veth peer name wg0peer
-	config wg0
-	if [[ $WG_KIND == kernel ]]; then
-		run wg-nsquick up wg0
-		assert_success
-		run wg-nsquick exec wg0 -- ping -c 1 -W 5 10.9.0.1
-		assert_success
-		run wg-nsquick down wg0
-		assert_success
-	else
-		# Its TUN must be there for a moment under its name.
-		run wg-nsquick up wg0
-		assert_failure 1
-		assert_output --partial "has a link of this name"
-	fi
-	run ip -d link show wg0
-	assert_success
-	assert_output --partial veth
-	ip link del wg0
-}
-
 @test "the temporary name of older kernels" {
 	[[ $WG_KIND == kernel ]] || return 0
 	config wg0
