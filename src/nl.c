@@ -198,7 +198,8 @@ static int receive(struct rt *rt, struct reply *reply)
 	while (reply->acks && r >= 0)
 		r = nl_recvmsgs(rt->sock, cb);
 	nl_cb_put(cb);
-	if (r < 0)
+	/* What on_error() kept is the kernel's own number; libnl's knows EADDRINUSE as EEXIST. */
+	if (r < 0 && !reply->error)
 		return from_libnl(r);
 	return reply->error;
 }
