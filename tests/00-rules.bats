@@ -37,6 +37,14 @@ users_of() { grep -lE "$1" src/*.c src/*.h | sed 's,^src/,,' | sort | tr '\n' ' 
 	assert_failure
 }
 
+@test "each vector of up, addresses, routes, DNS, down and namespaces has one test" {
+	local id
+	for id in U{1..25} A{1..6} M{1..11} T{1..5} R{1..12} N{1..6} D{1..16} X{1..14}; do
+		run grep -h "^@test \"$id: " tests/2*.bats
+		assert_equal "$id ${#lines[@]}" "$id 1"
+	done
+}
+
 @test "every file names its licence, and says what it is for" {
 	local file
 	for file in src/*.[ch] compat/*.[ch] tests/*.[ch]; do

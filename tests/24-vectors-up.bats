@@ -1,5 +1,6 @@
 #!/usr/bin/env bats
 # Vectors U1-U25: the order of `up`, hooks, rollback.
+# shellcheck disable=SC2016,SC2154 # hooks are for another shell; bats fills stderr
 
 setup_file() {
 	load lib/host
@@ -58,7 +59,7 @@ made_in() { # NETNS
 	ip netns exec "$1" wg show wg0 allowed-ips | sort
 }
 
-@test "U1: the installed wg-quick's trace and network, but for what has changed since its version" {
+@test "U1 beside the installed wg-quick: the same trace and network, but for what has changed since its version" {
 	u1_file
 	run wg --version
 	assert_output --partial "v1.0.20210914"
@@ -216,11 +217,13 @@ made_in() { # NETNS
 	assert_output "$K_PUB"
 }
 
+# bats test_tags=text
 @test "U20: an unknown key (deviation: found before an interface is made)" {
 	vector I "Foo = 1" "PreUp = echo pre"
 	refused 1 "/etc/wireguard/wg0.conf:3: Line unrecognized: \`Foo=1'"
 }
 
+# bats test_tags=text
 @test "U21: SaveConfig = yes: refused, nothing made" {
 	vector I "SaveConfig = yes"
 	refused 1 "\`yes' is neither true nor false"

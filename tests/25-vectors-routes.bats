@@ -79,6 +79,7 @@ assert_mtu() { # N: with the present file, up gives wg0 this MTU
 	assert_equal "$(addresses)" "$(printf '10.0.0.3/24\n10.3.0.0/24')"
 }
 
+# bats test_tags=text
 @test "A4: what is no address (deviation: found before an interface is made)" {
 	local address
 	for address in "Address = 10.0.0.300/24" "Address = 10.0.0.3/33" "Address = localhost/32" "Address"; do
@@ -117,6 +118,7 @@ assert_mtu() { # N: with the present file, up gives wg0 this MTU
 	assert_mtu 1412
 }
 
+# bats test_tags=text
 @test "M2: what is no MTU: 255 (deviation: found before an interface is made)" {
 	vector I "MTU = abc"
 	refused 255 "/etc/wireguard/wg0.conf:3: MTU: \`abc'"
@@ -211,6 +213,7 @@ assert_mtu() { # N: with the present file, up gives wg0 this MTU
 	assert_equal "$(ip -n wg0 -4 route show table all dev wg0)" ""
 }
 
+# bats test_tags=text
 @test "T2: words and numbers that are no table: 255 (deviation: found before an interface is made)" {
 	local table
 	for table in OFF Auto junk 4294967296; do

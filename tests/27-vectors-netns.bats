@@ -1,6 +1,7 @@
 #!/usr/bin/env bats
 # Vectors X1-X14: facts about namespaces, kernel WireGuard and wireguard-go, as
 # they show through the program. Where the two differ, WG_KIND decides.
+# shellcheck disable=SC2016 # for other shells
 
 setup_file() {
 	load lib/host

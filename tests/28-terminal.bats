@@ -1,6 +1,7 @@
 #!/usr/bin/env bats
 # Hooks on a terminal: they read it, set it, and get what is typed on it, as
 # under wg-quick. A terminal's other users are the shell's jobs.
+# shellcheck disable=SC2016 # hooks are for another shell
 
 setup_file() {
 	load lib/host
@@ -47,7 +48,7 @@ terminal() {
 		options+=("$1" "$2")
 		shift 2
 	done
-	run timeout 60 pty "${options[@]}" env --default-signal=INT,QUIT "$@"
+	run timeout 300 pty "${options[@]}" env --default-signal=INT,QUIT "$@"
 }
 
 # The installed wg-quick with the same file, in a namespace of its own.
@@ -184,17 +185,12 @@ of_hooks() {
 }
 
 @test "^C while an endpoint is asked for again and again: the end, at once, and nothing left" {
-	local started took limit=1000
-	# The VM takes longer for all things; the first wait alone is a second, all of them 72.
-	[[ $WG_KIND == go ]] || limit=20000
 	vector I R "Endpoint = nosuch.example:51820"
-	started=${EPOCHREALTIME/./}
 	terminal -i $'\003' -w 'Trying again in' wg-nsquick up wg0
-	took=$(((${EPOCHREALTIME/./} - started) / 1000))
 	assert_failure 130
 	assert_line --partial "nosuch.example:51820'. Trying again in 1.00 seconds..."
+	# After a second there would be a next one.
 	assert_equal "${#lines[@]}" 1
-	((took < limit)) || fail "it took $took ms"
 	assert_clean
 	run pgrep -x wg-nsquick
 	assert_failure
@@ -203,13 +199,14 @@ of_hooks() {
 @test "^Z stops the program and its hook, fg lets both go on" {
 	vector I 'PostUp = echo "going to"; sleep 0.5; echo over'
 	terminal -i $'\032' -w $'\ngoing to\n' bash -c 'set -m; wg-nsquick up wg0; echo "status $?"
-		sleep 1; ps -e -o stat=,args= | grep -c "^T.* [w]g-nsquick up wg0"; ps -e -o stat=,args= | grep -c "^T.*bash -e.*going [t]o"; fg; echo "status $?"'
+		sleep 1; ps -e -o pgid=,stat= | awk "\$1 == $(jobs -p) { print substr(\$2, 1, 1) }" | sort | uniq -c; echo going on; fg; echo "status $?"'
 	assert_success
 	assert_line "status 148"
-	# The supervisor and the worker; the hook.
-	assert_equal "$(grep -A 2 -x "status 148" <<<"$output")" "$(printf 'status 148\n2\n1')"
+	# The supervisor, the worker, the hook and perhaps its child: all of them.
+	assert_equal "$(sed -n '/^status 148$/,/^going on$/p' <<<"$output" | grep -cE '^ +[34] T$')" 1
+	assert_equal "$(sed -n '/^status 148$/,/^going on$/p' <<<"$output" | wc -l)" 3
+	assert_equal "$(sed -n '/^going on$/,$p' <<<"$output" | grep -cx over)" 1
 	assert_equal "${lines[-1]}" "status 0"
-	assert_equal "$(grep -A 9 -x 1 <<<"$output" | grep -cx over)" 1
 }
 
 @test "the tunnel outlives the terminal that it was brought up on" {
