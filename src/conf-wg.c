@@ -239,7 +239,8 @@ static int read_endpoint(struct reader *r, char *value)
 		return endpoint_fail(r, "Unable to find port of endpoint", value);
 	if (host == stop)
 		return endpoint_fail(r, "Name or service not known", value);
-	if (parse_port(port, &number) == -ERANGE)
+	/* A minus is no service's name either, but some C libraries wrap it round: `-4294967295' is port 1. */
+	if (*port == '-' || parse_port(port, &number) == -ERANGE)
 		return port_fail(r, value);
 
 	endpoint = GROW(peer->endpoints, peer->n_endpoints);

@@ -360,7 +360,7 @@ static void test_wg_endpoints(void)
 	ACCEPTED_EACH("W39", R "Endpoint=", { "1.2.3.4:0", "| P 1.2.3.4 > 0 replace" },
 		      { "1.2.3.4:+5", "| P 1.2.3.4 > +5 replace" }, { "1.2.3.4:domain", "| P 1.2.3.4 > domain replace" });
 	REFUSED_EACH("W39", R "Endpoint=", "Servname not supported for ai_socktype: `%s'; expected a port 0-65535",
-		     "1.2.3.4:65536", "vpn.example.com:99999", "[::1]:99999999999999999999");
+		     "1.2.3.4:65536", "vpn.example.com:99999", "[::1]:99999999999999999999", "1.2.3.4:-1", "1.2.3.4:-0", "[::1]:-4294967295");
 	ACCEPTED_EACH("W40", R "Endpoint=", { "127.1:5", "| P 127.1 > 5 replace" },
 		      { "2130706433:5", "| P 2130706433 > 5 replace" });
 	accepted("W41", R "Endpoint=a.example:1\nEndpoint = b.example : 2", "| P a.example > 1 b.example > 2 replace");
