@@ -55,6 +55,7 @@ static int add_addresses(struct plan *plan, const struct conf *conf, struct conf
 		if (!step)
 			return -ENOMEM;
 		step->address = address;
+		step->text = item->text;
 		step->line = item->line;
 	}
 	return error;
@@ -229,7 +230,6 @@ bool plan_wants_mark(const struct conf *conf)
 
 void step_trace(const struct step *step, const char *iface, struct buf *text)
 {
-	char prefix[PREFIX_TEXT_LEN];
 	_cleanup_free_ char *hook = NULL;
 
 	switch (step->kind) {
@@ -248,10 +248,13 @@ void step_trace(const struct step *step, const char *iface, struct buf *text)
 		buf_fmt(text, "wg addconf %s /dev/fd/63", iface);
 		break;
 	case STEP_ADDRESS:
-		buf_fmt(text, "ip -%d address add %s dev %s", step->address.family == AF_INET6 ? 6 : 4, format_prefix(&step->address, prefix), iface);
+		buf_fmt(text, "ip -%d address add %s dev %s", step->address.family == AF_INET6 ? 6 : 4, step->text, iface);
 		break;
 	case STEP_LINK_UP:
-		buf_fmt(text, "ip link set mtu %u up dev %s", step->mtu, iface);
+		if (step->text)
+			buf_fmt(text, "ip link set mtu %s up dev %s", step->text, iface);
+		else
+			buf_fmt(text, "ip link set mtu %u up dev %s", step->mtu, iface);
 		break;
 	case STEP_SAVE:
 		buf_fmt(text, "wg showconf %s", iface);

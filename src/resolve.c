@@ -10,6 +10,7 @@
 #include <sys/wait.h>
 #include <time.h>
 
+#include "conf-error.h"
 #include "log.h"
 #include "room.h"
 
@@ -52,6 +53,7 @@ static void look_up(const struct endpoint *ep, unsigned int max_retries, struct 
 {
 	const struct addrinfo hints = { .ai_family = AF_UNSPEC, .ai_socktype = SOCK_DGRAM, .ai_protocol = IPPROTO_UDP };
 	unsigned int wait_us = RESOLVE_FIRST_WAIT;
+	char quoted[QUOTED_LEN];
 
 	for (unsigned int tries = 0;; tries++) {
 		struct addrinfo *found = NULL;
@@ -74,7 +76,7 @@ static void look_up(const struct endpoint *ep, unsigned int max_retries, struct 
 			snprintf(answer->reason, sizeof(answer->reason), "%s", reason);
 			return;
 		}
-		fprintf(stderr, "%s: `%s'. Trying again in %.2f seconds...\n", reason, ep->text, wait_us / 1000000.0);
+		fprintf(stderr, "%s: `%s'. Trying again in %.2f seconds...\n", reason, conf_quote(ep->text, quoted), wait_us / 1000000.0);
 		nanosleep(&(struct timespec){ .tv_sec = wait_us / 1000000, .tv_nsec = (long)(wait_us % 1000000) * 1000 }, NULL);
 		wait_us = resolve_next_wait(wait_us);
 	}
@@ -143,6 +145,7 @@ int resolve_endpoints(struct wg_iface *wg, const struct resolve_place *place, st
 			const struct endpoint *ep = &peer->endpoints[j];
 			struct answer answer = { 0 };
 			unsigned int max_retries;
+			char quoted[QUOTED_LEN];
 			int r;
 
 			ret_error->line = ep->line;
@@ -161,8 +164,8 @@ int resolve_endpoints(struct wg_iface *wg, const struct resolve_place *place, st
 			if (answer.error && place->once)
 				continue;
 			if (answer.error) {
-				snprintf(ret_error->text, sizeof(ret_error->text), "%s: `%.200s'; expected an endpoint that resolves in the transport namespace", answer.reason,
-					 ep->text);
+				snprintf(ret_error->text, sizeof(ret_error->text), "%s: `%s'; expected an endpoint that resolves in the transport namespace", answer.reason,
+					 conf_quote(ep->text, quoted));
 				return -EINVAL;
 			}
 			peer->endpoint = answer.addr;

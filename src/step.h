@@ -28,6 +28,7 @@ struct step {
 	enum step_kind kind;
 	const struct hook *hook;   /* STEP_HOOK; owned by the conf */
 	struct prefix address;	   /* STEP_ADDRESS */
+	const char *text;	   /* STEP_ADDRESS, STEP_LINK_UP: as in the file, for the trace; owned by the conf */
 	unsigned int line;	   /* of the file, 0: none */
 	unsigned int mtu;	   /* STEP_LINK_UP */
 	bool mtu_set;		   /* STEP_LINK_UP; else it is automatic, found out when its turn comes */
