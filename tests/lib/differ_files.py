@@ -334,3 +334,104 @@ def text_file(seed, index):
     if r.random() < .02:
         text = b"\xef\xbb\xbf" + text
     return text, r.choice([0o600] * 5 + [0o644, 0o604, 0o601, 0o640]), r.choice([0o700, 0o755, 0o755, 0o711])
+
+
+# ---- files for devices ----
+
+HOOKS = [b"true", b"echo %i", b"echo %i-%%i-%I", b'echo "a # b"', b"echo x # y", b"echo 'it is # here' # not here", b"echo a\\ b \\\\ \"x\\ty\"", b'echo "$INTERFACE $CONFIG_FILE $LC_ALL"',
+         b'read -r a; echo "got [$a]"', b"X=5; cd /", b'echo "[${X-}] $PWD"', b"", b"cat <(echo hi)", b"[[ abc == @(abc|d) ]] && echo ext", b"x=(1 2); echo ${x[@]}", b"false || echo or",
+         b"shopt -o errexit pipefail; shopt extglob", b"A=1 B=2 bash -c 'echo $A $B'", b"echo $((1 + 1)) | cat", b"echo to-error >&2", b"printf '%s|' a 'b c' \"d\" $'e\\tf'; echo", b"umask",
+         b'echo "$#"', b"wg show %i fwmark > /dev/null || true", b"for i in 1 2; do echo $i; done", b"echo a;echo b", b"echo 'x=y'", b"a=b", b"test -t 0 || echo no-terminal", b"echo \xc3\xa4",
+         b"[ -e /sys/class/net/%i ] || echo none", b"{ echo a; } && (echo b)", b"trap 'echo bye' EXIT", b"echo *.conf", b"echo $USER_OF_NOTHING.", b'echo "`echo back`"', b"exit 0", b"set +e; false; echo on"]
+FAILING_HOOKS = [b"exit 7", b"false; echo continued", b"false | true", b"nosuchcommand", b"kill -9 $BASHPID", b'echo "open', b"exit 255", b"return 3", b"set -u; echo $NOPE", b"exec false", b"[[ a == b ]]", b"(exit 4)"]
+
+
+def up_value_address(r):
+    return r.choice([b"10.9.%d.%d/%d" % (r.randrange(4), r.randrange(1, 255), r.choice([8, 16, 24, 30, 32])), b"10.9.0.%d" % r.randrange(1, 255), b"10.3/24", b"10.0.0.3/255.255.255.0", b"172.16.1/20",
+                     b"192.168.7.%d/0x18" % r.randrange(1, 255), b"fd09::%x/64" % r.randrange(1, 65536), b"fd09:%x::1/%d" % (r.randrange(65536), r.choice([48, 64, 126, 128])), b"FD09::ABCD",
+                     b"fd09::1.2.3.4/96", b"fe80::%x/64" % r.randrange(1, 65536), b"10.8.0.1/31", b"10.9.9.9/032"])
+
+
+def up_value_allowed(r):
+    return r.choice([b"10.%d.0.0/16" % r.randrange(4, 20), b"10.9.%d.0/24" % r.randrange(4), b"10.9.0.%d/32" % r.randrange(256), b"10.9.1.%d" % r.randrange(256), b"172.16.0.0/12", b"192.168.0.0/16",
+                     b"10.0.0.0/8", b"10.1.2.3/%d" % r.randrange(8, 33), b"fd09::/64", b"fd09::%x/128" % r.randrange(65536), b"fd0a:%x::/32" % r.randrange(65536), b"fd09:%x::1/%d" % (r.randrange(65536), r.randrange(16, 129)),
+                     b"fd00::/8", b"224.0.0.0/4", b"0.0.0.0/1", b"128.0.0.0/1", b"fd09::5"])
+
+
+def up_value_endpoint(r):
+    port = r.randrange(1, 65536)
+    return b"%s:%d" % (r.choice([b"192.0.2.1", b"192.0.2.77", b"198.51.100.9", b"203.0.113.5", b"203.0.113.200", b"8.8.8.8", b"[2001:db8::1]", b"[2001:db9::1]", b"2001:db8::7", b"[192.0.2.1]", b"198.18.0.1"] +
+                                [b"127.1", b"0xc0000201", b"3221225985", b"203.0.114.9"] * (r.random() < .3)), port)
+
+
+def up_file(seed, index):
+    """The bytes, and where ours shall be: in a namespace of its own, or in one like wg-quick's, with rules."""
+    r = random.Random(f"up {seed} {index}")
+    place = "self" if r.random() < .3 else "host"
+    first = [b"PrivateKey = " + key(r)] if r.random() < .97 else []
+    for _ in range(r.choice([0, 1, 1, 1, 1, 2])):
+        first.append(b"Address = " + b", ".join(up_value_address(r) for _ in range(r.choice([1, 1, 2, 3]))))
+    if r.random() < .5:
+        first.append(b"ListenPort = %d" % r.choice([0, r.randrange(20000, 60000), r.randrange(20000, 60000)]))
+    if r.random() < .2:
+        first.append(b"FwMark = " + r.choice([b"0x1234", b"51820", b"off", b"0", b"99", b"0xca6c", b"4294967295"]))
+    if r.random() < .3:
+        first.append(b"MTU = " + r.choice([b"1280", b"1400", b"1420", b"1500", b"9000", b"0x500", b"02400", b"1300", b"", b"576"]))
+    if r.random() < .35:
+        first.append(b"Table = " + r.choice([b"auto", b"off", b"1234", b"0x4d2", b"010", b"main", b"default", b"local", b"4294967295", b"", b"300"]))
+    if r.random() < .4:
+        first.append(b"DNS = " + b", ".join(dns_item(r) for _ in range(r.choice([1, 1, 2, 3]))).replace(b"*", b"star"))
+    if r.random() < .15:
+        first.append(b"SaveConfig = false")
+    if r.random() < .5:
+        for _ in range(r.choice([1, 1, 2, 4])):
+            first.append(r.choice([b"PreUp", b"PostUp", b"PostUp", b"PreDown", b"PostDown"]) + b" = " + r.choice(HOOKS))
+    peers = [[b"PublicKey = " + key(r)] for _ in range(r.choice([0, 1, 1, 1, 1, 2, 3, 3] + [30] * (r.random() < .1)))]
+    for peer in peers:
+        if r.random() < .03 and peer is not peers[0]:
+            peer[0] = peers[0][0]
+        if r.random() < .2:
+            peer.append(b"PresharedKey = " + key(r))
+        for _ in range(r.choice([0, 1, 1, 1, 2])):
+            peer.append(b"AllowedIPs = " + b", ".join(up_value_allowed(r) for _ in range(r.choice([1, 1, 2, 4]))))
+        if r.random() < .12:
+            peer.append(b"AllowedIPs = " + r.choice([b"0.0.0.0/0", b"::/0", b"0.0.0.0/0, ::/0", b"0.0.0.0/0, ::/0", b"1.2.3.4/0"]))
+        if r.random() < .7:
+            peer.append(b"Endpoint = " + up_value_endpoint(r))
+        if r.random() < .3:
+            peer.append(b"PersistentKeepalive = " + r.choice([b"25", b"off", b"0", b"65535"]))
+    if r.random() < .3:
+        up_fault(r, first, peers)
+    if r.random() < .3:
+        r.shuffle(first)
+    lines = [b"[Interface]"] + first
+    for peer in peers:
+        lines += r.choice([[], [b""], [b"# a peer"]]) + [b"[Peer]"] + peer
+    end = b"\r\n" if r.random() < .05 else b"\n"
+    return end.join(lines) + (end if r.random() < .95 else b""), place
+
+
+def up_fault(r, first, peers):
+    def put(name, text):
+        first[:] = [line for line in first if not line.startswith(name + b" =")] + [name + b" = " + text]
+
+    kind = r.randrange(10)
+    if kind == 0:
+        first.append(b"Address = " + r.choice([b"10.0.0.1/33", b"10.0.0.256", b"nohost", b"fd00::1/129", b"10.0.0.1/", b"fd00::g", b"10.0.0.1/8/8", b"1.2.3.4.5", b"10.0.0.1/-1", b"::1::", b"10.0.0.1/255.0.255.0"]))
+    elif kind == 1:
+        first += [b"Address = 10.9.3.3/24"] * 2
+    elif kind == 2:
+        put(b"MTU", r.choice([b"abc", b"-1", b"1420x", b"70000", b"67", b"0x", b"99999999999", b"14 20", b"1420,", b"1.5"]))
+    elif kind == 3:
+        put(b"Table", r.choice([b"OFF", b"Auto", b"nosuch", b"-1", b"4294967296", b"1 2", b"0x", b"254x"]))
+    elif kind == 4:
+        first.append(r.choice([b"Adress = 10.0.0.1", b"PrivateKey = short", b"FwMark = -1", b"ListenPort = -1", b"ListenPort =", b"[Foo]", b"PublicKey = x", b"ListenPort = 70000", b"MTU x = 1"]))
+    elif kind == 5 and peers:
+        r.choice(peers).append(r.choice([b"AllowedIPs = 10.0.0.0/33", b"AllowedIPs = 10.0.0", b"AllowedIPs = 10.0.0.0/8,", b"Endpoint = 192.0.2.1", b"Endpoint = [::1", b"PersistentKeepalive = 65536", b"MTU = 1400",
+                                         b"Endpoint = 192.0.2.1:70000", b"PresharedKey = x", b"AllowedIPs ="]))
+    elif kind == 6 and peers:
+        del r.choice(peers)[0]
+    elif kind == 7:
+        put(b"SaveConfig", r.choice([b"yes", b"1", b"", b"on"]))
+    else:
+        first.append(r.choice([b"PostUp", b"PostUp", b"PreUp", b"PreDown", b"PostDown"]) + b" = " + r.choice(FAILING_HOOKS))
