@@ -147,7 +147,7 @@ static int read_keepalive(struct reader *r, char *value)
 
 static int allowed_ip_fail(struct reader *r, const char *item, int error)
 {
-	char quoted[QUOTED_LEN], addr[INET6_ADDRSTRLEN + 2] = "(hidden)";
+	char quoted[QUOTED_LEN], addr[2 * QUOTED_LEN] = "(hidden)";
 
 	if (error == -EINVAL)
 		return conf_fail(r->error, r->line,

@@ -341,6 +341,8 @@ static void test_wg_allowed_ips(void)
 	accepted("W32", R "AllowedIPs=+10.0.0.0/8\nAllowedIPs=11.0.0.0/8", "| P replace +10.0.0.0/8 11.0.0.0/8");
 	accepted("W32, the other way round", R "AllowedIPs=11.0.0.0/8\nAllowedIPs=+10.0.0.0/8",
 		 "| P change 11.0.0.0/8 +10.0.0.0/8");
+	refused("W28, longer than an address", R "AllowedIPs=192.172.254;128.192.172.254;0:f211:0:0::fd00:fe8", 3,
+		"Unable to parse IP address: `192.172.254;128.192.172.254;0:f211:0:0::fd00:fe8'");
 	refused("W33", R "AllowedIPs=++10.0.0.0/8", 3, "Unable to parse IP address: `+10.0.0.0'");
 	accepted("no AllowedIPs", R, "| P replace");
 }
