@@ -145,9 +145,12 @@ int userspace_start(struct txn *txn, unsigned int mtu)
 	txn->journal.undo[txn->journal.n_undo - 1] = (struct undo){ UNDO_USERSPACE, link.ifindex, (uint64_t)daemon, spawn_start_time(daemon) };
 	r = journal_save(&txn->journal);
 	if (r == 0) {
-		r = rt_link_set_mtu(txn->transport, link.ifindex, mtu);
-		if (r < 0)
+		/* Not less than IPv6 needs: its addresses are yet to come, as they are with the kernel's device. */
+		r = rt_link_set_mtu(txn->transport, link.ifindex, mtu < 1280 ? 1280 : mtu);
+		/* One that is out of range is told when its turn comes, as it is with the kernel's device. */
+		if (r < 0 && r != -EINVAL)
 			return refuse(txn, 2, "cannot set the MTU of the interface", rt_why(txn->transport, r));
+		r = 0;
 		let_read_mtu(daemon);
 	}
 	if (r == 0 && !ns_same(txn->transport_fd, txn->target_fd))

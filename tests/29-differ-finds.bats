@@ -61,3 +61,27 @@ file() {
 	assert_output --partial "mtu 1280"
 	assert_output --partial "inet 10.3.0.0/24"
 }
+
+@test "an MTU that the device refuses is told where it is set" {
+	file "[Interface]" "MTU = 70000"
+	[[ $WG_KIND == go ]] || sed -i 's/70000/4294967295/' /etc/wireguard/wg0.conf
+	run wg-nsquick up wg0
+	assert_line --regexp "^\[#\] ip link set mtu [0-9]+ up dev wg0$"
+	assert_failure
+	if [[ $WG_KIND == go ]]; then
+		assert_failure 2
+		assert_line "wg-nsquick: wg0: cannot bring the interface up with MTU 70000: mtu greater than device maximum"
+		assert_line "[#] ip link delete dev wg0"
+	fi
+}
+
+@test "an MTU below IPv6's comes after the addresses, as wg-quick has it" {
+	file "[Interface]" "Address = 10.9.0.2/24, fd09::2/64" "MTU = 576"
+	run wg-nsquick up wg0
+	assert_success
+	assert_line "[#] ip -6 address add fd09::2/64 dev wg0"
+	run ip -n wg0 addr show wg0
+	assert_output --partial "mtu 576"
+	assert_output --partial "inet 10.9.0.2/24"
+	refute_output --partial "fd09::2"
+}
