@@ -341,9 +341,11 @@ def text_file(seed, index):
 HOOKS = [b"true", b"echo %i", b"echo %i-%%i-%I", b'echo "a # b"', b"echo x # y", b"echo 'it is # here' # not here", b"echo a\\ b \\\\ \"x\\ty\"", b'echo "$INTERFACE $CONFIG_FILE $LC_ALL"',
          b'read -r a; echo "got [$a]"', b"X=5; cd /", b'echo "[${X-}] $PWD"', b"", b"cat <(echo hi)", b"[[ abc == @(abc|d) ]] && echo ext", b"x=(1 2); echo ${x[@]}", b"false || echo or",
          b"shopt -o errexit pipefail; shopt extglob", b"A=1 B=2 bash -c 'echo $A $B'", b"echo $((1 + 1)) | cat", b"echo to-error >&2", b"printf '%s|' a 'b c' \"d\" $'e\\tf'; echo", b"umask",
-         b'echo "$#"', b"wg show %i fwmark > /dev/null || true", b"for i in 1 2; do echo $i; done", b"echo a;echo b", b"echo 'x=y'", b"a=b", b"test -t 0 || echo no-terminal", b"echo \xc3\xa4",
-         b"[ -e /sys/class/net/%i ] || echo none", b"{ echo a; } && (echo b)", b"trap 'echo bye' EXIT", b"echo *.conf", b"echo $USER_OF_NOTHING.", b'echo "`echo back`"', b"exit 0", b"set +e; false; echo on"]
-FAILING_HOOKS = [b"exit 7", b"false; echo continued", b"false | true", b"nosuchcommand", b"kill -9 $BASHPID", b'echo "open', b"exit 255", b"return 3", b"set -u; echo $NOPE", b"exec false", b"[[ a == b ]]", b"(exit 4)"]
+         b"for i in 1 2; do echo $i; done", b"echo a;echo b", b"echo 'x=y'", b"a=b", b"test -t 0 || echo no-terminal", b"echo \xc3\xa4",
+         b"{ echo a; } && (echo b)", b"trap 'echo bye' EXIT", b"echo *.conf", b"echo $USER_OF_NOTHING.", b'echo "`echo back`"', b"exit 0", b"set +e; false; echo on"]
+DEVICE_HOOKS = [b"wg show %i fwmark > /dev/null", b"[ -e /sys/class/net/%i ] || echo none", b"wg show %i peers | sort", b"ip -o -4 addr show dev %i | wc -l", b"ip -4 route show dev %i | grep -v ^default | sort",
+                b"wg show %i private-key", b"cat /sys/class/net/%i/type"]
+FAILING_HOOKS = [b"exit 7", b"false; echo continued", b"false | true", b"nosuchcommand", b"kill -9 $BASHPID", b'echo "open', b"exit 255", b"set -u; echo $NOPE", b"exec false", b"[[ a == b ]]", b"(exit 4)"]
 
 
 def up_value_address(r):
@@ -385,7 +387,8 @@ def up_file(seed, index):
         first.append(b"SaveConfig = false")
     if r.random() < .5:
         for _ in range(r.choice([1, 1, 2, 4])):
-            first.append(r.choice([b"PreUp", b"PostUp", b"PostUp", b"PreDown", b"PostDown"]) + b" = " + r.choice(HOOKS))
+            name = r.choice([b"PreUp", b"PostUp", b"PostUp", b"PreDown", b"PostDown"])
+            first.append(name + b" = " + r.choice(HOOKS + (DEVICE_HOOKS if name in (b"PostUp", b"PreDown") else [])))
     peers = [[b"PublicKey = " + key(r)] for _ in range(r.choice([0, 1, 1, 1, 1, 2, 3, 3] + [30] * (r.random() < .1)))]
     for peer in peers:
         if r.random() < .03 and peer is not peers[0]:
@@ -421,7 +424,7 @@ def up_fault(r, first, peers):
     elif kind == 1:
         first += [b"Address = 10.9.3.3/24"] * 2
     elif kind == 2:
-        put(b"MTU", r.choice([b"abc", b"-1", b"1420x", b"70000", b"67", b"0x", b"99999999999", b"14 20", b"1420,", b"1.5"]))
+        put(b"MTU", r.choice([b"abc", b"0", b"-1", b"1420x", b"70000", b"67", b"0x", b"99999999999", b"14 20", b"1420,", b"1.5"]))
     elif kind == 3:
         put(b"Table", r.choice([b"OFF", b"Auto", b"nosuch", b"-1", b"4294967296", b"1 2", b"0x", b"254x"]))
     elif kind == 4:
