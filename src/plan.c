@@ -68,7 +68,10 @@ static int add_link_up(struct plan *plan, const struct conf *conf, struct conf_e
 	uint64_t mtu = 0;
 
 	if (conf->mtu.text && *conf->mtu.text && parse_cnum(conf->mtu.text, INT32_MAX, &mtu) < 0) {
-		*ret_status = 255; /* ip(8)'s, for an argument that it cannot read */
+		const char *number = conf->mtu.text + (*conf->mtu.text == '-');
+
+		/* ip(8)'s, for an argument that it cannot read, or for one that it can and the kernel refuses. */
+		*ret_status = parse_cnum(number, INT32_MAX, &mtu) < 0 ? 255 : 2;
 		return conf_fail(ret_error, conf->mtu.line, "MTU: `%s' is not a number of bytes; expected one such as 1420, or no MTU line",
 				 conf_quote(conf->mtu.text, quoted));
 	}

@@ -137,9 +137,10 @@ class Up:
         """The device: its keys and peers, links, addresses, routes, and the rules around it."""
         state = {"wg": self.showconf(namespace, text)}
         for family in ("-4", "-6"):
-            links, routes, rules = self.ip(namespace, family, f"addr show dev {NAME}", f"route show table all dev {NAME}", "rule show")
-            for link in links:
-                state["link"] = {"mtu": link["mtu"], "flags": sorted(link["flags"]), "operstate": link["operstate"]}
+            queries = [f"addr show dev {NAME}", f"route show table all dev {NAME}", "rule show"] + [f"link show dev {NAME}"] * (family == "-4")
+            links, routes, rules, *link = self.ip(namespace, family, *queries)
+            for one in link and link[0]:
+                state["link"] = {"mtu": one["mtu"], "flags": sorted(one["flags"]), "operstate": one["operstate"]}
             state["addresses" + family] = [{k: v for k, v in a.items() if "life_time" not in k} for link in links for a in link.get("addr_info", [])]
             state["routes" + family] = sorted((json.dumps({k: v for k, v in route.items() if k != "dev"}, sort_keys=True) for route in routes))
             state["rules" + family] = [{k: v for k, v in rule.items() if k != "priority"} for rule in rules if rule not in self.rules_before[family]]
@@ -178,8 +179,8 @@ class Up:
     def compare_text(self, text, place, rules):
         """None if all is well, or a changed text to prove a rule with."""
         valid = text.count(b"\n") % 2 == 0  # as good as a coin, and the same each time
-        for namespace in ("quick", "self"):
-            call("ip", "netns", "exec", namespace, "sysctl", "-qw", f"net.ipv4.conf.all.src_valid_mark={int(valid)}")
+        if place == "self" and b"/0" in text:
+            call("ip", "netns", "exec", "self", "sysctl", "-qw", f"net.ipv4.conf.all.src_valid_mark={int(valid)}")
         try:
             os.unlink(FOLDER + "/resolvconf")
         except FileNotFoundError:
@@ -197,7 +198,10 @@ class Up:
                 self.both_ways(ours, "self", ["ip", "netns", "exec", "self", "wg-nsquick"], ["--transport", "self"], text)
             else:
                 self.both_ways(ours, NAME, ["wg-nsquick"], [], text)
-        finally:
+        except BaseException:
+            self.clean()
+            raise
+        if ours["left"] or theirs["left"]:
             self.clean()
         check_readable(b"".join(line + b"\n" for line in lines_of(ours["up"].err) if line.startswith(b"wg-nsquick: ")))
         return Compare(self, text, place, ours, theirs, valid, rules).all()
@@ -267,11 +271,11 @@ class Up:
             if os.path.isdir(folder):
                 left += [f"{folder}/{name}" for name in os.listdir(folder) if not (folder == "/run/netns" and name in ("prov", "quick", "self"))]
         left += [f"process {pid}" for pid in self.daemons()]
-        for where in ("quick", "self"):
-            if self.link_exists(where):
-                left.append(f"link in {where}")
-            for family in ("-4", "-6"):
-                left += [f"rule in {where}: {rule}" for rule in self.ip(where, family, "rule show")[0] if rule not in self.rules_before[family]]
+        where = namespace if namespace == "quick" else "self"
+        for family in ("-4", "-6"):
+            rules, links = self.ip(where, family, "rule show", "link show")
+            left += [f"rule in {where}: {rule}" for rule in rules if rule not in self.rules_before[family]]
+            left += [f"link in {where}" for link in links if link["ifname"] == NAME]
         return left
 
     @staticmethod
@@ -352,7 +356,18 @@ class Compare:
                 changed = Text.wrap_port(self.text, int(error[1]), self.rules)
                 if changed:
                     return changed
+            if error[2].startswith(b"Table: ") and not theirs.status and not re.search(rb"(?m)^\[#\] ip -[46] route add ", theirs.err):
+                # wg-quick looks at Table only when there is a route: here is one.
+                self.rules["table-unused"] += 1
+                return self.text + b"\n[Peer]\nPublicKey = " + b"A" * 42 + b"E=\nAllowedIPs = 10.77.0.0/16\n"
+            if re.match(rb"MTU: `[-+0x]*' ", error[2]) and not theirs.status:
+                self.rules["mtu-zero"] += 1
+                return re.sub(rb"(?m)^MTU ?= ?[-+0x]*(?=\r?$)", b"MTU = 70000000000", self.text)
             self.refused_first(error[2])
+        elif self.place == "host" and re.search(rb"(?m)^\[#\] ip -[46] route add (0\.0\.0\.0|::)/0 dev x table main\nRTNETLINK answers: File exists\n", theirs.err):
+            # In a namespace of its own no other default route is in the way of one in table main.
+            self.rules["namespace-main"] += 1
+            return re.sub(rb"(?m)^Table ?= ?main", b"Table = 1234", self.text)
         elif ours.status and error and b"the automatic MTU is" in error[2] and b"IPv6 needs 1280" in error[2]:
             self.mtu_refused(error[2])
         else:
