@@ -27,6 +27,7 @@ NAME = "x"
 HOOK = re.compile(rb"\A(PreUp|PostUp|PreDown|PostDown) = (.*?)\r?\Z")
 # Where a shell says that a word is from: the script of wg-quick, or a bash of the hook's own.
 SHELL = re.compile(rb"\A(?:\S*/wg-quick|bash): (?:eval: |-c: )?line \d+: ")
+RULE_DELETE = re.compile(rb"\[#\] ip -[46] rule delete table ")
 BOX = b"\xe2\x94"  # wireguard-go draws one
 RESOLVCONF = b"""#!/bin/sh
 echo "$*" >> /run/differ.up/resolvconf
@@ -466,8 +467,10 @@ class Compare:
                 self.rules["auto-fwmark"] += 1
             elif line == b"[#] nft -f /dev/fd/63":
                 self.rules["firewall"] += 1
-            elif re.match(rb"\[#\] (ip -[46] rule delete table |resolvconf -d x -f\Z)", line):
-                self.rules["trace-undo"] += 1
+            elif line == b"[#] resolvconf -d x -f":
+                self.rules["dns-resolvconf"] += 1
+            elif self.place == "host" and RULE_DELETE.match(line):
+                self.rules["routes-default"] += 1
             else:
                 out.append(line)
             n += 1
@@ -529,8 +532,10 @@ class Compare:
         for line in (self.up.hooks.get(line, line) for line in self.common(lines_of(self.theirs["down"].err))):
             if line == b"[#] nft -f /dev/fd/63":
                 self.rules["firewall"] += 1
-            elif re.match(rb"\[#\] (ip -[46] rule delete table |resolvconf -d x -f\Z)", line):
-                self.rules["trace-undo"] += 1
+            elif line == b"[#] resolvconf -d x -f":
+                self.rules["dns-resolvconf"] += 1
+            elif self.place == "host" and RULE_DELETE.match(line):
+                self.rules["routes-default"] += 1
             else:
                 out.append(line)
         return out
@@ -554,6 +559,7 @@ class Compare:
         elif told or errors:
             self.fail(f"{name}: errors of a success", self.both(name))
         theirs, ours = self.warnings_first(name, theirs, ours)
+        theirs, ours = self.rules_undone(theirs, ours)
         theirs, ours = self.dns_search_only(theirs, ours)
         theirs, ours = self.mtu_smallest(theirs, ours)
         theirs, ours = self.batched(theirs, ours, our.status)
@@ -593,6 +599,16 @@ class Compare:
         if warnings[1]:
             self.rules["parsed-first"] += 1
         return [[line for line in lines if not line.startswith(b"Warning: AllowedIP has")] for lines in (theirs, ours)]
+
+    def rules_undone(self, theirs, ours):
+        """What was made last goes first; wg-quick has an order of its own."""
+        deletes = [[line for line in lines if RULE_DELETE.match(line)] for lines in (theirs, ours)]
+        if deletes[0] != deletes[1] and sorted(deletes[0]) == sorted(deletes[1]):
+            self.rules["undo-order"] += 1
+            at = theirs.index(deletes[0][0])
+            theirs = [line for line in theirs if not RULE_DELETE.match(line)]
+            theirs[at:at] = deletes[1]
+        return theirs, ours
 
     def dns_search_only(self, theirs, ours):
         install = b"[#] install -m 644 /dev/fd/63 /etc/netns/%s/resolv.conf" % self.netns()
