@@ -364,7 +364,7 @@ class Compare:
             if re.match(rb"MTU: `[-+0x]*' ", error[2]) and not theirs.status:
                 self.rules["mtu-zero"] += 1
                 return re.sub(rb"(?m)^MTU ?= ?[-+0x]*(?=\r?$)", b"MTU = 70000000000", self.text)
-            self.refused_first(error[2])
+            return self.refused_first(error[2])
         elif self.place == "host" and re.search(rb"(?m)^\[#\] ip -[46] route add (0\.0\.0\.0|::)/0 dev x table main\nRTNETLINK answers: File exists\n", theirs.err):
             # In a namespace of its own no other default route is in the way of one in table main.
             self.rules["namespace-main"] += 1
@@ -379,31 +379,30 @@ class Compare:
                 self.same_run("down", self.down_lines(), lines_of(self.ours["down"].err))
                 if self.ours.get("kept") != self.theirs.get("kept"):
                     self.fail("down: one keeps the device", self.both("down"))
-        if self.theirs["left"]:
-            self.fail(f"wg-quick leaves: {self.theirs['left']}")
-        if self.ours["left"]:
-            self.fail(f"wg-nsquick leaves: {self.ours['left']}")
-        return None
+        return self.nothing_left()
 
     # ---- refusals ----
 
     def refused_first(self, error):
         """Ours looks at everything first. wg-quick must have failed at the step that is about the same thing."""
         theirs = self.theirs["up"]
-        if self.ours["up"].status != theirs.status:
-            self.fail(f"up: status {theirs.status}, ours {self.ours['up'].status}")
         if self.ours["up"].out:
             self.fail("up: output of a refusal")
         lines = lines_of(theirs.err)
         if b"SaveConfig" in error:
-            if not words_match(lines[-1].partition(b": ")[2], error, self.rules):
-                self.fail("up: other words")
-            return
+            if theirs.status != self.ours["up"].status or not words_match(lines[-1].partition(b": ")[2], error, self.rules):
+                self.fail("up: other words or status for SaveConfig")
+            return self.nothing_left()
         self.rules["refused-first"] += 1
         steps = [line for line in lines if line.startswith(b"[#] ")]
         while steps and re.match(rb"\[#\] (ip link delete dev |ip -[46] rule delete |nft -f |resolvconf -d )", steps[-1]):
             steps.pop()
         last = steps[-1] if steps else b""
+        changed = self.without_other_fault(error, last)
+        if changed:
+            return changed
+        if self.ours["up"].status != theirs.status:
+            self.fail(f"up: status {theirs.status}, ours {self.ours['up'].status}")
         match = re.match(rb"(Address|MTU|Table): `(.*?)'", error)
         if match:
             word = match[2]
@@ -415,6 +414,22 @@ class Compare:
             self.fail("up: refused, and wg-quick failed elsewhere")
         elif not any(words_match(line, error, self.rules) for line in lines):
             self.fail("up: other words")
+        return self.nothing_left()
+
+    def nothing_left(self):
+        for name, left in (("wg-quick", self.theirs["left"]), ("wg-nsquick", self.ours["left"])):
+            if left:
+                self.fail(f"{name} leaves: {left}")
+
+    def without_other_fault(self, error, last):
+        """A file with two faults, of which wg-quick met the other: the text without that one."""
+        address = re.match(rb"\[#\] ip -[46] address add (\S+) dev x\Z", last)
+        if address and not error.startswith(b"Address: "):
+            at = self.text.rindex(address[1])
+            return self.text[:at] + self.text[at + len(address[1]):]
+        if last.startswith(b"[#] ip link set mtu ") and not error.startswith(b"MTU: "):
+            return re.sub(rb"(?m)^MTU ?= ?.*?$", b"", self.text)
+        return None
 
     def mtu_refused(self, error):
         """An automatic MTU below 1280 with an IPv6 address: the number must be right."""
@@ -518,7 +533,7 @@ class Compare:
         out = []
         for line in self.common(lines):
             mark = re.match(rb"\[#\] wg set x fwmark (\d+)\Z", line)
-            if mark and self.place == "host" and not self.marked and 1 <= int(mark[1]) <= 255 and (re.search(rb"/0", self.text) or b"fwmark" in self.text):
+            if mark and self.auto_mark() and 1 <= int(mark[1]) <= 255:
                 self.rules["auto-fwmark"] += 1
                 continue
             if line.startswith(b"Warning: x: DNS names no server") and self.place == "self":
@@ -526,6 +541,12 @@ class Compare:
                 continue
             out.append(line)
         return out
+
+    def auto_mark(self):
+        """Ours sets a mark of its own for a plain /0, and for hooks that ask for one."""
+        if self.marked or b"[#] wg set x fwmark " in self.theirs["up"].err and self.place == "self":
+            return False
+        return re.search(rb"(?m)^(Pre|Post)(Up|Down) = .*fwmark", self.text) or (self.place == "host" and b"/0" in self.text)
 
     def down_lines(self):
         out = []
@@ -649,6 +670,10 @@ class Compare:
         for state in (theirs, ours):
             for name in ("-4", "-6"):
                 self.without_link_local(state, name)
+        if self.auto_mark():
+            for state in (theirs, ours):
+                if state["wg"]["device"].pop("FwMark", None):
+                    self.rules["auto-fwmark"] += 1
         if self.place == "host":
             self.plain_default(theirs, ours)
         mtus = self.theirs["mtus"]
@@ -672,11 +697,7 @@ class Compare:
                         state["routes-6"].remove(route)
 
     def plain_default(self, theirs, ours):
-        """A default route is a plain one here, and neither mark nor rules are needed."""
-        if not self.marked:
-            for state in (theirs, ours):
-                if state["wg"]["device"].pop("FwMark", None):
-                    self.rules["auto-fwmark"] += 1
+        """A default route is a plain one here, and no rules are needed."""
         for family in ("-4", "-6"):
             rules = theirs["rules" + family]
             if not rules:
