@@ -282,13 +282,18 @@ int txn_auto_mtu(struct txn *txn, const struct wg_iface *wg)
 	return (int)(best ? best : 1500) - 80;
 }
 
-static bool uses_ipv6(const struct conf *conf)
+/* Addresses, and the routes that are to come. */
+static bool uses_ipv6(const struct conf *conf, const struct wg_iface *live)
 {
 	struct prefix address;
 
 	for (size_t i = 0; i < conf->n_addresses; i++)
 		if (parse_address(conf->addresses[i].text, &address) == 0 && address.family == AF_INET6)
 			return true;
+	for (size_t i = 0; i < live->n_peers && conf->table != TABLE_OFF; i++)
+		for (size_t j = 0; j < live->peers[i].n_allowed_ips; j++)
+			if (live->peers[i].allowed_ips[j].prefix.family == AF_INET6)
+				return true;
 	return false;
 }
 
@@ -299,15 +304,17 @@ static int do_link_up(struct txn *txn, struct step *step)
 
 	if (!chosen.mtu_set) {
 		struct wg_iface live = { 0 };
+		bool ipv6;
 		int mtu;
 
 		r = wg_read(backend(txn), txn->conf->iface, &live);
 		if (r < 0)
 			return fail(1, txn, "Unable to access interface: %s", strerror(-r));
 		mtu = txn_auto_mtu(txn, &live);
+		ipv6 = uses_ipv6(txn->conf, &live);
 		wg_iface_free(&live);
-		if (mtu < 1280 && uses_ipv6(txn->conf))
-			return fail(EXIT_KERNEL, txn, "the automatic MTU is %d, and IPv6 needs 1280; expected `MTU = 1280' or more, or no IPv6 Address", mtu);
+		if (mtu < 1280 && ipv6)
+			return fail(EXIT_KERNEL, txn, "the automatic MTU is %d, and IPv6 needs 1280; expected `MTU = 1280' or more, or no IPv6 in Address and AllowedIPs", mtu);
 		if (mtu <= 0)
 			return fail(EXIT_KERNEL, txn, "the automatic MTU is %d; expected a route to the endpoint with an MTU above 80", mtu);
 		chosen.mtu = (unsigned int)mtu;

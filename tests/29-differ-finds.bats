@@ -85,3 +85,16 @@ file() {
 	assert_output --partial "inet 10.9.0.2/24"
 	refute_output --partial "fd09::2"
 }
+
+@test "an automatic MTU too small for IPv6 routes is told as such" {
+	ip link set veth0 mtu 1300
+	file "[Interface]" "Address = 10.9.0.2/24" "[Peer]" "PublicKey = $PROVIDER_PUB" "AllowedIPs = fd09::/64" "Endpoint = 192.0.2.1:51820"
+	run wg-nsquick up wg0
+	assert_failure 2
+	assert_line --partial "the automatic MTU is 1220, and IPv6 needs 1280"
+	sed -i 's/^Address/Table = off\nAddress/' /etc/wireguard/wg0.conf
+	run wg-nsquick up wg0
+	assert_success
+	assert_line "[#] ip link set mtu 1220 up dev wg0"
+	ip link set veth0 mtu 1500
+}
