@@ -340,6 +340,7 @@ class Compare:
 
     def __init__(self, up, text, place, ours, theirs, valid, rules):
         self.up, self.text, self.place, self.ours, self.theirs, self.valid, self.rules = up, text, place, ours, theirs, valid, rules
+        self.failed_rules = []
         self.mark = re.search(rb"(?m)^FwMark = (\S+)", text)
         self.marked = bool(self.mark) and self.mark[1] not in (b"off", b"0")
 
@@ -478,6 +479,8 @@ class Compare:
             elif rule and n + 2 < len(lines) and lines[n + 1] == b"[#] ip %s rule add not fwmark %s table %s" % (rule[1], rule[3], rule[3]):
                 n += self.default_route(lines, n, out)
                 continue
+            elif rule and rule[2] in (b"0.0.0.0/0", b"::/0") and not re.search(rb"(?m)^Table ?= ?[^\sa]", self.text) and self.theirs["up"].status:
+                self.failed_default(rule, out)
             elif re.match(rb"\[#\] wg set x fwmark \d+\Z", line) and self.place == "host" and not self.marked:
                 self.rules["auto-fwmark"] += 1
             elif line == b"[#] nft -f /dev/fd/63":
@@ -528,6 +531,16 @@ class Compare:
             self.rules["F-sysctl"] += 1
         self.valid |= sysctl
         return size
+
+    def failed_default(self, rule, out):
+        """The same when the route fails: wg-quick of 2021 has not come to the rules yet."""
+        if self.place == "host":
+            self.rules["routes-default"] += 1
+            out.append(b"[#] ip %s route add %s dev x" % (rule[1], rule[2]))
+            return
+        self.rules["F-route-after-rules"] += 1
+        out += [b"[#] ip %s rule add not fwmark %s table %s" % (rule[1], rule[3], rule[3]), b"[#] ip %s rule add table main suppress_prefixlength 0" % rule[1], rule[0]]
+        self.failed_rules = [b"[#] ip %s rule delete table %s" % (rule[1], rule[3]), b"[#] ip %s rule delete table main suppress_prefixlength 0" % rule[1]]
 
     def our_lines(self, lines):
         out = []
@@ -623,6 +636,9 @@ class Compare:
 
     def rules_undone(self, theirs, ours):
         """What was made last goes first; wg-quick has an order of its own."""
+        for line in self.failed_rules:
+            if line in ours:
+                ours.remove(line)
         deletes = [[line for line in lines if RULE_DELETE.match(line)] for lines in (theirs, ours)]
         if deletes[0] != deletes[1] and sorted(deletes[0]) == sorted(deletes[1]):
             self.rules["undo-order"] += 1
