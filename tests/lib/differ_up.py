@@ -425,7 +425,7 @@ class Compare:
     def without_other_fault(self, error, last):
         """A file with two faults, of which wg-quick met the other: the text without that one."""
         address = re.match(rb"\[#\] ip -[46] address add (\S+) dev x\Z", last)
-        if address and not error.startswith(b"Address: "):
+        if address and not error.startswith(b"Address: `" + address[1] + b"'"):
             at = self.text.rindex(address[1])
             return self.text[:at] + self.text[at + len(address[1]):]
         if last.startswith(b"[#] ip link set mtu ") and not error.startswith(b"MTU: "):
