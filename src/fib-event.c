@@ -8,6 +8,7 @@
  */
 #include "fib-msg.h"
 
+#include <linux/net_namespace.h>
 #include <sys/socket.h>
 
 #ifndef SOL_NETLINK
@@ -205,6 +206,34 @@ int fib_event_object(struct fib *f, struct fib_snapshot *before, const struct nl
 		return 0;
 	*ret_object = o;
 	return 1;
+}
+
+uint32_t fib_event_ifindex(const struct nlmsghdr *event)
+{
+	return event->nlmsg_len < NLMSG_LENGTH(sizeof(struct ifinfomsg)) ? 0 : (uint32_t)((const struct ifinfomsg *)NLMSG_DATA(event))->ifi_index;
+}
+
+int fib_nsid_of(struct fib *f, pid_t pid, int32_t *ret_nsid)
+{
+	struct {
+		struct nlmsghdr h;
+		struct rtgenmsg g;
+		unsigned char pad[3];
+		struct rtattr a;
+		uint32_t pid;
+	} request = { .h = { .nlmsg_len = sizeof(request) }, .a = { .rta_len = RTA_LENGTH(sizeof(uint32_t)), .rta_type = NETNSA_PID }, .pid = (uint32_t)pid };
+	const struct nlmsghdr *answer;
+	int r = fib_ask(f, &request.h, RTM_GETNSID, RTM_NEWNSID, &answer);
+
+	if (r < 0)
+		return r;
+	FOR_EACH_ATTR (a, msg_attrs(answer, sizeof(struct rtgenmsg)), msg_attrs_len(answer, sizeof(struct rtgenmsg))) {
+		if (a->rta_type == NETNSA_NSID) {
+			*ret_nsid = (int32_t)attr_u32(a);
+			return 0;
+		}
+	}
+	return -EBADMSG;
 }
 
 int fib_delete_link(struct fib *f, uint32_t ifindex)

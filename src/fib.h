@@ -17,6 +17,8 @@
  */
 #pragma once
 
+#include <sys/types.h>
+
 #include "util.h"
 
 struct nlmsghdr;
@@ -226,6 +228,12 @@ int fib_events_read(struct fib_events *e, void (*each)(void *arg, const struct n
  * it the object is as in `before`, or it never counted; -errno.
  */
 int fib_event_object(struct fib *f, struct fib_snapshot *before, const struct nlmsghdr *event, struct fib_object *ret_object);
+
+/* Of a link event. */
+uint32_t fib_event_ifindex(const struct nlmsghdr *event);
+
+/* The number that this namespace has for another one, that of a process (RTM_GETNSID); -1: it has none yet. */
+int fib_nsid_of(struct fib *f, pid_t pid, int32_t *ret_nsid);
 
 /* RTM_DELLINK by index. */
 int fib_delete_link(struct fib *f, uint32_t ifindex);

@@ -25,10 +25,10 @@
 
 #include "conf-error.h"
 #include "log.h"
+#include "who.h"
 #include "spawn.h"
 
 #define HOOK_LEN 256
-#define COMMAND_LEN 160
 /* libseccomp's API level from which on it knows of listeners. */
 #define API_NOTIFY 5
 
@@ -179,7 +179,7 @@ struct filters {
 	struct seccomp_notif_resp *response;
 	bool refused;
 	uint32_t last_pid; /* who was refused last, and what it was */
-	char last[COMMAND_LEN];
+	char last[WHO_COMMAND_LEN];
 	bool told; /* that there is no filter */
 };
 
@@ -398,50 +398,18 @@ static bool is_ourselves(int proc)
  * The command line of a process as a message may show it: printable, short, no word
  * that may be a key. Empty for one that is gone.
  */
-static void read_command(int proc, char ret_text[static COMMAND_LEN])
+static void read_command(int proc, char ret_text[static WHO_COMMAND_LEN])
 {
 	_cleanup_fd_ int fd = openat(proc, "cmdline", O_RDONLY | O_CLOEXEC);
 	char raw[4096];
 	ssize_t n = fd >= 0 ? read(fd, raw, sizeof(raw) - 1) : 0;
-	size_t at = 0;
 
-	if (n < 0)
-		n = 0;
-	/* A word that the buffer cuts might be half a key. */
-	while (n == (ssize_t)sizeof(raw) - 1 && n > 0 && raw[n - 1] && !is_space(raw[n - 1]))
-		n--;
-	raw[n] = '\0';
-	ret_text[0] = '\0';
-	for (char *word = raw, *end = raw + n; word < end;) {
-		char *next = word, *shown = word;
-
-		while (next < end && *next && !is_space(*next))
-			next++;
-		*next = '\0';
-		for (char *p = word; *p; p++)
-			if (*p < ' ' || *p > '~')
-				*p = '?';
-		/* A path may be long enough to look like a key; the program's name is what counts. */
-		if (at == 0 && strrchr(word, '/'))
-			shown = strrchr(word, '/') + 1;
-		if (conf_looks_secret(shown))
-			shown = (char *)"(hidden)";
-		if (*shown) {
-			int written = snprintf(ret_text + at, COMMAND_LEN - at, "%s%s", at ? " " : "", shown);
-
-			if ((size_t)written >= COMMAND_LEN - at) {
-				strcpy(ret_text + COMMAND_LEN - 4, "...");
-				return;
-			}
-			at += (size_t)written;
-		}
-		word = next + 1;
-	}
+	who_format_command(raw, n > 0 ? (size_t)n : 0, n == (ssize_t)sizeof(raw) - 1, ret_text);
 }
 
 static void refuse(struct filters *f, const struct listener *l, const struct closed_ns *ns, int proc)
 {
-	char command[COMMAND_LEN];
+	char command[WHO_COMMAND_LEN];
 
 	read_command(proc, command);
 	f->refused = true;
@@ -507,7 +475,7 @@ void filters_answer(struct filters *f)
 static void name_survivor(void *arg, pid_t pid)
 {
 	const long *ours = arg;
-	char path[32], command[COMMAND_LEN];
+	char path[32], command[WHO_COMMAND_LEN];
 	_cleanup_fd_ int proc = -1;
 
 	snprintf(path, sizeof(path), "/proc/%d", pid);

@@ -9,6 +9,9 @@
 
 #include "util.h"
 
+/* How a hook's text is run, as its command line shows. */
+#define HOOK_SHELL "bash -e -o pipefail -O extglob -c"
+
 struct hook_env {
 	const char *iface;
 	const char *config;  /* canonical path */

@@ -81,6 +81,7 @@ static int add_link_up(struct plan *plan, const struct conf *conf, struct conf_e
 	step->mtu = (unsigned int)mtu;
 	/* `MTU = 0' is a number like others: the kernel refuses it, or not. */
 	step->mtu_set = conf->mtu.text && *conf->mtu.text;
+	step->text = step->mtu_set ? conf->mtu.text : NULL;
 	step->line = conf->mtu.line;
 	return 0;
 }

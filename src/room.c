@@ -77,14 +77,20 @@ static int keep_mounts_below(const char *top, struct kept **ret_kept, size_t *re
 	return 0;
 }
 
-/* The namespace's /sys, with what the host has mounted in it (cgroup, bpf…) where it was. */
+/*
+ * The namespace's /sys, with what the host has mounted in it (cgroup, bpf…) where it was.
+ * In place of the host's, not upon it: `ip netns exec` in a hook takes one away, too.
+ */
 static int mount_sys(void)
 {
+	_cleanup_fd_ int old = open_tree(AT_FDCWD, "/sys", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE);
 	struct kept *kept = NULL;
 	size_t n = 0;
 	int r;
 
 	r = keep_mounts_below("/sys", &kept, &n);
+	if (r == 0 && old >= 0)
+		(void)umount2("/sys", MNT_DETACH);
 	if (r == 0 && mount("sysfs", "/sys", "sysfs", MS_NOSUID | MS_NOEXEC | MS_NODEV, NULL) < 0)
 		r = -errno;
 	for (size_t i = 0; i < n; i++) {
@@ -94,6 +100,8 @@ static int mount_sys(void)
 		free(kept[i].path);
 	}
 	free(kept);
+	if (r < 0 && old >= 0)
+		(void)move_mount(old, "", AT_FDCWD, "/sys", MOVE_MOUNT_F_EMPTY_PATH);
 	return r;
 }
 

@@ -13,12 +13,13 @@
  */
 #include "watch.h"
 
-#include <linux/netlink.h>
+#include <linux/rtnetlink.h>
 
 #include "journal.h"
 #include "log.h"
 #include "marks.h"
 #include "ns.h"
+#include "spawn.h"
 #include "watch-file.h"
 
 #define MAX_RESTORES 3	/* in RESTORE_MS: then somebody keeps writing */
@@ -116,8 +117,11 @@ static void tell_object(struct watch *w, const struct fib_object *o, const struc
 	buf_fmt(&text, "guard: the host's network changed during `%s': ", w->action);
 	fib_describe(o, &text);
 	if (by && by->pid)
-		buf_fmt(&text, "; asked for by process %d%s%s%s%s", by->pid, *by->command ? " (" : "", by->command, *by->command ? ")" : "",
-			by->who == WHO_OURS ? ", started by this run" : "");
+		buf_fmt(&text, "; asked for by process %d%s%s%s", by->pid, *by->command ? " (" : "", by->command, *by->command ? ")" : "");
+	if (by && *by->below)
+		buf_fmt(&text, " of `%s'", by->below);
+	else if (by && by->who == WHO_OURS)
+		buf_str(&text, " of this run");
 	if (*why)
 		buf_fmt(&text, "; %s", why);
 	if (*end)
@@ -157,6 +161,33 @@ static int remember_ways(struct watch *w)
 	return 0;
 }
 
+struct nsid_search {
+	struct watch *w;
+	int32_t nsid;
+	bool found;
+};
+
+static void compare_nsid(void *arg, pid_t pid)
+{
+	struct nsid_search *s = arg;
+	int32_t nsid;
+
+	s->found |= fib_nsid_of(s->w->fib, pid, &nsid) == 0 && nsid == s->nsid;
+}
+
+/* K5: the other end of a new link is where a process of ours is. */
+static bool leads_to_ours(struct watch *w, const struct fib_object *o)
+{
+	const struct fib_link *l = o->kind == FIB_LINK && o->change == FIB_ADDED ? fib_link(o->after) : NULL;
+	struct nsid_search s = { .w = w };
+
+	if (!l || l->netnsid < 0 || w->policy.command)
+		return false;
+	s.nsid = l->netnsid;
+	spawn_each_descendant(compare_nsid, &s);
+	return s.found;
+}
+
 static enum verdict judge(struct watch *w, const struct fib_object *o, enum who who, const char **ret_why)
 {
 	enum verdict verdict = policy_judge(&w->policy, w->before, o, who, ret_why);
@@ -165,13 +196,17 @@ static enum verdict judge(struct watch *w, const struct fib_object *o, enum who 
 		*ret_why = "it decides how this host reaches a name server, the SSH client or the rest of the world";
 		return VERDICT_CONCERN;
 	}
+	if (verdict == VERDICT_BENIGN && leads_to_ours(w, o)) {
+		*ret_why = "a link into the namespace of this run";
+		return VERDICT_CONCERN;
+	}
 	return verdict;
 }
 
-/* The tunnel itself, on the host. */
+/* The tunnel itself on the host, or a way into its namespace. */
 static bool delete_landed(struct watch *w, const struct fib_object *o)
 {
-	return policy_is_landing(&w->policy, o) && fib_delete_link(w->fib, o->ifindex) == 0;
+	return (policy_is_landing(&w->policy, o) || leads_to_ours(w, o)) && fib_delete_link(w->fib, o->ifindex) == 0;
 }
 
 static void undo(struct watch *w, const struct nlmsghdr *event, const struct fib_object *o, const char *why)
@@ -203,6 +238,9 @@ static void on_event(void *arg, const struct nlmsghdr *event)
 	enum who who;
 	int r;
 
+	/* The TUN on its way has left; should it come back, it has landed. */
+	if (event->nlmsg_type == RTM_DELLINK && w->policy.transit_ifindex && fib_event_ifindex(event) == w->policy.transit_ifindex)
+		w->policy.transit_ifindex = 0;
 	/* Our own hand. */
 	if (event->nlmsg_pid && event->nlmsg_pid == fib_port(w->fib))
 		return;

@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 
 #include "conf-error.h"
+#include "hook.h"
 
 #define MAX_DEPTH 64	  /* of a chain of parents */
 #define KNOWN_PORTS 64	  /* of processes of ours */
@@ -68,9 +69,45 @@ static bool read_stat(pid_t pid, struct stat_line *ret_stat)
 	return true;
 }
 
+void who_format_command(char *raw, size_t len, bool cut, char ret_command[static WHO_COMMAND_LEN])
+{
+	size_t at = 0;
+
+	/* A word that the buffer cuts might be half a key. */
+	while (cut && len > 0 && raw[len - 1] && !is_space(raw[len - 1]))
+		len--;
+	raw[len] = '\0';
+	*ret_command = '\0';
+	for (char *word = raw, *end = raw + len; word < end;) {
+		char *next = word, *shown = word;
+		int written;
+
+		while (next < end && *next && !is_space(*next))
+			next++;
+		*next = '\0';
+		for (char *p = word; *p; p++)
+			if (*p < ' ' || *p > '~')
+				*p = '?';
+		/* A path may be long enough to look like a key; the program's name is what counts. */
+		if (at == 0 && strrchr(word, '/'))
+			shown = strrchr(word, '/') + 1;
+		if (conf_looks_secret(shown))
+			shown = (char *)"(hidden)";
+		word = next + 1;
+		if (!*shown)
+			continue;
+		written = snprintf(ret_command + at, WHO_COMMAND_LEN - at, "%s%s", at ? " " : "", shown);
+		if ((size_t)written >= WHO_COMMAND_LEN - at) {
+			strcpy(ret_command + WHO_COMMAND_LEN - 4, "...");
+			return;
+		}
+		at += (size_t)written;
+	}
+}
+
 bool who_command(pid_t pid, char ret_command[static WHO_COMMAND_LEN])
 {
-	char text[512], quoted[QUOTED_LEN];
+	char text[2048], quoted[QUOTED_LEN];
 	ssize_t n = read_proc(pid, "cmdline", text, sizeof(text));
 	struct stat_line stat;
 
@@ -82,19 +119,20 @@ bool who_command(pid_t pid, char ret_command[static WHO_COMMAND_LEN])
 		snprintf(ret_command, WHO_COMMAND_LEN, "%s", conf_quote(stat.comm, quoted));
 		return true;
 	}
-	for (ssize_t i = 0; i < n - 1; i++)
-		if (text[i] == '\0')
-			text[i] = ' ';
-	if (conf_looks_secret(text)) {
-		text[strcspn(text, " ")] = '\0';
-		snprintf(ret_command, WHO_COMMAND_LEN, "%s ...", conf_quote(text, quoted));
-		return true;
-	}
-	for (char *p = text; *p; p++)
-		if (*p < ' ' || *p > '~')
-			*p = '?';
-	snprintf(ret_command, WHO_COMMAND_LEN, "%.*s%s", WHO_COMMAND_LEN - 5, text, n > WHO_COMMAND_LEN - 5 ? "..." : "");
+	who_format_command(text, (size_t)n, n == (ssize_t)sizeof(text) - 1, ret_command);
 	return true;
+}
+
+/* A hook is what follows `bash … -c`. */
+static void hook_text(pid_t pid, char ret_text[static WHO_COMMAND_LEN])
+{
+	static const char before[] = HOOK_SHELL " ";
+	char command[WHO_COMMAND_LEN];
+
+	*ret_text = '\0';
+	if (!who_command(pid, command))
+		return;
+	snprintf(ret_text, WHO_COMMAND_LEN, "%s", strncmp(command, before, sizeof(before) - 1) == 0 ? command + sizeof(before) - 1 : command);
 }
 
 static bool listed(const struct whois *w, const char *comm)
@@ -113,7 +151,7 @@ enum who who_is(struct whois *w, pid_t pid, struct requester *ret_requester)
 {
 	struct requester r = { .who = WHO_UNKNOWN, .pid = pid };
 	struct stat_line stat;
-	pid_t at = pid;
+	pid_t at = pid, last = 0, hook = 0; /* below `root` is the worker, and below that a hook, or the command */
 
 	for (int depth = 0; depth < MAX_DEPTH; depth++) {
 		/* First of all: in a container we may be process 1 ourselves. */
@@ -133,9 +171,13 @@ enum who who_is(struct whois *w, pid_t pid, struct requester *ret_requester)
 		}
 		if (!*r.daemon && stat.start < w->began && listed(w, stat.comm))
 			memcpy(r.daemon, stat.comm, sizeof(r.daemon));
+		hook = last;
+		last = at;
 		at = stat.parent;
 	}
 	if (ret_requester) {
+		if (r.who == WHO_OURS && hook > 0 && hook != pid)
+			hook_text(hook, r.below);
 		*ret_requester = r;
 		if (pid > 0)
 			who_command(pid, ret_requester->command);

@@ -24,6 +24,7 @@ struct requester {
 	enum who who;
 	pid_t pid; /* 0: not found */
 	char command[WHO_COMMAND_LEN]; /* its command line, printable, without keys; "" when unknown */
+	char below[WHO_COMMAND_LEN];   /* of ours: the hook or the command that it belongs to; "" when that is itself */
 	char daemon[16];	       /* of a foreign one: the daemon's name */
 };
 
@@ -43,3 +44,9 @@ enum who who_is(struct whois *w, pid_t pid, struct requester *ret_requester);
 
 /* A process's command line for messages: printable, shortened, what looks like a key hidden. False: it is gone. */
 bool who_command(pid_t pid, char ret_command[static WHO_COMMAND_LEN]);
+
+/*
+ * The same from the text of /proc/PID/cmdline, which is changed on the way and must have room for
+ * one more byte; `cut`: it is not all of it.
+ */
+void who_format_command(char *raw, size_t len, bool cut, char ret_command[static WHO_COMMAND_LEN]);

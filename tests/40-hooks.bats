@@ -30,7 +30,8 @@ up_fails() { # STATUS LINE…: with these lines `up` ends with that status and l
 	config wg0 "$@"
 	run wg-nsquick up wg0 "${options[@]}"
 	assert_failure "$status"
-	assert_line "[#] ip link delete dev wg0"
+	# A guard that was tripped may have ended the userspace daemon, and so the device, by then.
+	((status == 193)) || assert_line "[#] ip link delete dev wg0"
 	assert_clean
 }
 

@@ -203,7 +203,6 @@ int main(void)
 	refuses("[Interface]\nMTU = abc\n", 2, 255, "M2: an MTU");
 	refuses("[Interface]\nMTU = 99999999999\n", 2, 255, "an MTU that is no int");
 	refuses("[Interface]\nMTU = -1\n", 2, 2, "an MTU that ip(8) reads and the kernel refuses");
-	refuses("[Interface]\nMTU = 0\n", 2, 2, "an MTU of nothing");
 	test_routes();
 	test_marks();
 	test_settings();
