@@ -213,15 +213,15 @@ uint32_t fib_event_ifindex(const struct nlmsghdr *event)
 	return event->nlmsg_len < NLMSG_LENGTH(sizeof(struct ifinfomsg)) ? 0 : (uint32_t)((const struct ifinfomsg *)NLMSG_DATA(event))->ifi_index;
 }
 
-int fib_nsid_of(struct fib *f, pid_t pid, int32_t *ret_nsid)
+int fib_nsid_of(struct fib *f, int ns_fd, int32_t *ret_nsid)
 {
 	struct {
 		struct nlmsghdr h;
 		struct rtgenmsg g;
 		unsigned char pad[3];
 		struct rtattr a;
-		uint32_t pid;
-	} request = { .h = { .nlmsg_len = sizeof(request) }, .a = { .rta_len = RTA_LENGTH(sizeof(uint32_t)), .rta_type = NETNSA_PID }, .pid = (uint32_t)pid };
+		uint32_t fd;
+	} request = { .h = { .nlmsg_len = sizeof(request) }, .a = { .rta_len = RTA_LENGTH(sizeof(uint32_t)), .rta_type = NETNSA_FD }, .fd = (uint32_t)ns_fd };
 	const struct nlmsghdr *answer;
 	int r = fib_ask(f, &request.h, RTM_GETNSID, RTM_NEWNSID, &answer);
 

@@ -17,8 +17,6 @@
  */
 #pragma once
 
-#include <sys/types.h>
-
 #include "util.h"
 
 struct nlmsghdr;
@@ -232,8 +230,8 @@ int fib_event_object(struct fib *f, struct fib_snapshot *before, const struct nl
 /* Of a link event. */
 uint32_t fib_event_ifindex(const struct nlmsghdr *event);
 
-/* The number that this namespace has for another one, that of a process (RTM_GETNSID); -1: it has none yet. */
-int fib_nsid_of(struct fib *f, pid_t pid, int32_t *ret_nsid);
+/* The number that this namespace has for another one (RTM_GETNSID); -1: it has none yet. */
+int fib_nsid_of(struct fib *f, int ns_fd, int32_t *ret_nsid);
 
 /* RTM_DELLINK by index. */
 int fib_delete_link(struct fib *f, uint32_t ifindex);

@@ -13,6 +13,8 @@
  */
 #include "watch.h"
 
+#include <dirent.h>
+#include <fcntl.h>
 #include <linux/rtnetlink.h>
 
 #include "journal.h"
@@ -167,12 +169,36 @@ struct nsid_search {
 	bool found;
 };
 
+static void compare_path(struct nsid_search *s, const char *path)
+{
+	_cleanup_fd_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	int32_t nsid;
+
+	s->found |= fd >= 0 && fib_nsid_of(s->w->fib, fd, &nsid) == 0 && nsid == s->nsid;
+}
+
+/* Where a process of ours stands, and which namespaces it holds: the worker holds the target. */
 static void compare_nsid(void *arg, pid_t pid)
 {
 	struct nsid_search *s = arg;
-	int32_t nsid;
+	struct dirent *entry;
+	char path[64], target[32];
+	DIR *dir;
 
-	s->found |= fib_nsid_of(s->w->fib, pid, &nsid) == 0 && nsid == s->nsid;
+	snprintf(path, sizeof(path), "/proc/%d/ns/net", pid);
+	compare_path(s, path);
+	snprintf(path, sizeof(path), "/proc/%d/fd", pid);
+	dir = s->found ? NULL : opendir(path);
+	while (dir && !s->found && (entry = readdir(dir))) {
+		ssize_t n = readlinkat(dirfd(dir), entry->d_name, target, sizeof(target) - 1);
+
+		if (n < 5 || strncmp(target, "net:[", 5) != 0)
+			continue;
+		snprintf(path, sizeof(path), "/proc/%d/fd/%.16s", pid, entry->d_name);
+		compare_path(s, path);
+	}
+	if (dir)
+		closedir(dir);
 }
 
 /* K5: the other end of a new link is where a process of ours is. */
@@ -263,7 +289,9 @@ static void on_event(void *arg, const struct nlmsghdr *event)
 		keep(w, &w->kept[who == WHO_KERNEL ? KEPT_KERNEL : KEPT_FOREIGN], fib_object_key(&o));
 		break;
 	case VERDICT_BENIGN:
-		keep(w, &w->kept[KEPT_FOREIGN], fib_object_key(&o));
+		/* A new link is judged again at the end: its first notice does not say where its other end is. */
+		if (o.kind != FIB_LINK || o.change != FIB_ADDED)
+			keep(w, &w->kept[KEPT_FOREIGN], fib_object_key(&o));
 		break;
 	case VERDICT_CONCERN:
 		if (w->policy.level == GUARD_WARN) {
@@ -318,8 +346,8 @@ static int tell_unknown(void *arg, const struct fib_object *o)
 
 	if (!is_concern(w, o))
 		return 0;
-	(void)policy_judge(&w->policy, w->before, o, WHO_UNKNOWN, &why);
-	tell_object(w, o, NULL, why, w->policy.level == GUARD_WARN ? "level is warn: left as it is" : "");
+	(void)judge(w, o, WHO_UNKNOWN, &why);
+	tell_object(w, o, NULL, why, w->policy.level == GUARD_WARN ? "level is warn: left as it is" : delete_landed(w, o) ? "deleted" : "");
 	if (w->policy.level == GUARD_WARN)
 		keep(w, &w->kept[KEPT_FOREIGN], fib_object_key(o));
 	else

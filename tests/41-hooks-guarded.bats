@@ -1,5 +1,5 @@
 #!/usr/bin/env bats
-# shellcheck disable=SC2030,SC2031
+# shellcheck disable=SC2016,SC2030,SC2031,SC2034
 # Hooks and the host's network namespace: every way in is refused and named, what
 # is legitimate works, and where there can be no filter that is said.
 
