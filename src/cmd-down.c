@@ -85,6 +85,7 @@ int cmd_down(const struct options *options, char **args)
 		txn.hooks = settings.hooks;
 		work.policy.level = settings.guard;
 		work.policy.iface = conf.iface;
+		work.others_run = conf.n_hooks && settings.hooks != HOOKS_NONE;
 		if (reach_collect(&conf, &reach) == 0)
 			cmd_policy(&work.policy, &reach);
 		work.host_fd = host;

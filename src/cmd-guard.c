@@ -73,7 +73,7 @@ int cmd_guard(const struct options *options, char **args)
 	_cleanup_reach_ struct reach reach = { 0 };
 	_cleanup_fd_ int host = -1;
 	struct command command = { .argv = strcmp(args[0], "--") == 0 ? args + 1 : args };
-	struct guarded_work work = { .target_fd = -1, .transport_fd = -1, .action = command.argv[0], .work = run_command, .recover = nothing_to_recover, .arg = &command };
+	struct guarded_work work = { .others_run = true, .target_fd = -1, .transport_fd = -1, .action = command.argv[0], .work = run_command, .recover = nothing_to_recover, .arg = &command };
 	char error[512];
 
 	if (!command.argv[0]) {

@@ -161,6 +161,7 @@ static int bring_up(const struct options *options, const struct settings *settin
 	struct txn txn = TXN_INIT;
 	_cleanup_reach_ struct reach reach = { 0 };
 	struct guarded_work work = {
+		.others_run = conf->n_hooks && settings->hooks != HOOKS_NONE,
 		.policy = { .level = settings->guard, .iface = conf->iface },
 		.host_fd = place->host_fd,
 		.target_fd = place->target_fd,

@@ -2,7 +2,6 @@
 #include "guard.h"
 
 #include <poll.h>
-#include <sched.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
@@ -98,27 +97,15 @@ static void answer_close(struct guard *g, int control)
 	}
 }
 
-/*
- * Before all ordinary processes, so that what is undone is undone at once on a busy
- * machine too, and whoever asked for it is still there to be seen. For the waiting
- * only: dumps may take long. Where it is refused, things are as they would be anyway.
- */
-static void hurry(bool on)
-{
-	const struct sched_param param = { .sched_priority = on ? 10 : 0 };
-
-	(void)sched_setscheduler(0, (on ? SCHED_FIFO : SCHED_OTHER) | SCHED_RESET_ON_FORK, &param);
-}
-
 static void hear_worker(struct guard *g, int control)
 {
 	/* Of a hook's filter this is, too. */
 	int byte = filters_recv(g->filters, control);
 
 	if (byte == SAY_CLOSE) {
-		hurry(false);
+		watch_hurry(false);
 		answer_close(g, control);
-		hurry(true);
+		watch_hurry(true);
 	} else if (byte == SAY_TRANSIT && g->watch) {
 		watch_expect_transit(g->watch);
 	}
@@ -186,7 +173,8 @@ static int watch_worker(struct guard *g, int control, int signals)
 
 static int open_guard(struct guard *g)
 {
-	struct watch_spec spec = { .host_fd = g->work->host_fd, .action = g->work->action, .policy = &g->work->policy, .foreign = g->work->foreign };
+	struct watch_spec spec = { .host_fd = g->work->host_fd, .action = g->work->action, .policy = &g->work->policy, .foreign = g->work->foreign,
+				   .others_run = g->work->others_run };
 	int r;
 
 	if (g->work->policy.level == GUARD_OFF)
@@ -201,9 +189,9 @@ static int supervise(struct guard *g, int control, int signals)
 {
 	int wait_status, status, verdict;
 
-	hurry(g->watch != NULL);
+	watch_hurry(g->watch != NULL);
 	wait_status = watch_worker(g, control, signals);
-	hurry(false);
+	watch_hurry(false);
 	status = WIFEXITED(wait_status) ? WEXITSTATUS(wait_status) : 1;
 	if (WIFSIGNALED(wait_status)) {
 		log_error("the worker was killed by signal %d", WTERMSIG(wait_status));

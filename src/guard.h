@@ -41,6 +41,7 @@ struct guarded_work {
 	int host_fd;		    /* the namespace to watch */
 	int target_fd;	    /* -1: yet to be made; hooks may not enter the host's or the transport's unless it is this one */
 	int transport_fd;   /* -1: the target */
+	bool others_run;    /* hooks, or a command */
 	const char *action; /* "up", "down": for messages */
 	/* In the worker: 0 when the work stands, else the exit status, everything rolled back. */
 	int (*work)(void *arg, struct worker *w);

@@ -97,7 +97,7 @@ static void listen_for(struct watch_file *f)
 	(void)fanotify_mark(f->fan, FAN_MARK_ADD, FAN_MODIFY, AT_FDCWD, f->path);
 }
 
-int watch_file_open(const char *path, struct watch_file **ret_file)
+int watch_file_open(const char *path, bool listen, struct watch_file **ret_file)
 {
 	struct watch_file *f = calloc(1, sizeof(*f));
 	int r;
@@ -111,7 +111,8 @@ int watch_file_open(const char *path, struct watch_file **ret_file)
 		watch_file_close(f);
 		return r;
 	}
-	listen_for(f);
+	if (listen)
+		listen_for(f);
 	*ret_file = f;
 	return 0;
 }

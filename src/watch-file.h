@@ -12,9 +12,9 @@ struct watch_file;
 /*
  * Remembers the file, which may be a symlink or absent. Where the kernel does not say who
  * writes (no CAP_SYS_ADMIN in the first user namespace), the content is compared all the
- * same. -ENOMEM or the error of reading it.
+ * same, and so without `listen`. -ENOMEM or the error of reading it.
  */
-int watch_file_open(const char *path, struct watch_file **ret_file);
+int watch_file_open(const char *path, bool listen, struct watch_file **ret_file);
 void watch_file_close(struct watch_file *f);
 /* To poll(2); -1: nothing will be heard. */
 int watch_file_fd(const struct watch_file *f);

@@ -16,6 +16,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <linux/rtnetlink.h>
+#include <sys/resource.h>
 
 #include "journal.h"
 #include "log.h"
@@ -24,6 +25,7 @@
 #include "spawn.h"
 #include "watch-file.h"
 
+#define RESOLV_CONF "/etc/resolv.conf"
 #define MAX_RESTORES 3	/* in RESTORE_MS: then somebody keeps writing */
 #define RESTORE_MS 2000
 #define MAX_MESSAGES 64 /* objects told of one by one */
@@ -44,6 +46,7 @@ struct key_set {
 struct watch {
 	struct policy policy;
 	const char *action;
+	void (*on_undone)(void);
 	struct fib *fib;
 	struct fib_events *events;
 	struct fib_snapshot *before;
@@ -241,6 +244,8 @@ static void undo(struct watch *w, const struct nlmsghdr *event, const struct fib
 	const char *end = "put back";
 	int r = fib_undo(w->fib, w->before, event);
 
+	if (w->on_undone)
+		w->on_undone();
 	if (r == 2 && delete_landed(w, o))
 		end = "deleted";
 	else if (r != 1)
@@ -399,8 +404,6 @@ static void put_back(struct watch *w)
 	w->damaged = r == 1;
 }
 
-#define RESOLV_CONF "/etc/resolv.conf"
-
 static void check_resolv_conf(struct watch *w)
 {
 	_cleanup_buf_ struct buf line = { 0 };
@@ -464,6 +467,15 @@ bool watch_read(struct watch *w)
 	}
 	flush_messages(w);
 	return w->tripped && !before;
+}
+
+void watch_hurry(bool on)
+{
+	static int before;
+
+	if (on)
+		before = getpriority(PRIO_PROCESS, 0);
+	(void)setpriority(PRIO_PROCESS, 0, on ? -20 : before);
 }
 
 void watch_expect_transit(struct watch *w)
@@ -587,6 +599,7 @@ int watch_open(const struct watch_spec *spec, struct watch **ret_watch)
 		return -ENOMEM;
 	w->policy = *spec->policy;
 	w->action = spec->action;
+	w->on_undone = spec->on_undone;
 	/* Events first: what happens between is heard. */
 	r = ns_call(spec->host_fd, open_sockets, w);
 	if (r == 0)
@@ -599,11 +612,14 @@ int watch_open(const struct watch_spec *spec, struct watch **ret_watch)
 		r = remember_ways(w);
 	/* Not the guard's first concern: what cannot be read is not watched. */
 	if (r == 0)
-		(void)watch_file_open(RESOLV_CONF, &w->resolv_conf);
+		(void)watch_file_open(RESOLV_CONF, spec->others_run, &w->resolv_conf);
 	if (r < 0) {
 		watch_free(w);
 		return r;
 	}
+	if (!fib_events_roomy(w->events))
+		log_note("guard: in this user namespace notices are lost when very many come at once, and it cannot be seen who writes " RESOLV_CONF
+			 ": the comparison at the end decides");
 	*ret_watch = w;
 	return 0;
 }

@@ -20,6 +20,8 @@ struct watch_spec {
 	const char *action;		/* "up", "down": for messages */
 	const struct policy *policy;	/* copied, but not what it points to */
 	const struct strv *foreign;	/* NULL: policy_foreign_daemons */
+	void (*on_undone)(void);	/* NULL, or called when an event was undone: to measure */
+	bool others_run;		/* hooks, or a command: who writes files must be heard (to stop listening takes some 10 ms) */
 };
 
 struct watch;
@@ -40,6 +42,14 @@ bool watch_read(struct watch *w);
 /* The same for /etc/resolv.conf: -1 where nothing can be heard of it before the end. */
 int watch_file_descriptor(const struct watch *w);
 bool watch_read_file(struct watch *w);
+
+/*
+ * The least niceness, so that what is undone is undone at once on a busy machine too, and
+ * whoever asked for it is still there to be seen. (No real-time class: the median doubles,
+ * as whoever waits for the outcome is held up.) For the waiting only: dumps may take long.
+ * Where it is refused, things are as they would be anyway.
+ */
+void watch_hurry(bool on);
 
 /* A userspace TUN of the tunnel's name will be made now, and moved away again. */
 void watch_expect_transit(struct watch *w);

@@ -296,6 +296,24 @@ each_wreck() { # HOOK: every way to wreck the host
 	assert_host_unchanged
 }
 
+@test "guard in a user namespace: what it cannot see is said, and it does its work" {
+	run unshare -Urnmpf --mount-proc bash -c '
+		ip link set lo up
+		ip link add va type veth peer name vb
+		ip addr add 192.0.2.2/24 dev va
+		ip link set va up; ip link set vb up
+		ip route add default via 192.0.2.1
+		sleep 1
+		"$0" guard -- bash -c "ip route replace default dev va; sleep 60"
+		echo "status $?"
+		ip route show default' "$WG_NSQUICK"
+	assert_success
+	assert_line --regexp "^\[!\] guard: in this user namespace notices are lost"
+	assert_line --partial "guard: the host is as it was before"
+	assert_line "status 193"
+	assert_line "default via 192.0.2.1 dev va "
+}
+
 @test "after all of this the host is the same" {
 	assert_host_unchanged
 }
