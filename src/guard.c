@@ -13,7 +13,7 @@
 #include "spawn.h"
 
 /* What goes over the line: one byte a message. */
-enum { SAY_CLOSE = 'C', SAY_COMMIT = 'Y', SAY_ROLL_BACK = 'N', SAY_ABORT = 'A', SAY_TRANSIT = 'T' };
+enum { SAY_CLOSE = 'C', SAY_COMMIT = 'Y', SAY_ROLL_BACK = 'N', SAY_ABORT = 'A', SAY_KILL = 'K', SAY_TRANSIT = 'T' };
 
 #define KILL_AFTER_MS 2000 /* SIGTERM, then SIGKILL */
 
@@ -26,8 +26,10 @@ void worker_listen(struct worker *w)
 
 	if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR))
 		w->orphaned = true;
-	else if (n == 1 && byte == SAY_ABORT)
+	else if (n == 1 && (byte == SAY_ABORT || byte == SAY_KILL))
 		w->aborts++;
+	if (n == 1 && byte == SAY_KILL)
+		w->kill = true;
 }
 
 bool worker_aborted(struct worker *w)
@@ -112,11 +114,16 @@ static void hear_worker(struct guard *g, int control)
 }
 
 /* The host was changed, and is as before again: now whoever did it ends, and then everything of ours is rolled back. */
-static void trip(struct guard *g, int control)
+static void trip(struct guard *g, int control, int *timeout)
 {
-	say(control, SAY_ABORT);
+	if (!g->work->policy.command) {
+		/* Only the worker knows which of its children are hooks, and which are its own hands. */
+		say(control, SAY_KILL);
+		return;
+	}
 	/* A command rolls back by itself, if it can: wg-quick does. */
-	spawn_kill_below(g->worker, g->work->policy.command ? SIGTERM : SIGKILL);
+	spawn_kill_below(g->worker, SIGTERM);
+	*timeout = KILL_AFTER_MS;
 }
 
 /* Until the worker ends. Returns its wait status. */
@@ -145,20 +152,16 @@ static int watch_worker(struct guard *g, int control, int signals)
 		/* What the worker announces comes before what the kernel then tells. */
 		if (fds[1].revents & POLLIN)
 			hear_worker(g, control);
-		if (fds[0].revents && watch_read(g->watch)) {
-			trip(g, control);
-			timeout = KILL_AFTER_MS;
-		}
-		if (fds[3].revents && watch_read_file(g->watch)) {
-			trip(g, control);
-			timeout = KILL_AFTER_MS;
-		}
+		if (fds[0].revents && watch_read(g->watch))
+			trip(g, control, &timeout);
+		if (fds[3].revents && watch_read_file(g->watch))
+			trip(g, control, &timeout);
 		if (fds[4].revents) {
 			filters_answer(g->filters);
 			/* At level strict the attempt is enough. */
 			if (g->work->policy.level == GUARD_STRICT && filters_refused(g->filters) && !g->refused) {
 				g->refused = true;
-				trip(g, control);
+				trip(g, control, &timeout);
 			}
 		}
 		if (fds[2].revents && read(signals, &info, sizeof(info)) == sizeof(info))

@@ -19,6 +19,7 @@ struct worker {
 	int control;
 	const sigset_t *mask; /* the signals blocked when the program started: hooks get it back */
 	unsigned int aborts;  /* how often the user asked to stop */
+	bool kill;	      /* the guard was tripped: hooks end at once */
 	bool orphaned;	      /* the supervisor is gone */
 };
 

@@ -25,6 +25,7 @@
 #include "hook.h"
 #include "log.h"
 #include "room.h"
+#include "spawn.h"
 #include "save.h"
 
 /* ip(8)'s exit status when the kernel refuses. */
@@ -433,6 +434,9 @@ static int on_word(void *arg, pid_t hook)
 	struct worker *w = arg;
 
 	worker_listen(w);
+	/* With all that hooks started; while one runs, nothing else is below us but userspace WireGuard. */
+	if (w->kill)
+		spawn_kill_below(getpid(), SIGKILL);
 	if (w->orphaned || w->aborts > 2)
 		kill(hook, SIGKILL);
 	else if (w->aborts == 2)

@@ -54,9 +54,9 @@ routes() { # in the trace, without their first words
 	traced | sed -n 's/^ip -[46] route add //p'
 }
 
-assert_mtu() { # N: with the present file, up gives wg0 this MTU
+assert_mtu() { # N [TEXT]: with the present file, up gives wg0 this MTU, and traces it as the file has it
 	up
-	assert_line "[#] ip link set mtu $1 up dev wg0"
+	assert_line "[#] ip link set mtu ${2-$1} up dev wg0"
 	assert_regex "$(ip -n wg0 -o link show wg0)" " mtu $1 "
 	down
 }
@@ -111,7 +111,7 @@ assert_mtu() { # N: with the present file, up gives wg0 this MTU
 	vector I "MTU = 1400"
 	assert_mtu 1400
 	vector I "MTU = 0x500"
-	assert_mtu 1280
+	assert_mtu 1280 0x500
 	vector I "MTU = 1400" "mtu=1401"
 	assert_mtu 1401
 	vector I "MTU ="

@@ -92,12 +92,15 @@ each_wreck() { # HOOK: every way to wreck the host
 	done
 }
 
+# bats test_tags=long
 @test "guard: every wreck, from PreUp" { each_wreck PreUp; }
 
 @test "guard: every wreck, from PostUp" { each_wreck PostUp; }
 
+# bats test_tags=long
 @test "guard: every wreck, from PreDown" { each_wreck PreDown; }
 
+# bats test_tags=long
 @test "guard: every wreck, from PostDown" { each_wreck PostDown; }
 
 @test "guard: the ways in: a name, ip -n, a fresh procfs, a pidfd" {
