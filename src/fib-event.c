@@ -8,6 +8,7 @@
  */
 #include "fib-msg.h"
 
+#include <linux/neighbour.h>
 #include <linux/net_namespace.h>
 #include <sys/socket.h>
 
@@ -234,6 +235,32 @@ int fib_nsid_of(struct fib *f, int ns_fd, int32_t *ret_nsid)
 		}
 	}
 	return -EBADMSG;
+}
+
+int fib_drop_unresolved(struct fib *f, const struct nlmsghdr *event)
+{
+	struct {
+		struct nlmsghdr h;
+		struct ndmsg n;
+		unsigned char attrs[32];
+	} request = { .h = { .nlmsg_len = NLMSG_LENGTH(sizeof(struct ndmsg)) } };
+	struct rtattr *a = (struct rtattr *)request.attrs;
+	const struct nlmsghdr *answer;
+	struct fib_view v;
+	int r;
+
+	if (event->nlmsg_type != RTM_NEWROUTE || fib_view(event, &v) < 0 || !v.gateway || !v.ifindex || RTA_PAYLOAD(v.gateway) > 16)
+		return 0;
+	request.n.ndm_family = (unsigned char)v.family;
+	request.n.ndm_ifindex = (int)v.ifindex;
+	*a = (struct rtattr){ .rta_len = (unsigned short)RTA_LENGTH(RTA_PAYLOAD(v.gateway)), .rta_type = NDA_DST };
+	memcpy(RTA_DATA(a), RTA_DATA(v.gateway), RTA_PAYLOAD(v.gateway));
+	request.h.nlmsg_len += RTA_ALIGN(a->rta_len);
+	r = fib_ask(f, &request.h, RTM_GETNEIGH, RTM_NEWNEIGH, &answer);
+	if (r < 0 || answer->nlmsg_len < NLMSG_LENGTH(sizeof(struct ndmsg)) ||
+	    !(((const struct ndmsg *)NLMSG_DATA(answer))->ndm_state & (NUD_INCOMPLETE | NUD_FAILED)))
+		return r;
+	return fib_talk(f, &request.h, RTM_DELNEIGH, 0);
 }
 
 int fib_delete_link(struct fib *f, uint32_t ifindex)

@@ -233,6 +233,13 @@ uint32_t fib_event_ifindex(const struct nlmsghdr *event);
 /* The number that this namespace has for another one (RTM_GETNSID); -1: it has none yet. */
 int fib_nsid_of(struct fib *f, int ns_fd, int32_t *ret_nsid);
 
+/*
+ * What was sent towards the gateway of a route that stood for a moment waits for its link-layer
+ * address, and TCP does not send it again while it waits: 3 s, for a gateway that is
+ * not there. Drops it, by deleting the gateway's neighbour entry if it is unresolved. 0 or -errno.
+ */
+int fib_drop_unresolved(struct fib *f, const struct nlmsghdr *event);
+
 /* RTM_DELLINK by index. */
 int fib_delete_link(struct fib *f, uint32_t ifindex);
 

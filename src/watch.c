@@ -246,6 +246,7 @@ static void undo(struct watch *w, const struct nlmsghdr *event, const struct fib
 
 	if (w->on_undone)
 		w->on_undone();
+	(void)fib_drop_unresolved(w->fib, event);
 	if (r == 2 && delete_landed(w, o))
 		end = "deleted";
 	else if (r != 1)

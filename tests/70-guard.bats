@@ -152,6 +152,24 @@ each_wreck() { # HOOK: every way to wreck the host
 	assert_clean
 }
 
+@test "guard: what was sent to a gateway that stood for a moment does not wait for it" {
+	# As if a packet had gone out in that moment: the entry would hold it, and TCP behind it, for 3 s.
+	ping -c 1 -W 1 192.0.2.78 > /dev/null 3>&- &
+	timeout 5 bash -c 'until ip neigh show 192.0.2.78 | grep -q INCOMPLETE; do sleep 0.02; done'
+	run wg-nsquick guard -- ip route add 0.0.0.0/1 via 192.0.2.78
+	assert_failure 193
+	run ip neigh show 192.0.2.78
+	refute_output --partial "INCOMPLETE"
+	# What the admin has set stays.
+	ip neigh add 192.0.2.79 lladdr 02:00:00:00:00:79 dev veth0
+	run wg-nsquick guard -- ip route add 0.0.0.0/1 via 192.0.2.79
+	assert_failure 193
+	run ip neigh show 192.0.2.79
+	assert_output --partial "PERMANENT"
+	ip neigh del 192.0.2.79 dev veth0
+	assert_host_unchanged
+}
+
 @test "guard: the message names object, command and what was done; restored before the hook ends" {
 	config wg0 "PostUp = nsenter -t 1 -n ip route del default metric 0; nsenter -t 1 -n ip route show default > /run/seen; sleep 60"
 	run timeout 30 wg-nsquick up wg0 --hooks open
