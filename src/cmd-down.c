@@ -83,6 +83,7 @@ int cmd_down(const struct options *options, char **args)
 			status = txn_make_room(&txn);
 		txn.plan = &plan;
 		txn.hooks = settings.hooks;
+		work.foreign = settings.foreign.n ? &settings.foreign : NULL;
 		work.policy.level = settings.guard;
 		work.policy.iface = conf.iface;
 		work.others_run = conf.n_hooks && settings.hooks != HOOKS_NONE;

@@ -93,6 +93,7 @@ int cmd_guard(const struct options *options, char **args)
 		return 1;
 	}
 	work.host_fd = host;
+	work.foreign = settings.foreign.n ? &settings.foreign : NULL;
 	work.policy = (struct policy){ .level = settings.guard, .command = true, .watched = reach.watched, .n_watched = reach.n_watched };
 	return guard_run(&work);
 }

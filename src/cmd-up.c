@@ -163,6 +163,7 @@ static int bring_up(const struct options *options, const struct settings *settin
 	struct guarded_work work = {
 		.others_run = conf->n_hooks && settings->hooks != HOOKS_NONE,
 		.policy = { .level = settings->guard, .iface = conf->iface },
+		.foreign = settings->foreign.n ? &settings->foreign : NULL,
 		.host_fd = place->host_fd,
 		.target_fd = place->target_fd,
 		.transport_fd = place->transport_fd,

@@ -95,6 +95,36 @@ static int set_guard(struct settings *s, const char *value)
 	return guard_level_parse(value, &s->guard);
 }
 
+/* NAME, NAME...: each as in /proc/PID/comm, an asterisk only at its end. */
+static int set_foreign(struct settings *s, const char *value)
+{
+	struct strv names = { 0 };
+	int r = 0;
+
+	for (const char *at = value; r == 0; at++) {
+		size_t len, next = strcspn(at, ",");
+
+		for (len = next; len && is_space(*at); len--, next--)
+			at++;
+		while (len && is_space(at[len - 1]))
+			len--;
+		if (!len || memchr(at, '*', len - 1))
+			r = -EINVAL;
+		else
+			r = strv_add(&names, at, len);
+		at += next;
+		if (!*at)
+			break;
+	}
+	if (r < 0) {
+		strv_free(&names);
+		return r;
+	}
+	strv_free(&s->foreign);
+	s->foreign = names;
+	return 0;
+}
+
 static int set_hooks(struct settings *s, const char *value)
 {
 	return hooks_mode_parse(value, &s->hooks);
@@ -108,6 +138,7 @@ static const struct {
 	{ "tunnel:netns", "a namespace's name or path", set_netns },
 	{ "tunnel:transport", "host, self, or a namespace's name or path", set_transport },
 	{ "guard:level", "off, warn, default or strict", set_guard },
+	{ "guard:foreign", "names of programs separated by commas, each with a `*' at most at its end", set_foreign },
 	{ "hooks:mode", "guarded, open or none", set_hooks },
 };
 
@@ -192,7 +223,7 @@ static int check_key(struct settings *settings, const dictionary *dict, const ch
 				 value ? value : "", name, section, known[i].expected);
 		return r;
 	}
-	return fail(ret_error, "%s:%u: unknown key `%s' in [%s]; expected netns or transport in [tunnel], level in [guard], mode in [hooks]", path,
+	return fail(ret_error, "%s:%u: unknown key `%s' in [%s]; expected netns or transport in [tunnel], level or foreign in [guard], mode in [hooks]", path,
 		    find_line(path, section, name), name ? name : "", section);
 }
 
@@ -267,5 +298,6 @@ void settings_free(struct settings *settings)
 {
 	free(settings->netns);
 	free(settings->transport);
+	strv_free(&settings->foreign);
 	*settings = (struct settings){ 0 };
 }

@@ -18,6 +18,7 @@ struct settings {
 	char *netns;	 /* [tunnel] netns: NAME or PATH; NULL: the default */
 	char *transport; /* [tunnel] transport: host, self, NAME or PATH; NULL: host */
 	enum guard_level guard; /* [guard] level */
+	struct strv foreign; /* [guard] foreign: names of tolerated daemons; empty: the built-in ones */
 	enum hooks_mode hooks; /* [hooks] mode; unset: guarded */
 };
 

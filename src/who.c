@@ -141,7 +141,8 @@ static bool listed(const struct whois *w, const char *comm)
 		const char *name = w->foreign.v[i];
 		size_t len = strlen(name);
 
-		if (len && name[len - 1] == '*' ? strncmp(comm, name, len - 1) == 0 : strncmp(comm, name, 15) == 0)
+		/* The kernel keeps 15 bytes of a name. */
+		if (strncmp(comm, name, len && name[len - 1] == '*' && len - 1 < 15 ? len - 1 : 15) == 0)
 			return true;
 	}
 	return false;

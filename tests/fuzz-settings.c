@@ -38,8 +38,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			CHECK((unsigned char)*p >= ' ' && *p != 0x7f);
 	} else {
 		CHECK(!*error && (!first.netns || *first.netns) && (!first.transport || *first.transport));
+		for (size_t i = 0; i < first.foreign.n; i++)
+			CHECK(*first.foreign.v[i] && !strchr(first.foreign.v[i], ','));
 		CHECK(settings_load(&second, path, error) == 0 && settings_load(&second, path, error) == 0);
 		CHECK(same(first.netns, second.netns) && same(first.transport, second.transport) && first.guard == second.guard);
+		CHECK(first.foreign.n == second.foreign.n);
+		for (size_t i = 0; i < first.foreign.n; i++)
+			CHECK(same(first.foreign.v[i], second.foreign.v[i]));
 	}
 	settings_free(&first);
 	settings_free(&second);

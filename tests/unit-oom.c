@@ -288,7 +288,7 @@ static void append_file(const char *path, const char *text)
 
 int main(void)
 {
-	static const char settings[] = "[tunnel]\nnetns = vpn\ntransport = self\n[guard]\nlevel = warn\n[hooks]\nmode = none\n";
+	static const char settings[] = "[tunnel]\nnetns = vpn\ntransport = self\n[guard]\nlevel = warn\nforeign = one, two*, three, four, five\n[hooks]\nmode = none\n";
 	char folder[] = "/tmp/unit-oom-XXXXXX";
 
 	if (!mkdtemp(folder))

@@ -123,6 +123,22 @@ static void test_settings(void)
 	ok(write_settings("[hooks]\nmode = shut\n", &s, error) == -EINVAL && strstr(error, ":2: `shut'") && strstr(error, "guarded, open or none"), "bad mode: %s",
 	   error);
 	ok(write_settings("[guard]\nlevel = loud\n", &s, error) == -EINVAL && strstr(error, ":2: `loud'"), "bad value: %s", error);
+	ok(s.foreign.n == 0, "no list of daemons: the built-in one");
+	ok(write_settings("[guard]\nforeign =  dhclient,systemd-networkd ,\tbird* , two words\n", &s, error) == 0 && s.foreign.n == 4, "tolerated daemons: %s", error);
+	is(s.foreign.n == 4 ? s.foreign.v[0] : NULL, "dhclient", "the first");
+	is(s.foreign.n == 4 ? s.foreign.v[1] : NULL, "systemd-networkd", "the second");
+	is(s.foreign.n == 4 ? s.foreign.v[2] : NULL, "bird*", "the third");
+	is(s.foreign.n == 4 ? s.foreign.v[3] : NULL, "two words", "the last");
+	ok(write_settings("[guard]\nforeign = one\n", &s, error) == 0 && s.foreign.n == 1 && strcmp(s.foreign.v[0], "one") == 0, "a second file's list replaces");
+	static const char *const no_lists[] = { "", "a,", ",a", "a,,b", ",", "a, *b", "a*b" };
+	for (size_t i = 0; i < ARRAY_SIZE(no_lists); i++) {
+		char text[64];
+
+		snprintf(text, sizeof(text), "[guard]\nforeign = %s\n", no_lists[i]);
+		ok(write_settings(text, &s, error) == -EINVAL && strstr(error, ":2: `") && strstr(error, "of foreign in [guard]; expected names"), "no list: %s", error);
+		ok(s.foreign.n == 1, "and the one before stays");
+	}
+	ok(write_settings("[guard]\nforeign\n", &s, error) == -EINVAL && strstr(error, ":2:"), "no value at all: %s", error);
 	ok(write_settings("[other]\na = b\n", &s, error) == -EINVAL && strstr(error, ":1: unknown section"), "unknown section: %s", error);
 	ok(write_settings("[tunnel]\n\033[2Jx = 1\n", &s, error) == -EINVAL && !strchr(error, '\033'), "no control characters in an error: %s", error);
 	ok(write_settings("[tunnel]\nwhat is this\n", &s, error) == -EINVAL, "no key: %s", error);
