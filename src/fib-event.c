@@ -263,6 +263,57 @@ int fib_drop_unresolved(struct fib *f, const struct nlmsghdr *event)
 	return fib_talk(f, &request.h, RTM_DELNEIGH, 0);
 }
 
+static void each_nexthop_link(const struct fib_snapshot *s, void (*each)(void *arg, const struct fib_object *o, uint32_t ifindex), void *arg,
+			      const struct fib_object *o)
+{
+	for (size_t at = s->start[FIB_NEXTHOP]; at < s->start[FIB_NEXTHOP + 1]; at += record_size(record_at(s, at))) {
+		struct fib_view v;
+
+		if (fib_view(record_at(s, at), &v) == 0 && v.ifindex)
+			each(arg, o, v.ifindex);
+	}
+}
+
+void fib_snapshot_ways(const struct fib_snapshot *s, void (*each)(void *arg, const struct fib_object *o, uint32_t ifindex), void *arg)
+{
+	for (size_t at = s->start[FIB_ROUTE]; at < s->start[FIB_ROUTE + 1]; at += record_size(record_at(s, at))) {
+		const struct nlmsghdr *m = record_at(s, at);
+		struct fib_object o = { .change = FIB_REMOVED, .before = m, .in_before = s, .in_after = s };
+		struct fib_view v;
+
+		if (fib_view(m, &v) < 0)
+			continue;
+		fib_object_fill(&o, s, m, &v);
+		if (v.nh_id)
+			each_nexthop_link(s, each, arg, &o);
+		else if (v.ifindex)
+			each(arg, &o, v.ifindex);
+		if (!v.multipath)
+			continue;
+		for (size_t left = RTA_PAYLOAD(v.multipath), pos = 0; left - pos >= sizeof(struct rtnexthop);) {
+			const struct rtnexthop *hop = (const struct rtnexthop *)((const char *)RTA_DATA(v.multipath) + pos);
+
+			if (hop->rtnh_len < sizeof(*hop) || hop->rtnh_len > left - pos)
+				break;
+			each(arg, &o, (uint32_t)hop->rtnh_ifindex);
+			pos += RTNH_ALIGN(hop->rtnh_len);
+			if (pos > left)
+				break;
+		}
+	}
+}
+
+bool fib_has_link(struct fib *f, uint32_t ifindex)
+{
+	struct {
+		struct nlmsghdr h;
+		struct ifinfomsg i;
+	} request = { .h = { .nlmsg_len = NLMSG_LENGTH(sizeof(struct ifinfomsg)) }, .i = { .ifi_index = (int)ifindex } };
+	const struct nlmsghdr *answer;
+
+	return fib_ask(f, &request.h, RTM_GETLINK, RTM_NEWLINK, &answer) != -ENODEV;
+}
+
 int fib_delete_link(struct fib *f, uint32_t ifindex)
 {
 	struct {

@@ -131,6 +131,13 @@ size_t fib_snapshot_count(const struct fib_snapshot *s, enum fib_kind kind);
 size_t fib_snapshot_bytes(const struct fib_snapshot *s);
 /* The link of that index in the snapshot, or NULL. */
 const struct fib_link *fib_snapshot_link(const struct fib_snapshot *s, uint32_t ifindex);
+/*
+ * Calls `each` for every route (as an object that was removed) and every link that it leads to; for a
+ * route by a nexthop object, the links of all such objects.
+ */
+void fib_snapshot_ways(const struct fib_snapshot *s, void (*each)(void *arg, const struct fib_object *o, uint32_t ifindex), void *arg);
+/* Is this link still there, now? An unclear answer is a yes. */
+bool fib_has_link(struct fib *f, uint32_t ifindex);
 /* The link of a fib_object's message. NULL if it is no link. */
 const struct fib_link *fib_link(const struct nlmsghdr *m);
 

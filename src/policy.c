@@ -3,6 +3,7 @@
 
 #include <arpa/inet.h>
 #include <linux/rtnetlink.h>
+#include <net/if.h>
 
 #define PREF_L3MDEV 1000 /* net/ipv4/fib_rules.c and drivers/net/vrf.c: made with the first VRF */
 
@@ -127,6 +128,57 @@ static enum verdict judge_new_link(const struct policy *p, const struct fib_obje
 		return VERDICT_CONCERN;
 	}
 	return VERDICT_BENIGN;
+}
+
+bool policy_is_way(const struct policy *p, const struct fib_object *route)
+{
+	struct prefix prefix;
+
+	return is_wide(route) || (object_prefix(route, &prefix) && covers_watched(p, &prefix));
+}
+
+bool policy_is_guest(const struct fib_snapshot *before, const struct fib_object *o)
+{
+	static const char *const kinds[] = { "bridge", "veth", "tun", "macvlan", "macvtap", "ipvlan", "vxlan" };
+	const struct fib_link *l = o->ifindex ? fib_snapshot_link(before, o->ifindex) : NULL;
+
+	for (size_t i = 0; l && i < ARRAY_SIZE(kinds); i++)
+		if (strcmp(l->kind, kinds[i]) == 0)
+			return true;
+	return false;
+}
+
+/* A link that comes up, or joins a bridge; never one that goes down, leaves one or gets another name. */
+static bool is_growth(const struct fib_object *o)
+{
+	const struct fib_link *was = o->before ? fib_link(o->before) : NULL, *is = o->after ? fib_link(o->after) : NULL;
+
+	if (!was || !is || o->link_changed & ~(unsigned int)(FIB_LINK_UP | FIB_LINK_MASTER | FIB_LINK_NETNSID | FIB_LINK_LLADDR))
+		return false;
+	return (!(o->link_changed & FIB_LINK_UP) || is->flags & IFF_UP) && (!(o->link_changed & FIB_LINK_MASTER) || !was->master);
+}
+
+static bool is_link_local(const struct prefix *p)
+{
+	return p->family == AF_INET6 && p->bytes[0] == 0xfe && (p->bytes[1] & 0xc0) == 0x80;
+}
+
+enum verdict policy_judge_guest(const struct policy *p, const struct fib_object *o, bool gone, const char **ret_why)
+{
+	struct prefix prefix;
+
+	switch (o->kind) {
+	case FIB_LINK:
+		return gone || is_growth(o) ? VERDICT_BENIGN : VERDICT_CONCERN;
+	case FIB_ADDRESS:
+		if (!gone && o->change != FIB_ADDED && !(object_prefix(o, &prefix) && is_link_local(&prefix)))
+			return VERDICT_CONCERN;
+		return judge_new_link(p, o, ret_why);
+	case FIB_ROUTE:
+		return object_prefix(o, &prefix) ? judge_new_link(p, o, ret_why) : VERDICT_CONCERN;
+	default:
+		return VERDICT_CONCERN;
+	}
 }
 
 /* K6, K7 */

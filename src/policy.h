@@ -46,5 +46,15 @@ bool policy_is_landing(const struct policy *p, const struct fib_object *o);
 /* The userspace TUN on its way. */
 bool policy_is_transit(const struct policy *p, const struct fib_object *o);
 
+/*
+ * A second opinion on a concern, for a change that nobody we know did: of a link that was there
+ * before but is of the kind that containers and virtual machines bring and take with them. `gone`:
+ * the link is there no more.
+ */
+/* A route that a guest's link does not have: to everywhere, or to somebody whom this host must reach. */
+bool policy_is_way(const struct policy *p, const struct fib_object *route);
+bool policy_is_guest(const struct fib_snapshot *before, const struct fib_object *o);
+enum verdict policy_judge_guest(const struct policy *p, const struct fib_object *o, bool gone, const char **ret_why);
+
 /* The daemons that are tolerated unless the settings say otherwise. */
 extern const char *const policy_foreign_daemons[];

@@ -55,9 +55,12 @@ struct watch {
 	struct watch_file *resolv_conf; /* NULL: cannot be read */
 	struct key_set kept[MEMORIES];
 	struct key_set touched; /* links on which a daemon changed addresses: routes go with them unseen */
+	struct key_set ways; /* links to those whom this host must reach */
+	bool ways_known;
 	struct strv messages;
 	size_t told;
 	uint64_t *lookups; /* K4: which way to policy.watched[i]; only around a command */
+	bool hearing;	   /* in the midst of a comparison: what comes now is judged, and undone later */
 	bool dirty;	   /* only a dump tells how things are */
 	bool tripped;	   /* something was a concern */
 	bool blind;
@@ -217,6 +220,23 @@ static bool leads_to_ours(struct watch *w, const struct fib_object *o)
 	return s.found;
 }
 
+static void note_way(void *arg, const struct fib_object *o, uint32_t ifindex)
+{
+	struct watch *w = arg;
+
+	if (policy_is_way(&w->policy, o))
+		keep(w, &w->ways, ifindex);
+}
+
+/* Did anything that matters lead over this link? */
+static bool is_way(struct watch *w, uint32_t ifindex)
+{
+	if (!w->ways_known)
+		fib_snapshot_ways(w->before, note_way, w);
+	w->ways_known = true;
+	return key_in(&w->ways, ifindex);
+}
+
 static enum verdict judge(struct watch *w, const struct fib_object *o, enum who who, const char **ret_why)
 {
 	enum verdict verdict = policy_judge(&w->policy, w->before, o, who, ret_why);
@@ -229,6 +249,9 @@ static enum verdict judge(struct watch *w, const struct fib_object *o, enum who 
 		*ret_why = "a link into the namespace of this run";
 		return VERDICT_CONCERN;
 	}
+	/* Containers end while we run. A link that is gone could not be put back anyway. */
+	if (verdict == VERDICT_CONCERN && !w->policy.command && w->policy.level != GUARD_STRICT && who != WHO_OURS && policy_is_guest(w->before, o) && !is_way(w, o->ifindex))
+		return policy_judge_guest(&w->policy, o, !fib_has_link(w->fib, o->ifindex), ret_why);
 	return verdict;
 }
 
@@ -242,12 +265,13 @@ static void undo(struct watch *w, const struct nlmsghdr *event, const struct fib
 {
 	struct requester by = { .who = WHO_UNKNOWN };
 	const char *end = "put back";
-	int r = fib_undo(w->fib, w->before, event);
+	int r = w->hearing ? 2 : fib_undo(w->fib, w->before, event);
 
 	if (w->on_undone)
 		w->on_undone();
-	(void)fib_drop_unresolved(w->fib, event);
-	if (r == 2 && delete_landed(w, o))
+	if (!w->hearing)
+		(void)fib_drop_unresolved(w->fib, event);
+	if (r == 2 && !w->hearing && delete_landed(w, o))
 		end = "deleted";
 	else if (r != 1)
 		w->dirty = true;
@@ -313,7 +337,21 @@ static void on_event(void *arg, const struct nlmsghdr *event)
 	}
 }
 
-/* For a difference that no event explains. */
+static bool is_remembered(const struct watch *w, uint64_t key)
+{
+	return key_in(&w->kept[KEPT_OURS], key) || key_in(&w->kept[KEPT_FOREIGN], key) || key_in(&w->kept[KEPT_KERNEL], key);
+}
+
+/* What happened while the dump was made is in it, and its events wait. */
+static void hear(struct watch *w)
+{
+	w->hearing = true;
+	if (fib_events_read(w->events, on_event, w) < 0)
+		w->dirty = true;
+	w->hearing = false;
+}
+
+/* For a difference that no event explains, or one that was not heard yet. */
 static bool is_concern(void *arg, const struct fib_object *o)
 {
 	struct watch *w = arg;
@@ -322,6 +360,8 @@ static bool is_concern(void *arg, const struct fib_object *o)
 
 	if (w->policy.level == GUARD_STRICT)
 		return policy_judge(&w->policy, w->before, o, WHO_UNKNOWN, &why) == VERDICT_CONCERN;
+	if (!is_remembered(w, key))
+		hear(w);
 	if (key_in(&w->kept[KEPT_OURS], key))
 		return true;
 	if (key_in(&w->kept[KEPT_FOREIGN], key) || key_in(&w->kept[KEPT_KERNEL], key))
@@ -591,6 +631,43 @@ static int open_who(struct watch *w, const struct strv *foreign)
 	return r;
 }
 
+#define SNAPSHOTS 4 /* for one during which nothing changes */
+
+/* Before anything of ours runs: whoever it was, it was not us. */
+static void on_early_event(void *arg, const struct nlmsghdr *event)
+{
+	struct watch *w = arg;
+	struct fib_object o;
+
+	int r = fib_event_object(w->fib, w->before, event, &o);
+
+	w->dirty |= r != 0;
+	if (r > 0)
+		keep(w, &w->kept[KEPT_FOREIGN], fib_object_key(&o));
+}
+
+/* Events from before the snapshot must not be taken for changes since: it is taken again, or they are known at least. */
+static int open_snapshot(struct watch *w)
+{
+	int r;
+
+	for (int tries = 0; tries < SNAPSHOTS; tries++) {
+		fib_snapshot_free(w->before);
+		w->before = NULL;
+		w->kept[KEPT_FOREIGN].n = 0;
+		w->dirty = false;
+		r = take_snapshot(w, &w->before);
+		if (r == 0)
+			r = fib_snapshot_index(w->before);
+		if (r < 0)
+			return r;
+		if (fib_events_read(w->events, on_early_event, w) == 0 && !w->dirty)
+			break;
+	}
+	w->dirty = false;
+	return 0;
+}
+
 int watch_open(const struct watch_spec *spec, struct watch **ret_watch)
 {
 	struct watch *w = calloc(1, sizeof(*w));
@@ -606,9 +683,7 @@ int watch_open(const struct watch_spec *spec, struct watch **ret_watch)
 	if (r == 0)
 		r = open_who(w, spec->foreign);
 	if (r == 0)
-		r = take_snapshot(w, &w->before);
-	if (r == 0)
-		r = fib_snapshot_index(w->before);
+		r = open_snapshot(w);
 	if (r == 0)
 		r = remember_ways(w);
 	/* Not the guard's first concern: what cannot be read is not watched. */
@@ -638,6 +713,7 @@ void watch_free(struct watch *w)
 	for (size_t i = 0; i < MEMORIES; i++)
 		free(w->kept[i].v);
 	free(w->touched.v);
+	free(w->ways.v);
 	free(w->lookups);
 	strv_free(&w->messages);
 	free(w);
