@@ -1,0 +1,190 @@
+#!/usr/bin/env bats
+# What goes on on a host beside us trips no guard, and nothing of it is undone: router
+# advertisements, a DHCP client, containers, a daemon of the host at its routes, carriers.
+# shellcheck disable=SC2034,SC2154
+
+setup_file() {
+	load lib/host
+	command -v radvd > /dev/null || { echo "radvd is not installed" >&2; return 1; }
+	host_up
+	sleep 1 # until links and addresses are settled
+}
+
+teardown_file() {
+	load lib/host
+	host_down
+}
+
+setup() {
+	load lib/host
+	load lib/noise
+	# The noise's own namespaces.
+	OWN_NETNS='@(rt|ct2|ct3)'
+	rm -f /run/*.log
+	config wg0
+}
+
+teardown() {
+	noise_down
+	rm -f /etc/wg-nsquick.d/* /run/*.log
+	[[ -e /run/netns/wg0 ]] && wg-nsquick down wg0 --guard off --hooks none > /dev/null 2>&1 3>&-
+	return 0
+}
+
+# rounds N: up and down so often; nothing but wg-quick's own lines is said.
+rounds() {
+	local n out
+	for ((n = 1; n <= $1; n++)); do
+		out=$(wg-nsquick up wg0 2>&1 3>&-) || fail "up $n of $1: status $?: $out"
+		[[ $out != *guard:* ]] || fail "up $n of $1: $out"
+		out=$(wg-nsquick down wg0 2>&1 3>&-) || fail "down $n of $1: status $?: $out"
+		[[ $out != *guard:* ]] || fail "down $n of $1: $out"
+	done
+}
+
+# tripped_by_daemon, tolerated: with the daemon at its work while a hook waits for it.
+prod() { # pid|other
+	config wg0 "PostUp = echo $1 > /run/daemon.go; sleep 0.3"
+	run timeout 30 wg-nsquick up wg0 --hooks open
+}
+
+tolerated() {
+	local metric refused
+	assert_success
+	refute_output --partial "guard:"
+	read -r metric _ refused < /run/daemon.metric
+	assert_equal "$refused" 0
+	run ip route show 10.55.0.0/16
+	assert_output "10.55.0.0/16 via 192.0.2.1 dev veth0 proto 77 metric $metric "
+	[[ ! -e /run/netns/wg0 ]] || wg-nsquick down wg0 > /dev/null 2>&1
+}
+
+@test "noise: all at once, and up and down beside it; what the noise did stands" {
+	local before left metric refused writes
+	ra_up
+	dhcp_up
+	flaps_up
+	daemon_up dhclient always
+	noise_start containers 1000
+	left=$(ra_left)
+	before=$(ip route show; ip -4 addr show dev dh0 | grep -v valid_lft)
+	rounds "$([[ -n ${WG_NSQUICK_VM-} ]] && echo 5 || echo 100)"
+	# It went on all the time.
+	local log
+	for log in udhcpc containers flaps; do
+		echo "# $log: $(wc -l < /run/$log.log)" >&3
+		(($(wc -l < /run/$log.log) >= 3)) || fail "no noise of $log"
+	done
+	kill -STOP "$daemon"
+	sleep 0.1
+	read -r metric writes refused < /run/daemon.metric
+	echo "# daemon: $writes writes, $refused refused" >&3
+	((writes > 100))
+	assert_equal "$refused" 0
+	run ip route show 10.55.0.0/16
+	assert_output --partial "metric "
+	[[ -n $left && -n $before ]]
+	assert_clean
+	# The counter-test: the noise goes on, and a hook does harm.
+	kill -CONT "$daemon"
+	config wg0 "PostUp = nsenter -t 1 -n ip route del default via 192.0.2.1; sleep 60"
+	run timeout 30 wg-nsquick up wg0 --hooks open
+	assert_failure 193
+	assert_line --regexp "removed: route default via 192.0.2.1 .* of .nsenter -t 1 -n ip route del .*put back"
+	refute_line --partial "10.55.0.0"
+	refute_line --partial "172.1"
+	run ip route show default via 192.0.2.1
+	assert_output --partial "default dev veth0"
+	sleep 0.1
+	kill -STOP "$daemon"
+	read -r metric writes refused < /run/daemon.metric
+	assert_equal "$refused" 0
+	assert_clean
+}
+
+@test "noise: a router's advertisements, heard during the run" {
+	local left
+	ra_up
+	left=$(ra_left)
+	config wg0 "PostUp = for i in {1..50}; do sleep 0.1; done"
+	run wg-nsquick up wg0
+	assert_success
+	refute_output --partial "guard:"
+	wg-nsquick down wg0 2> /dev/null
+	# Heard: the lifetime that the address has is again what the router says.
+	((left > 3500 && $(ra_left) >= 3596 - 4)) || fail "$left, then $(ra_left)"
+	ra_heard
+}
+
+@test "noise: containers that end while we run" {
+	local out
+	config wg0 "PostUp = touch /run/in-hook; until [[ -e /run/ended ]]; do sleep 0.05; done; sleep 0.3"
+	rm -f /run/in-hook /run/ended
+	ip link add br-noise type bridge
+	ip addr add 172.17.0.1/16 dev br-noise
+	ip link set br-noise up
+	ip netns add ct2
+	ip link add vh2 type veth peer name eth0 netns ct2
+	ip link set vh2 master br-noise
+	ip link set vh2 up
+	ip -n ct2 link set eth0 up
+	sleep 2
+	bash -c 'until [[ -e /run/in-hook ]]; do sleep 0.05; done; ip netns del ct2; sleep 0.3; ip link del br-noise; touch /run/ended' > /dev/null 2>&1 3>&- &
+	run timeout 30 wg-nsquick up wg0
+	rm -f /run/in-hook /run/ended
+	assert_success
+	refute_output --partial "guard:"
+}
+
+@test "noise: a listed daemon's change stands, by its first socket and by its second" {
+	daemon_up dhclient once
+	prod pid
+	tolerated
+	prod other
+	tolerated
+	daemon_down
+}
+
+@test "noise: the settings' list of daemons replaces the built-in one" {
+	local socket
+	for socket in pid other; do
+		daemon_up dhclient once
+		printf '[guard]\nforeign = nothing\n' > /etc/wg-nsquick.d/wg0.conf
+		prod $socket
+		assert_failure 193
+		assert_line --regexp "10\.55\.0\.0/16 .*asked for by process $daemon .*put back"
+		assert_clean
+		# Put back: so the daemon does not find what it wrote.
+		daemon_down
+		daemon_up somebody once
+		prod $socket
+		assert_failure 193
+		daemon_down
+		daemon_up somebody once
+		printf '[guard]\nforeign = other, some*\n' > /etc/wg-nsquick.d/wg0.conf
+		prod $socket
+		tolerated
+		printf '[guard]\nforeign = other, somebody\n' > /etc/wg-nsquick.d/wg0.conf
+		prod $socket
+		tolerated
+		daemon_down
+		rm /etc/wg-nsquick.d/wg0.conf
+	done
+}
+
+@test "noise: the list counts for down and for guard, too" {
+	daemon_up somebody once
+	printf '[guard]\nforeign = nothing\n' > /etc/wg-nsquick.d/wg0.conf
+	config wg0 "PreDown = echo other > /run/daemon.go; sleep 0.3"
+	wg-nsquick up wg0 > /dev/null 2>&1
+	run wg-nsquick down wg0 --hooks open
+	assert_failure 193
+	wg-nsquick down wg0 --hooks none > /dev/null 2>&1
+	daemon_down
+	daemon_up somebody once
+	wg-nsquick up wg0 > /dev/null 2>&1
+	printf '[guard]\nforeign = somebody\n' > /etc/wg-nsquick.d/wg0.conf
+	run wg-nsquick down wg0 --hooks open
+	tolerated
+	daemon_down
+}
