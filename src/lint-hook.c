@@ -236,6 +236,7 @@ static void look_at_resolver(struct hook_view *v)
 {
 	static const char *const programs[] = { "resolvectl", "resolvconf", "systemd-resolve", "openresolv" };
 	bool daemon = program_is_one_of(v, programs, ARRAY_SIZE(programs));
+	char quoted[QUOTED_LEN];
 
 	if (!daemon && strcmp(shell_program(v->command), "ip") == 0)
 		return;
@@ -249,7 +250,7 @@ static void look_at_resolver(struct hook_view *v)
 	if (daemon)
 		FIND(v, TOPIC_RESOLVER, FIND_WARNING,
 		     "%s: %s speaks to the host's resolver, which hooks cannot reach and which does not know the interface; write servers and search domains into `DNS = …' instead",
-		     kind_name(v), shell_program(v->command));
+		     kind_name(v), conf_quote(shell_program(v->command), quoted));
 }
 
 /* ---- firewalls ---- */

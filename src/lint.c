@@ -22,6 +22,10 @@ void finding_add(struct findings *f, enum severity severity, unsigned int line, 
 	if (vasprintf(&finding.text, fmt, ap) < 0)
 		finding.text = NULL;
 	va_end(ap);
+	/* Nothing of the file's that a terminal would obey. (The texts' own quotes are of UTF-8.) */
+	for (char *p = finding.text; p && *p; p++)
+		if ((unsigned char)*p < ' ' || *p == 0x7f)
+			*p = '?';
 	slot = finding.text ? GROW(f->items, f->n) : NULL;
 	if (slot)
 		*slot = finding;
