@@ -32,6 +32,8 @@ teardown_file() {
 	ip netns del hostns
 	host_down
 	ip link del veth1 2> /dev/null || true
+	ip rule del pref 1000
+	ip rule del pref 2000
 }
 
 setup() {

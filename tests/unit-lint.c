@@ -179,7 +179,7 @@ static void test_rest(void)
 {
 	struct findings f = { 0 };
 
-	finds("no control characters", IFACE "PostUp = x\033org.freedesktop.resolve1\r y\n" PEER, 5, FIND_WARNING, "x?org.freedesktop.resolve1? speaks");
+	finds("no control characters", IFACE "PostUp = x\033org.freedesktop.resolve1\r y\n" PEER, 5, FIND_WARNING, "x?org.freedesktop.resolve1 speaks");
 	finds("SaveConfig", IFACE "SaveConfig = true\n" PEER, 0, FIND_NOTE, "without its comments");
 	finds("FwMark", IFACE "FwMark = 7\n" PEER, 0, FIND_NOTE, "transport namespace");
 	finding_add(&f, FIND_NOTE, 0, "d");
