@@ -253,6 +253,27 @@ small() { # SIZE LINE…: a configuration on a file system of its own
 	wait
 }
 
+@test "10,000 peers: up, save and down in seconds" {
+	local i
+	{
+		printf '[Interface]\nPrivateKey = %s\nAddress = 10.0.0.1/32\nMTU = 1420\n' "$CLIENT_KEY"
+		for ((i = 0; i < 10000; i++)); do
+			printf '[Peer]\nPublicKey = %042dA=\nAllowedIPs = 10.%d.%d.%d/32\nEndpoint = 192.0.2.1:%d\n' \
+				$((i + 1)) $((i / 65536 + 1)) $((i / 256 % 256)) $((i % 256)) $((i % 60000 + 1))
+		done
+	} > /etc/wireguard/wg0.conf
+	run timeout 60 wg-nsquick up wg0
+	assert_success
+	assert_equal "$(ip netns exec wg0 wg show wg0 peers | wc -l)" 10000
+	assert_equal "$(ip -n wg0 route | wc -l)" 10000
+	run timeout 20 wg-nsquick save wg0
+	assert_success
+	assert_equal "$(grep -c '^AllowedIPs' /etc/wireguard/wg0.conf)" 10000
+	run timeout 20 wg-nsquick down wg0
+	assert_success
+	assert_clean
+}
+
 @test "save of what is not up" {
 	config wg0
 	run wg-nsquick save wg0

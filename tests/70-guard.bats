@@ -319,6 +319,21 @@ each_wreck() { # HOOK: every way to wreck the host
 	assert_host_unchanged
 }
 
+@test "guard: blind from the beginning: 195, and nothing was done; blind at the end: 195, and said" {
+	local calls
+	# What the kernel is asked goes by sendto(2).
+	run strace -o /dev/null -e trace=sendto -e inject=sendto:error=EIO:when=1+ wg-nsquick guard -- touch /run/in-hook
+	assert_failure 195
+	assert_line --partial "guard: cannot read the host's routing: Input/output error; nothing was done"
+	[[ ! -e /run/in-hook ]]
+	calls=$(strace -e trace=sendto wg-nsquick guard -- sleep 0 2>&1 | grep -n -m 1 SIGCHLD | cut -d: -f1)
+	run strace -o /dev/null -e trace=sendto -e inject=sendto:error=EIO:when="$calls"+ wg-nsquick guard -- touch /run/in-hook
+	assert_failure 195
+	assert_line --partial "guard: cannot read the host's routing any more: Input/output error"
+	[[ -e /run/in-hook ]]
+	assert_host_unchanged
+}
+
 @test "guard in a user namespace: what it cannot see is said, and it does its work" {
 	run unshare -Urnmpf --mount-proc bash -c '
 		ip link set lo up
