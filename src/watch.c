@@ -19,6 +19,7 @@
 #include <sys/resource.h>
 
 #include "journal.h"
+#include "keyset.h"
 #include "log.h"
 #include "marks.h"
 #include "ns.h"
@@ -36,11 +37,6 @@ enum memory {
 	KEPT_OURS,    /* a concern whatever it touches */
 	KEPT_TOLD,    /* told already */
 	MEMORIES,
-};
-
-struct key_set {
-	uint64_t *v;
-	size_t n;
 };
 
 struct watch {
@@ -75,25 +71,11 @@ struct watch {
 
 /* ---- memory ---- */
 
-static bool key_in(const struct key_set *s, uint64_t key)
-{
-	for (size_t i = 0; i < s->n; i++)
-		if (s->v[i] == key)
-			return true;
-	return false;
-}
-
 static void keep(struct watch *w, struct key_set *s, uint64_t key)
 {
-	uint64_t *slot;
-
-	if (key_in(s, key))
-		return;
-	slot = GROW(s->v, s->n);
-	if (slot)
-		*slot = key;
-	else
-		w->dirty = true; /* forgotten: the comparison will see it as unknown, and so as ours */
+	/* Forgotten: the comparison will see it as unknown, and so as ours. */
+	if (key_set_add(s, key) < 0)
+		w->dirty = true;
 }
 
 /* ---- words ---- */
@@ -119,7 +101,7 @@ static void tell_object(struct watch *w, const struct fib_object *o, const struc
 	_cleanup_buf_ struct buf text = { 0 };
 	uint64_t key = fib_object_key(o);
 
-	if (key_in(&w->kept[KEPT_TOLD], key))
+	if (key_set_has(&w->kept[KEPT_TOLD], key))
 		return;
 	keep(w, &w->kept[KEPT_TOLD], key);
 	buf_fmt(&text, "guard: the host's network changed during `%s': ", w->action);
@@ -234,7 +216,7 @@ static bool is_way(struct watch *w, uint32_t ifindex)
 	if (!w->ways_known)
 		fib_snapshot_ways(w->before, note_way, w);
 	w->ways_known = true;
-	return key_in(&w->ways, ifindex);
+	return key_set_has(&w->ways, ifindex);
 }
 
 static enum verdict judge(struct watch *w, const struct fib_object *o, enum who who, const char **ret_why)
@@ -279,7 +261,7 @@ static void undo(struct watch *w, const struct nlmsghdr *event, const struct fib
 		end = "";
 	w->tripped = true;
 	/* What the kernel did meanwhile may have been its consequence. */
-	w->kept[KEPT_KERNEL].n = 0;
+	key_set_clear(&w->kept[KEPT_KERNEL]);
 	(void)who_asked(w->who, event->nlmsg_pid, &by);
 	if (by.who == WHO_OURS)
 		keep(w, &w->kept[KEPT_OURS], fib_object_key(o));
@@ -339,7 +321,7 @@ static void on_event(void *arg, const struct nlmsghdr *event)
 
 static bool is_remembered(const struct watch *w, uint64_t key)
 {
-	return key_in(&w->kept[KEPT_OURS], key) || key_in(&w->kept[KEPT_FOREIGN], key) || key_in(&w->kept[KEPT_KERNEL], key);
+	return key_set_has(&w->kept[KEPT_OURS], key) || key_set_has(&w->kept[KEPT_FOREIGN], key) || key_set_has(&w->kept[KEPT_KERNEL], key);
 }
 
 /* What happened while the dump was made is in it, and its events wait. */
@@ -362,12 +344,12 @@ static bool is_concern(void *arg, const struct fib_object *o)
 		return policy_judge(&w->policy, w->before, o, WHO_UNKNOWN, &why) == VERDICT_CONCERN;
 	if (!is_remembered(w, key))
 		hear(w);
-	if (key_in(&w->kept[KEPT_OURS], key))
+	if (key_set_has(&w->kept[KEPT_OURS], key))
 		return true;
-	if (key_in(&w->kept[KEPT_FOREIGN], key) || key_in(&w->kept[KEPT_KERNEL], key))
+	if (key_set_has(&w->kept[KEPT_FOREIGN], key) || key_set_has(&w->kept[KEPT_KERNEL], key))
 		return false;
 	/* Routes that went with an address that a daemon changed. */
-	if (o->kind == FIB_ROUTE && o->ifindex && key_in(&w->touched, o->ifindex))
+	if (o->kind == FIB_ROUTE && o->ifindex && key_set_has(&w->touched, o->ifindex))
 		return false;
 	/* Around a command that did harm, all that is not known to be a daemon's goes back. */
 	if (w->policy.command && w->tripped)
@@ -654,7 +636,7 @@ static int open_snapshot(struct watch *w)
 	for (int tries = 0; tries < SNAPSHOTS; tries++) {
 		fib_snapshot_free(w->before);
 		w->before = NULL;
-		w->kept[KEPT_FOREIGN].n = 0;
+		key_set_clear(&w->kept[KEPT_FOREIGN]);
 		w->dirty = false;
 		r = take_snapshot(w, &w->before);
 		if (r == 0)
@@ -711,9 +693,9 @@ void watch_free(struct watch *w)
 	fib_close(w->fib);
 	fib_snapshot_free(w->before);
 	for (size_t i = 0; i < MEMORIES; i++)
-		free(w->kept[i].v);
-	free(w->touched.v);
-	free(w->ways.v);
+		key_set_clear(&w->kept[i]);
+	key_set_clear(&w->touched);
+	key_set_clear(&w->ways);
 	free(w->lookups);
 	strv_free(&w->messages);
 	free(w);

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 
 #include "conffile.h"
+#include "keyset.h"
 #include "log.h"
 #include "tap.h"
 #include "uapi.h"
@@ -153,6 +154,23 @@ static void test_util(void)
 	is_num(parse_cnum("0x3e9", 1000, &n), -ERANGE, "parse_cnum: too much");
 }
 
+static void test_keyset(void)
+{
+	struct key_set s = { 0 };
+	size_t missing = 0, wrong = 0;
+
+	ok(!key_set_has(&s, 0) && !key_set_has(&s, 1), "an empty set has nothing");
+	for (uint64_t i = 0; i < 100000; i++)
+		missing += key_set_add(&s, i * i) != 0 || key_set_add(&s, i * i) != 0;
+	for (uint64_t i = 0; i < 100000; i++) {
+		missing += !key_set_has(&s, i * i);
+		wrong += i > 1 && key_set_has(&s, i * i + 1);
+	}
+	ok(missing == 0 && wrong == 0 && s.n == 99999 && s.zero, "100,000 keys, each once, and no others");
+	key_set_clear(&s);
+	ok(!key_set_has(&s, 4) && !key_set_has(&s, 0), "empty again");
+}
+
 static void test_addr(void)
 {
 	union endpoint_addr a = { .v6 = { .sin6_family = AF_INET6, .sin6_port = 5 } }, b = a, c = { .v4 = { .sin_family = AF_INET } }, none = { 0 };
@@ -213,6 +231,7 @@ int main(void)
 	test_log();
 	test_conffile();
 	test_util();
+	test_keyset();
 	test_addr();
 	test_uapi();
 	rmdir(folder);
