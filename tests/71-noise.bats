@@ -69,11 +69,12 @@ tolerated() {
 	left=$(ra_left)
 	before=$(ip route show; ip -4 addr show dev dh0 | grep -v valid_lft)
 	rounds "$([[ -n ${WG_NSQUICK_VM-} ]] && echo 5 || echo 100)"
-	# It went on all the time.
-	local log
+	# It went on all the time. (The machine without KVM makes a container in 10 s.)
+	local log least=3
+	[[ -n ${WG_NSQUICK_VM-} ]] && least=1
 	for log in udhcpc containers flaps; do
 		echo "# $log: $(wc -l < /run/$log.log)" >&3
-		(($(wc -l < /run/$log.log) >= 3)) || fail "no noise of $log"
+		(($(wc -l < /run/$log.log) >= least)) || fail "no noise of $log"
 	done
 	kill -STOP "$daemon"
 	sleep 0.1
