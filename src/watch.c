@@ -301,8 +301,11 @@ static void on_event(void *arg, const struct nlmsghdr *event)
 		keep(w, &w->kept[who == WHO_KERNEL ? KEPT_KERNEL : KEPT_FOREIGN], fib_object_key(&o));
 		break;
 	case VERDICT_BENIGN:
-		/* A new link is judged again at the end: its first notice does not say where its other end is. */
-		if (o.kind != FIB_LINK || o.change != FIB_ADDED)
+		/*
+		 * A new link is judged again at the end: its first notice does not say where its other end is.
+		 * And so is all that a command did: harm that came after it takes it back as well.
+		 */
+		if (!w->policy.command && (o.kind != FIB_LINK || o.change != FIB_ADDED))
 			keep(w, &w->kept[KEPT_FOREIGN], fib_object_key(&o));
 		break;
 	case VERDICT_CONCERN:

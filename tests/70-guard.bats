@@ -278,6 +278,16 @@ each_wreck() { # HOOK: every way to wreck the host
 	done
 }
 
+@test "guard COMMAND: what it did before and after the harm goes back too, harmless by itself or not" {
+	run timeout 30 wg-nsquick guard -- bash -c 'ip rule add pref 3000 from 198.51.100.9 table 100
+		trap "ip rule del pref 2000; exit 1" TERM
+		ip route del default metric 0
+		sleep 60 & wait'
+	assert_failure 193
+	assert_line --partial "guard: the host is as it was before"
+	assert_host_unchanged
+}
+
 @test "guard COMMAND: what is harmless stays; the command's own status, words and signals" {
 	run wg-nsquick guard -- ip route add 10.77.0.0/16 via 192.0.2.1
 	assert_success
