@@ -23,7 +23,7 @@ enum undo_kind {
 	UNDO_ROOM,	/* the pinned mount namespace of the hooks */
 	UNDO_RULE_MARK, /* arg: family, arg2: mark, arg3: table; in the target */
 	UNDO_RULE_MAIN, /* arg: family; `table main suppress_prefixlength 0` in the target */
-	UNDO_FIREWALL,	/* the nftables tables of wg-quick's form, in the target */
+	UNDO_FIREWALL,	/* arg: family; the nftables table of wg-quick's form, in the target */
 	UNDO_KINDS,
 };
 

@@ -6,16 +6,18 @@
  * A default route needs no rule, mark or firewall when the encrypted packets
  * leave from another namespace. It does where they leave from the target
  * itself (transport self), and where the target already has a default route:
- * there wg-quick's table and rules are made, in the target.
+ * there wg-quick's table, rules and packet filter are made, in the target.
  */
 #include <fcntl.h>
 #include <linux/rtnetlink.h>
 
+#include "firewall.h"
 #include "log.h"
 #include "txn.h"
 
 #define FIRST_TABLE 51820
 #define EXIT_KERNEL 2
+#define EXIT_NOT_FOUND 127
 
 static enum wg_backend backend(const struct txn *txn)
 {
@@ -152,6 +154,31 @@ static int set_src_valid_mark(void)
 	return pwrite(fd, "1", 1, 0) == 1 ? 0 : -errno;
 }
 
+/* The worker stands in the target. */
+static int add_firewall(struct txn *txn, int family, uint32_t mark)
+{
+	_cleanup_free_ struct prefix *addresses = NULL;
+	_cleanup_free_ char *why = NULL;
+	size_t n;
+	int r;
+
+	log_trace("nft -f /dev/fd/63");
+	r = rt_addresses(txn->target, txn->journal.ifindex, &addresses, &n);
+	if (r == 0)
+		r = journal_note(&txn->journal, UNDO_FIREWALL, (uint64_t)family, 0, 0);
+	if (r == 0)
+		r = firewall_add(txn->conf->iface, family, addresses, n, mark, &why);
+	if (r == -ELIBACC) {
+		log_error("%s: the default route needs a packet filter here, and libnftables.so.1 cannot be loaded; expected the package libnftables1", txn->conf->iface);
+		return EXIT_NOT_FOUND;
+	}
+	if (r < 0) {
+		log_error("%s: cannot add the packet filter of the default route: %s", txn->conf->iface, why ? why : strerror(-r));
+		return 1;
+	}
+	return 0;
+}
+
 static int add_ruled_default(struct txn *txn, struct wg_iface *live, const struct prefix *route)
 {
 	int v = family_number(route), family = route->family, r;
@@ -180,7 +207,7 @@ static int add_ruled_default(struct txn *txn, struct wg_iface *live, const struc
 	r = rt_route_add(txn->target, txn->journal.ifindex, route, table);
 	if (r == 0 && family == AF_INET)
 		r = set_src_valid_mark();
-	return r < 0 ? refused(txn, "the default route", r) : 0;
+	return r < 0 ? refused(txn, "the default route", r) : add_firewall(txn, family, table);
 }
 
 static bool needs_rules(const struct txn *txn, const struct prefix *route)

@@ -8,6 +8,7 @@
 #include <inttypes.h>
 
 #include "dns.h"
+#include "firewall.h"
 #include "log.h"
 #include "room.h"
 #include "txn.h"
@@ -112,6 +113,28 @@ static int undo_rule_main(struct txn *txn, const struct undo *undo)
 	return r == -ENOENT ? 0 : r;
 }
 
+struct firewall_undo {
+	const char *iface;
+	int family;
+};
+
+static int remove_firewall(void *arg)
+{
+	const struct firewall_undo *undo = arg;
+
+	return firewall_remove(undo->iface, undo->family);
+}
+
+static int undo_firewall(struct txn *txn, const struct undo *undo)
+{
+	struct firewall_undo what = { txn->journal.iface, (int)undo->arg };
+
+	if (txn->target_fd < 0)
+		return 0;
+	log_trace("nft -f /dev/fd/63");
+	return ns_call(txn->target_fd, remove_firewall, &what);
+}
+
 static int undo_room(struct txn *txn, const struct undo *undo)
 {
 	(void)undo;
@@ -153,16 +176,9 @@ static int undo_member(struct txn *txn, const struct undo *undo)
 	return first;
 }
 
-static int undo_nothing(struct txn *txn, const struct undo *undo)
-{
-	(void)txn;
-	(void)undo;
-	return 0;
-}
-
 static int (*const undo_ops[UNDO_KINDS])(struct txn *txn, const struct undo *undo) = {
 	[UNDO_MEMBER] = undo_member,	   [UNDO_LINK] = undo_link,	      [UNDO_USERSPACE] = userspace_undo, [UNDO_ROOM] = undo_room,
-	[UNDO_RULE_MARK] = undo_rule_mark, [UNDO_RULE_MAIN] = undo_rule_main, [UNDO_FIREWALL] = undo_nothing,
+	[UNDO_RULE_MARK] = undo_rule_mark, [UNDO_RULE_MAIN] = undo_rule_main, [UNDO_FIREWALL] = undo_firewall,
 };
 
 int txn_undo(struct txn *txn, unsigned int kinds)

@@ -309,15 +309,30 @@ ruled() { # TABLE
 	for v in 6 4; do
 		[[ $v == 6 ]] && prefix=::/0 || prefix=0.0.0.0/0
 		printf '%s\n' "ip -$v rule add not fwmark $1 table $1" "ip -$v rule add table main suppress_prefixlength 0" "ip -$v route add $prefix dev wg0 table $1"
+		[[ $v == 6 ]] || echo "sysctl -q net.ipv4.conf.all.src_valid_mark=1"
+		echo "nft -f /dev/fd/63"
 	done
 }
 
-@test "R7: transport self: mark, rules, route, sysctl in this order (deviation: no nft)" {
+# What wg-quick makes for wg0 (spec C.8), as nft lists it.
+firewall() { # FAMILY ADDRESS MARK
+	local ip=ip
+	[[ $1 == 6 ]] && ip=ip6
+	printf '%s\n' "table $ip wg-quick-wg0 {" \
+		"	chain preraw {" "		type filter hook prerouting priority raw; policy accept;" \
+		"		iifname != \"wg0\" $ip daddr $2 fib saddr type != local drop" "	}" "" \
+		"	chain premangle {" "		type filter hook prerouting priority mangle; policy accept;" \
+		"		meta l4proto udp meta mark set ct mark" "	}" "" \
+		"	chain postmangle {" "		type filter hook postrouting priority mangle; policy accept;" \
+		"		meta l4proto udp meta mark $3 ct mark set meta mark" "	}" "}"
+}
+
+@test "R7: transport self: mark, rules, route, sysctl, nft in this order" {
 	local v
 	other_up
 	vector I "Address = 10.9.0.2/32, fd09::2/128" R "AllowedIPs = 0.0.0.0/0, ::/0"
 	up --netns other --transport self
-	assert_equal "$(traced | sed '1,/ip link set/d')" "$(printf '%s\n' "wg set wg0 fwmark 51820" "$(ruled 51820)" "sysctl -q net.ipv4.conf.all.src_valid_mark=1")"
+	assert_equal "$(traced | sed '1,/ip link set/d')" "$(printf '%s\n' "wg set wg0 fwmark 51820" "$(ruled 51820)")"
 	for v in -4 -6; do
 		run ip -n other "$v" rule
 		assert_line --index 1 --regexp "^[0-9]+:	from all lookup main suppress_prefixlength 0$"
@@ -327,6 +342,51 @@ ruled() { # TABLE
 	done
 	run ip netns exec other sysctl -n net.ipv4.conf.all.src_valid_mark
 	assert_output 1
+	# A TUN has a link-local address besides.
+	run bash -c 'ip netns exec other nft list ruleset | grep -v "daddr fe80:"'
+	assert_output "$(firewall 6 fd09::2 0x0000ca6c; firewall 4 10.9.0.2 0x0000ca6c)"
+}
+
+@test "transport self with a strict reverse path filter: traffic flows, and the tunnel's address is not to be reached beside it" {
+	other_up
+	# A way out that leads to the provider; the filter would look for its answers behind the tunnel.
+	ip -n other link add way type veth peer name self9 netns prov
+	ip -n other addr add 203.0.113.2/24 dev way
+	ip -n other link set way up
+	ip -n prov addr add 203.0.113.1/24 dev self9
+	ip -n prov link set self9 up
+	ip netns exec other sysctl -qw net.ipv4.conf.all.rp_filter=1
+	config wg0
+	sed -i 's/192.0.2.1:51820/203.0.113.1:51820/' /etc/wireguard/wg0.conf
+	run wg-nsquick up wg0 --netns other --transport self
+	assert_success
+	run ip netns exec other ping -c 2 -W 5 10.9.0.1
+	assert_success
+	# A neighbour guesses at the address inside.
+	ip -n prov route add 10.9.0.2/32 via 203.0.113.2 metric 1
+	run ip netns exec prov ping -c 1 -W 1 -I 203.0.113.1 10.9.0.2
+	assert_failure
+	# The firewall does both.
+	ip netns exec other nft flush ruleset
+	run ip netns exec other ping -c 1 -W 1 10.9.0.1
+	assert_failure
+	run ip netns exec prov ping -c 1 -W 1 -I 203.0.113.1 10.9.0.2
+	assert_success
+	run wg-nsquick down wg0
+	assert_success
+	run ip netns exec other nft list ruleset
+	assert_output ""
+}
+
+@test "transport self: a name that nft would refuse" {
+	other_up
+	config a+b=c
+	run wg-nsquick up a+b=c --netns other --transport self
+	assert_success
+	run ip netns exec other nft list ruleset
+	assert_line "table ip wg-quick-a/2bb/3dc {"
+	run wg-nsquick down a+b=c
+	assert_success
 	run ip netns exec other nft list ruleset
 	assert_output ""
 }
@@ -345,7 +405,7 @@ ruled() { # TABLE
 	other_up
 	vector I "FwMark = 0x1234" R "AllowedIPs = 0.0.0.0/0, ::/0"
 	up --netns other --transport self
-	assert_equal "$(traced | sed '1,/ip link set/d')" "$(printf '%s\n' "$(ruled 4660)" "sysctl -q net.ipv4.conf.all.src_valid_mark=1")"
+	assert_equal "$(traced | sed '1,/ip link set/d')" "$(ruled 4660)"
 	run ip netns exec other wg show wg0 fwmark
 	assert_output 0x1234
 }

@@ -108,7 +108,7 @@ in_wg0() {
 	down
 }
 
-@test "N5: a failure after DNS and default routes: rules, then the link, in reverse; all as before (deviation: no resolvconf, no nft)" {
+@test "N5: a failure after DNS and default routes: nft, rules, then the link, in reverse; all as before (deviation: no resolvconf)" {
 	other_up
 	mkdir -p /etc/netns/other
 	echo "nameserver 203.0.113.1" > /etc/netns/other/resolv.conf
@@ -116,8 +116,8 @@ in_wg0() {
 	KEPT=1 up_fails 9 --netns other --transport self
 	assert_line "nameserver 10.9.0.53"
 	assert_equal "$(traced | sed '1,/exit 9/d')" "$(printf '%s\n' \
-		"ip -4 rule delete table main suppress_prefixlength 0" "ip -4 rule delete table 51820" \
-		"ip -6 rule delete table main suppress_prefixlength 0" "ip -6 rule delete table 51820" "ip link delete dev wg0")"
+		"nft -f /dev/fd/63" "ip -4 rule delete table main suppress_prefixlength 0" "ip -4 rule delete table 51820" \
+		"nft -f /dev/fd/63" "ip -6 rule delete table main suppress_prefixlength 0" "ip -6 rule delete table 51820" "ip link delete dev wg0")"
 	assert_other_unchanged
 	run cat /etc/netns/other/resolv.conf
 	assert_output "nameserver 203.0.113.1"
@@ -184,13 +184,13 @@ in_wg0() {
 	assert_output "wg-nsquick: \`wg0' is not a WireGuard interface"
 }
 
-@test "D6: down with default routes: the rules of both families, then the link (deviation: no nft)" {
+@test "D6: down with default routes: the firewall and the rules of both families, in reverse, then the link" {
 	other_up
 	vector I R "AllowedIPs = 0.0.0.0/0, ::/0"
 	up --netns other --transport self
 	down
-	assert_output "$(printf '[#] %s\n' "ip -4 rule delete table main suppress_prefixlength 0" "ip -4 rule delete table 51820" \
-		"ip -6 rule delete table main suppress_prefixlength 0" "ip -6 rule delete table 51820" "ip link delete dev wg0")"
+	assert_output "$(printf '[#] %s\n' "nft -f /dev/fd/63" "ip -4 rule delete table main suppress_prefixlength 0" "ip -4 rule delete table 51820" \
+		"nft -f /dev/fd/63" "ip -6 rule delete table main suppress_prefixlength 0" "ip -6 rule delete table 51820" "ip link delete dev wg0")"
 	assert_other_unchanged
 }
 

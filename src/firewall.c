@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "firewall.h"
+
+#include <arpa/inet.h>
+#include <dlfcn.h>
+#include <nftables/libnftables.h>
+
+/*
+ * Loaded when it is needed, which is seldom: with the libraries that it brings along, it would
+ * double the time in which any other command starts.
+ */
+struct nft {
+	void *library;
+	struct nft_ctx *(*ctx_new)(uint32_t flags);
+	void (*ctx_free)(struct nft_ctx *ctx);
+	int (*buffer_error)(struct nft_ctx *ctx);
+	const char *(*error)(struct nft_ctx *ctx);
+	int (*run)(struct nft_ctx *ctx, const char *text);
+};
+
+static void nft_unload(struct nft *nft)
+{
+	if (nft->library)
+		dlclose(nft->library);
+}
+
+static int nft_load(struct nft *ret_nft)
+{
+	struct nft nft = { .library = dlopen("libnftables.so.1", RTLD_NOW | RTLD_LOCAL) };
+	const struct {
+		void *to;
+		const char *name;
+	} symbols[] = {
+		{ &nft.ctx_new, "nft_ctx_new" },
+		{ &nft.ctx_free, "nft_ctx_free" },
+		{ &nft.buffer_error, "nft_ctx_buffer_error" },
+		{ &nft.error, "nft_ctx_get_error_buffer" },
+		{ &nft.run, "nft_run_cmd_from_buffer" },
+	};
+
+	if (!nft.library)
+		return -ELIBACC;
+	for (size_t i = 0; i < ARRAY_SIZE(symbols); i++) {
+		void *symbol = dlsym(nft.library, symbols[i].name);
+
+		if (!symbol) {
+			nft_unload(&nft);
+			return -ELIBACC;
+		}
+		memcpy(symbols[i].to, &symbol, sizeof(symbol));
+	}
+	*ret_nft = nft;
+	return 0;
+}
+
+static int nft_run(const char *text, char **ret_why)
+{
+	CLEANUP(nft_unload) struct nft nft = { 0 };
+	struct nft_ctx *ctx;
+	int r = nft_load(&nft);
+
+	if (r < 0)
+		return r;
+	ctx = nft.ctx_new(NFT_CTX_DEFAULT);
+	if (!ctx || nft.buffer_error(ctx) < 0)
+		r = -ENOMEM;
+	errno = 0;
+	/* It tells no more than that it failed; errno is the kernel's, most times. */
+	if (r == 0 && nft.run(ctx, text) != 0)
+		r = errno > 0 ? -errno : -EIO;
+	if (r < 0 && ctx && ret_why) {
+		const char *why = nft.error(ctx);
+
+		*ret_why = why && *why ? strndup(why, strcspn(why, "\n")) : NULL;
+	}
+	if (ctx)
+		nft.ctx_free(ctx);
+	return r;
+}
+
+/* nft's names take neither `+' nor `='; a slash, which no interface has, they do (its scanner's rule for strings). */
+static void put_table(struct buf *text, const char *iface, int family)
+{
+	buf_fmt(text, "table %s wg-quick-", family == AF_INET6 ? "ip6" : "ip");
+	for (const char *p = iface; *p; p++)
+		buf_fmt(text, *p == '+' || *p == '=' ? "/%02x" : "%c", *p);
+}
+
+static void put_drops(struct buf *text, const char *iface, int family, const struct prefix *addresses, size_t n)
+{
+	const char *ip = family == AF_INET6 ? "ip6" : "ip";
+	char address[INET6_ADDRSTRLEN];
+
+	for (size_t i = 0; i < n; i++)
+		if (addresses[i].family == family && inet_ntop(family, addresses[i].bytes, address, sizeof(address)))
+			buf_fmt(text, "iifname != \"%s\" %s daddr %s fib saddr type != local drop\n", iface, ip, address);
+}
+
+int firewall_add(const char *iface, int family, const struct prefix *addresses, size_t n, uint32_t mark, char **ret_why)
+{
+	_cleanup_buf_ struct buf text = { 0 };
+
+	put_table(&text, iface, family);
+	buf_str(&text, " {\nchain preraw {\ntype filter hook prerouting priority -300\n");
+	put_drops(&text, iface, family, addresses, n);
+	buf_fmt(&text, "}\nchain premangle {\ntype filter hook prerouting priority -150\nmeta l4proto udp meta mark set ct mark\n}\n"
+		       "chain postmangle {\ntype filter hook postrouting priority -150\nmeta l4proto udp mark %u ct mark set mark\n}\n}\n", mark);
+	return text.failed ? -ENOMEM : nft_run(text.data, ret_why);
+}
+
+int firewall_remove(const char *iface, int family)
+{
+	_cleanup_buf_ struct buf text = { 0 };
+
+	/* In one transaction, so that one that is not there is no error. */
+	buf_str(&text, "add ");
+	put_table(&text, iface, family);
+	buf_str(&text, "\ndelete ");
+	put_table(&text, iface, family);
+	buf_str(&text, "\n");
+	return text.failed ? -ENOMEM : nft_run(text.data, NULL);
+}
