@@ -11,236 +11,28 @@
  * not read must not hold up the hand. What is tolerated is remembered by its key, so that
  * the closing comparison knows it again.
  */
-#include "watch.h"
+#include "watch-state.h"
 
-#include <dirent.h>
-#include <fcntl.h>
 #include <linux/rtnetlink.h>
 #include <sys/resource.h>
 
 #include "journal.h"
-#include "keyset.h"
 #include "log.h"
-#include "marks.h"
 #include "ns.h"
-#include "spawn.h"
-#include "watch-file.h"
 
-#define RESOLV_CONF "/etc/resolv.conf"
 #define MAX_RESTORES 3	/* in RESTORE_MS: then somebody keeps writing */
 #define RESTORE_MS 2000
-#define MAX_MESSAGES 64 /* objects told of one by one */
 
-enum memory {
-	KEPT_FOREIGN, /* tolerated: a daemon's, or benign */
-	KEPT_KERNEL,  /* tolerated while nothing of ours can have caused it */
-	KEPT_OURS,    /* a concern whatever it touches */
-	KEPT_TOLD,    /* told already */
-	MEMORIES,
-};
-
-struct watch {
-	struct policy policy;
-	const char *action;
-	void (*on_undone)(void);
-	struct fib *fib;
-	struct fib_events *events;
-	struct fib_snapshot *before;
-	struct whois *who;
-	struct marks *marks; /* only at level strict */
-	struct watch_file *resolv_conf; /* NULL: cannot be read */
-	struct key_set kept[MEMORIES];
-	struct key_set touched; /* links on which a daemon changed addresses: routes go with them unseen */
-	struct key_set ways; /* links to those whom this host must reach */
-	bool ways_known;
-	struct strv messages;
-	size_t told;
-	uint64_t *lookups; /* K4: which way to policy.watched[i]; only around a command */
-	bool hearing;	   /* in the midst of a comparison: what comes now is judged, and undone later */
-	bool dirty;	   /* only a dump tells how things are */
-	bool tripped;	   /* something was a concern */
-	bool blind;
-	bool damaged;
-	bool file_damaged;
-	bool marked; /* strict: something changed that cannot be put back */
-	bool resolv_conf_told;
-	int said; /* the verdict that was told */
-	int64_t restored_at;
-	unsigned int restores;
-};
-
-/* ---- memory ---- */
-
-static void keep(struct watch *w, struct key_set *s, uint64_t key)
+void watch_keep(struct watch *w, struct key_set *s, uint64_t key)
 {
-	/* Forgotten: the comparison will see it as unknown, and so as ours. */
 	if (key_set_add(s, key) < 0)
 		w->dirty = true;
-}
-
-/* ---- words ---- */
-
-static void tell(struct watch *w, const char *text)
-{
-	if (w->told++ < MAX_MESSAGES)
-		(void)strv_add(&w->messages, text, strlen(text));
-}
-
-static void flush_messages(struct watch *w)
-{
-	for (size_t i = 0; i < w->messages.n; i++)
-		log_error("%s", w->messages.v[i]);
-	if (w->told > MAX_MESSAGES && w->messages.n)
-		log_error("guard: ... and more");
-	strv_free(&w->messages);
-	w->messages = (struct strv){ 0 };
-}
-
-static void tell_object(struct watch *w, const struct fib_object *o, const struct requester *by, const char *why, const char *end)
-{
-	_cleanup_buf_ struct buf text = { 0 };
-	uint64_t key = fib_object_key(o);
-
-	if (key_set_has(&w->kept[KEPT_TOLD], key))
-		return;
-	keep(w, &w->kept[KEPT_TOLD], key);
-	buf_fmt(&text, "guard: the host's network changed during `%s': ", w->action);
-	fib_describe(o, &text);
-	if (by && by->pid)
-		buf_fmt(&text, "; asked for by process %d%s%s%s", by->pid, *by->command ? " (" : "", by->command, *by->command ? ")" : "");
-	if (by && *by->below)
-		buf_fmt(&text, " of `%s'", by->below);
-	else if (by && by->who == WHO_OURS)
-		buf_str(&text, " of this run");
-	if (*why)
-		buf_fmt(&text, "; %s", why);
-	if (*end)
-		buf_fmt(&text, "; %s", end);
-	if (!text.failed)
-		tell(w, text.data);
-}
-
-/* ---- judging ---- */
-
-/* K4: does the host still go the same way to those it must reach? */
-static bool ways_changed(struct watch *w)
-{
-	for (size_t i = 0; w->lookups && i < w->policy.n_watched; i++) {
-		const struct prefix *p = &w->policy.watched[i];
-		uint64_t hash;
-
-		if (fib_lookup(w->fib, p->family, p->bytes, 0, &hash) == 0 && hash != w->lookups[i])
-			return true;
-	}
-	return false;
-}
-
-static int remember_ways(struct watch *w)
-{
-	if (!w->policy.command || w->policy.n_watched == 0)
-		return 0;
-	w->lookups = calloc(w->policy.n_watched, sizeof(*w->lookups));
-	if (!w->lookups)
-		return -ENOMEM;
-	for (size_t i = 0; i < w->policy.n_watched; i++) {
-		const struct prefix *p = &w->policy.watched[i];
-
-		/* A family that is not there has no way, now and later. */
-		(void)fib_lookup(w->fib, p->family, p->bytes, 0, &w->lookups[i]);
-	}
-	return 0;
-}
-
-struct nsid_search {
-	struct watch *w;
-	int32_t nsid;
-	bool found;
-};
-
-static void compare_path(struct nsid_search *s, const char *path)
-{
-	_cleanup_fd_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	int32_t nsid;
-
-	s->found |= fd >= 0 && fib_nsid_of(s->w->fib, fd, &nsid) == 0 && nsid == s->nsid;
-}
-
-/* Where a process of ours stands, and which namespaces it holds: the worker holds the target. */
-static void compare_nsid(void *arg, pid_t pid)
-{
-	struct nsid_search *s = arg;
-	struct dirent *entry;
-	char path[64], target[32];
-	DIR *dir;
-
-	snprintf(path, sizeof(path), "/proc/%d/ns/net", pid);
-	compare_path(s, path);
-	snprintf(path, sizeof(path), "/proc/%d/fd", pid);
-	dir = s->found ? NULL : opendir(path);
-	while (dir && !s->found && (entry = readdir(dir))) {
-		ssize_t n = readlinkat(dirfd(dir), entry->d_name, target, sizeof(target) - 1);
-
-		if (n < 5 || strncmp(target, "net:[", 5) != 0)
-			continue;
-		snprintf(path, sizeof(path), "/proc/%d/fd/%.16s", pid, entry->d_name);
-		compare_path(s, path);
-	}
-	if (dir)
-		closedir(dir);
-}
-
-/* K5: the other end of a new link is where a process of ours is. */
-static bool leads_to_ours(struct watch *w, const struct fib_object *o)
-{
-	const struct fib_link *l = o->kind == FIB_LINK && o->change == FIB_ADDED ? fib_link(o->after) : NULL;
-	struct nsid_search s = { .w = w };
-
-	if (!l || l->netnsid < 0 || w->policy.command)
-		return false;
-	s.nsid = l->netnsid;
-	spawn_each_descendant(compare_nsid, &s);
-	return s.found;
-}
-
-static void note_way(void *arg, const struct fib_object *o, uint32_t ifindex)
-{
-	struct watch *w = arg;
-
-	if (policy_is_way(&w->policy, o))
-		keep(w, &w->ways, ifindex);
-}
-
-/* Did anything that matters lead over this link? */
-static bool is_way(struct watch *w, uint32_t ifindex)
-{
-	if (!w->ways_known)
-		fib_snapshot_ways(w->before, note_way, w);
-	w->ways_known = true;
-	return key_set_has(&w->ways, ifindex);
-}
-
-static enum verdict judge(struct watch *w, const struct fib_object *o, enum who who, const char **ret_why)
-{
-	enum verdict verdict = policy_judge(&w->policy, w->before, o, who, ret_why);
-
-	if (verdict == VERDICT_BENIGN && w->policy.command && who != WHO_FOREIGN && ways_changed(w)) {
-		*ret_why = "it decides how this host reaches a name server, the SSH client or the rest of the world";
-		return VERDICT_CONCERN;
-	}
-	if (verdict == VERDICT_BENIGN && leads_to_ours(w, o)) {
-		*ret_why = "a link into the namespace of this run";
-		return VERDICT_CONCERN;
-	}
-	/* Containers end while we run. A link that is gone could not be put back anyway. */
-	if (verdict == VERDICT_CONCERN && !w->policy.command && w->policy.level != GUARD_STRICT && who != WHO_OURS && policy_is_guest(w->before, o) && !is_way(w, o->ifindex))
-		return policy_judge_guest(&w->policy, o, !fib_has_link(w->fib, o->ifindex), ret_why);
-	return verdict;
 }
 
 /* The tunnel itself on the host, or a way into its namespace. */
 static bool delete_landed(struct watch *w, const struct fib_object *o)
 {
-	return (policy_is_landing(&w->policy, o) || leads_to_ours(w, o)) && fib_delete_link(w->fib, o->ifindex) == 0;
+	return (policy_is_landing(&w->policy, o) || watch_leads_to_ours(w, o)) && fib_delete_link(w->fib, o->ifindex) == 0;
 }
 
 static void undo(struct watch *w, const struct nlmsghdr *event, const struct fib_object *o, const char *why)
@@ -264,8 +56,8 @@ static void undo(struct watch *w, const struct nlmsghdr *event, const struct fib
 	key_set_clear(&w->kept[KEPT_KERNEL]);
 	(void)who_asked(w->who, event->nlmsg_pid, &by);
 	if (by.who == WHO_OURS)
-		keep(w, &w->kept[KEPT_OURS], fib_object_key(o));
-	tell_object(w, o, &by, why, end);
+		watch_keep(w, &w->kept[KEPT_OURS], fib_object_key(o));
+	watch_tell_object(w, o, &by, why, end);
 }
 
 static void on_event(void *arg, const struct nlmsghdr *event)
@@ -292,13 +84,13 @@ static void on_event(void *arg, const struct nlmsghdr *event)
 		w->policy.transit = false;
 	}
 	who = who_asked(w->who, event->nlmsg_pid, NULL);
-	switch (judge(w, &o, who, &why)) {
+	switch (watch_judge(w, &o, who, &why)) {
 	case VERDICT_NOISE:
 		break;
 	case VERDICT_FOREIGN:
 		if (o.kind == FIB_ADDRESS || o.kind == FIB_LINK || o.kind == FIB_NEXTHOP)
-			keep(w, &w->touched, o.ifindex);
-		keep(w, &w->kept[who == WHO_KERNEL ? KEPT_KERNEL : KEPT_FOREIGN], fib_object_key(&o));
+			watch_keep(w, &w->touched, o.ifindex);
+		watch_keep(w, &w->kept[who == WHO_KERNEL ? KEPT_KERNEL : KEPT_FOREIGN], fib_object_key(&o));
 		break;
 	case VERDICT_BENIGN:
 		/*
@@ -306,15 +98,15 @@ static void on_event(void *arg, const struct nlmsghdr *event)
 		 * And so is all that a command did: harm that came after it takes it back as well.
 		 */
 		if (!w->policy.command && (o.kind != FIB_LINK || o.change != FIB_ADDED))
-			keep(w, &w->kept[KEPT_FOREIGN], fib_object_key(&o));
+			watch_keep(w, &w->kept[KEPT_FOREIGN], fib_object_key(&o));
 		break;
 	case VERDICT_CONCERN:
 		if (w->policy.level == GUARD_WARN) {
 			struct requester by;
 
 			(void)who_asked(w->who, event->nlmsg_pid, &by);
-			tell_object(w, &o, &by, why, "level is warn: left as it is");
-			keep(w, &w->kept[KEPT_FOREIGN], fib_object_key(&o));
+			watch_tell_object(w, &o, &by, why, "level is warn: left as it is");
+			watch_keep(w, &w->kept[KEPT_FOREIGN], fib_object_key(&o));
 		} else {
 			undo(w, event, &o, why);
 		}
@@ -357,17 +149,12 @@ static bool is_concern(void *arg, const struct fib_object *o)
 	/* Around a command that did harm, all that is not known to be a daemon's goes back. */
 	if (w->policy.command && w->tripped)
 		return o->kind != FIB_LINK || o->change != FIB_ADDED;
-	return judge(w, o, o->kernel_managed && !w->tripped ? WHO_KERNEL : WHO_UNKNOWN, &why) == VERDICT_CONCERN;
+	return watch_judge(w, o, o->kernel_managed && !w->tripped ? WHO_KERNEL : WHO_UNKNOWN, &why) == VERDICT_CONCERN;
 }
 
 static void report_left(void *arg, const char *text)
 {
-	struct watch *w = arg;
-	_cleanup_buf_ struct buf line = { 0 };
-
-	buf_fmt(&line, "guard: could not be put back: %s", text);
-	if (!line.failed)
-		tell(w, line.data);
+	watch_tell_left(arg, text);
 }
 
 static int tell_unknown(void *arg, const struct fib_object *o)
@@ -377,10 +164,10 @@ static int tell_unknown(void *arg, const struct fib_object *o)
 
 	if (!is_concern(w, o))
 		return 0;
-	(void)judge(w, o, WHO_UNKNOWN, &why);
-	tell_object(w, o, NULL, why, w->policy.level == GUARD_WARN ? "level is warn: left as it is" : delete_landed(w, o) ? "deleted" : "");
+	(void)watch_judge(w, o, WHO_UNKNOWN, &why);
+	watch_tell_object(w, o, NULL, why, w->policy.level == GUARD_WARN ? "level is warn: left as it is" : delete_landed(w, o) ? "deleted" : "");
 	if (w->policy.level == GUARD_WARN)
-		keep(w, &w->kept[KEPT_FOREIGN], fib_object_key(o));
+		watch_keep(w, &w->kept[KEPT_FOREIGN], fib_object_key(o));
 	else
 		w->tripped = true;
 	return 0;
@@ -399,13 +186,8 @@ static int take_snapshot(struct watch *w, struct fib_snapshot **ret_snapshot)
 
 static void go_blind(struct watch *w, const char *what, int r)
 {
-	_cleanup_buf_ struct buf line = { 0 };
-
-	if (!w->blind) {
-		buf_fmt(&line, "guard: %s: %s; from here on the host's network is not watched", what, strerror(-r));
-		if (!line.failed)
-			tell(w, line.data);
-	}
+	if (!w->blind)
+		watch_tell_blind(w, what, r);
 	w->blind = true;
 }
 
@@ -421,7 +203,7 @@ static void put_back(struct watch *w)
 	}
 	if (w->restores++ >= MAX_RESTORES) {
 		if (w->restores == MAX_RESTORES + 1)
-			tell(w, "guard: somebody keeps changing what is put back: given up until the end");
+			watch_tell(w, "guard: somebody keeps changing what is put back: given up until the end");
 		return;
 	}
 	r = fib_restore(w->fib, w->before, is_concern, report_left, w);
@@ -451,7 +233,7 @@ static void check_resolv_conf(struct watch *w)
 			     : w->policy.level == GUARD_WARN ? "level is warn: left as it is"
 							     : "put back");
 	if (!line.failed)
-		tell(w, line.data);
+		watch_tell(w, line.data);
 	if (state == FILE_FOREIGN || w->policy.level == GUARD_WARN)
 		return;
 	w->tripped = true;
@@ -468,7 +250,7 @@ bool watch_read_file(struct watch *w)
 	bool before = w->tripped;
 
 	check_resolv_conf(w);
-	flush_messages(w);
+	watch_flush_messages(w);
 	return w->tripped && !before;
 }
 
@@ -491,7 +273,7 @@ bool watch_read(struct watch *w)
 		if (w->tripped)
 			put_back(w);
 	}
-	flush_messages(w);
+	watch_flush_messages(w);
 	return w->tripped && !before;
 }
 
@@ -555,7 +337,7 @@ static void report_mark(void *arg, const char *text)
 
 	buf_fmt(&line, "guard: changed during `%s', and cannot be put back: %s; level strict", w->action, text);
 	if (!line.failed)
-		tell(w, line.data);
+		watch_tell(w, line.data);
 }
 
 static void check_marks(struct watch *w)
@@ -577,7 +359,7 @@ int watch_close(struct watch *w)
 	/* Of the dump's own time. */
 	if (!w->blind)
 		(void)watch_read(w);
-	flush_messages(w);
+	watch_flush_messages(w);
 	result = verdict(w);
 	if (result == w->said)
 		return result;
@@ -628,7 +410,7 @@ static void on_early_event(void *arg, const struct nlmsghdr *event)
 
 	w->dirty |= r != 0;
 	if (r > 0)
-		keep(w, &w->kept[KEPT_FOREIGN], fib_object_key(&o));
+		watch_keep(w, &w->kept[KEPT_FOREIGN], fib_object_key(&o));
 }
 
 /* Events from before the snapshot must not be taken for changes since: it is taken again, or they are known at least. */
@@ -670,7 +452,7 @@ int watch_open(const struct watch_spec *spec, struct watch **ret_watch)
 	if (r == 0)
 		r = open_snapshot(w);
 	if (r == 0)
-		r = remember_ways(w);
+		r = watch_remember_ways(w);
 	/* Not the guard's first concern: what cannot be read is not watched. */
 	if (r == 0)
 		(void)watch_file_open(RESOLV_CONF, spec->others_run, &w->resolv_conf);

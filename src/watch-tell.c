@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "log.h"
+#include "watch-state.h"
+
+#define MAX_MESSAGES 64 /* objects told of one by one */
+
+void watch_tell(struct watch *w, const char *text)
+{
+	if (w->told++ < MAX_MESSAGES)
+		(void)strv_add(&w->messages, text, strlen(text));
+}
+
+void watch_flush_messages(struct watch *w)
+{
+	for (size_t i = 0; i < w->messages.n; i++)
+		log_error("%s", w->messages.v[i]);
+	if (w->told > MAX_MESSAGES && w->messages.n)
+		log_error("guard: ... and more");
+	strv_free(&w->messages);
+	w->messages = (struct strv){ 0 };
+}
+
+void watch_tell_object(struct watch *w, const struct fib_object *o, const struct requester *by, const char *why, const char *end)
+{
+	_cleanup_buf_ struct buf text = { 0 };
+	uint64_t key = fib_object_key(o);
+
+	if (key_set_has(&w->kept[KEPT_TOLD], key))
+		return;
+	watch_keep(w, &w->kept[KEPT_TOLD], key);
+	buf_fmt(&text, "guard: the host's network changed during `%s': ", w->action);
+	fib_describe(o, &text);
+	if (by && by->pid)
+		buf_fmt(&text, "; asked for by process %d%s%s%s", by->pid, *by->command ? " (" : "", by->command, *by->command ? ")" : "");
+	if (by && *by->below)
+		buf_fmt(&text, " of `%s'", by->below);
+	else if (by && by->who == WHO_OURS)
+		buf_str(&text, " of this run");
+	if (*why)
+		buf_fmt(&text, "; %s", why);
+	if (*end)
+		buf_fmt(&text, "; %s", end);
+	if (!text.failed)
+		watch_tell(w, text.data);
+}
+
+void watch_tell_left(struct watch *w, const char *text)
+{
+	_cleanup_buf_ struct buf line = { 0 };
+
+	buf_fmt(&line, "guard: could not be put back: %s", text);
+	if (!line.failed)
+		watch_tell(w, line.data);
+}
+
+void watch_tell_blind(struct watch *w, const char *what, int error)
+{
+	_cleanup_buf_ struct buf line = { 0 };
+
+	buf_fmt(&line, "guard: %s: %s; from here on the host's network is not watched", what, strerror(-error));
+	if (!line.failed)
+		watch_tell(w, line.data);
+}
