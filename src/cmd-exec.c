@@ -1,78 +1,96 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* cmd-exec.c - exec, and recover, which needs no file of its own. */
-#include <grp.h>
-#include <pwd.h>
-
 #include "cmd.h"
 #include "conf.h"
 #include "dns.h"
 #include "log.h"
-#include "room.h"
-#include "spawn.h"
+#include "rights.h"
+#include "seal.h"
 #include "tunnel.h"
 
-/* env(1)'s: what failed before COMMAND, COMMAND not executable, COMMAND not found. */
-enum { EXIT_CANCELED_EXEC = 125, EXIT_CANNOT_INVOKE = 126, EXIT_NOT_FOUND = 127 };
-
-static int become(const char *name)
+/* Who the command runs as. 0, or -1 with the error told. */
+static int find_user(const char *name, struct user *ret_user)
 {
-	const struct passwd *user = getpwnam(name);
-	uint64_t uid;
+	const char *variable = "";
+	int r;
 
-	if (!user && parse_u64(name, UINT32_MAX - 1, &uid) == 0)
-		user = getpwuid((uid_t)uid);
-	if (!user)
-		return -ENOENT;
-	if (initgroups(user->pw_name, user->pw_gid) < 0 || setresgid(user->pw_gid, user->pw_gid, user->pw_gid) < 0 ||
-	    setresuid(user->pw_uid, user->pw_uid, user->pw_uid) < 0)
-		return -errno;
-	setenv("HOME", user->pw_dir, 1);
-	setenv("USER", user->pw_name, 1);
-	setenv("LOGNAME", user->pw_name, 1);
-	setenv("SHELL", user->pw_shell, 1);
-	return 0;
+	if (name) {
+		r = user_find(name, ret_user);
+		if (r == -ENOENT)
+			log_error("`%s' is not a user; expected the name or number of one", name);
+	} else if (getuid() != 0) {
+		r = user_find_self(ret_user);
+	} else {
+		r = user_find_invoking(ret_user, &variable);
+		if (r == -ENOENT)
+			r = user_find("0", ret_user);
+		if (r == -ENOENT)
+			log_error("user 0 is not in the user database; expected -u USER");
+		else if (r == -EINVAL)
+			log_error("%s=%s is not a user; expected -u USER, or root's own environment", variable, getenv(variable));
+	}
+	if (r == -ENOMEM)
+		log_error("out of memory");
+	return r < 0 ? -1 : 0;
+}
+
+/* Whose environment the command gets: it stays the caller's unless somebody else is asked for, or sudo changed it. */
+static bool changes_user(const struct options *options, const struct user *user)
+{
+	return options->user || user->uid != getuid();
+}
+
+static int enter(const struct txn *txn, const struct settings *settings, const struct user *user)
+{
+	_cleanup_free_ char *dir = dns_dir(txn->journal.ns_name, txn->journal.cookie);
+	struct seal_spec seal = { .target_fd = txn->target_fd, .etc_dir = dir, .mask_bus = settings->dbus == DBUS_MASKED, .user = user->uid };
+	const char *what = "";
+	int r = dir ? seal_enter(&seal, &what) : -ENOMEM;
+
+	if (r < 0)
+		log_error("%s: cannot enter its network namespace (%s): %s; nothing was run", txn->journal.iface, what, strerror(-r));
+	return r;
 }
 
 int cmd_exec(const struct options *options, char **args)
 {
-	_cleanup_free_ char *dir = NULL;
+	_cleanup_settings_ struct settings settings = { 0 };
+	_cleanup_user_ struct user user = { 0 };
 	CLEANUP(txn_free) struct txn txn = TXN_INIT;
-	struct room_spec room = { 0 };
-	const char *iface = args[0], *what = "";
+	const char *iface = args[0];
 	char **command = args + 1;
+	bool new_environment;
 	int r;
 
 	if (*command && strcmp(*command, "--") == 0)
 		command++;
 	if (!iface_name_valid(iface) || !*command) {
-		log_error("expected exec INTERFACE [-u USER] [--] COMMAND…");
+		log_error("expected exec INTERFACE [-u USER] [--] COMMAND...");
 		return EXIT_CANCELED_EXEC;
 	}
+	/* By the host's user database, and before its sockets are out of sight. */
+	if (find_user(options->user, &user) < 0 || cmd_settings(options, iface, &settings) < 0)
+		return EXIT_CANCELED_EXEC;
+	new_environment = changes_user(options, &user);
 	r = tunnel_find(iface, options->netns, &txn);
 	if (r == -ENOTUNIQ)
 		return EXIT_CANCELED_EXEC;
-	if (r < 0 || txn.target_fd < 0) {
+	if (r < 0 || txn.target_fd < 0 || !tunnel_alive(&txn)) {
 		log_error("`%s' is not up; expected `%s up %s' first", iface, log_program(), iface);
 		return EXIT_CANCELED_EXEC;
 	}
-	dir = dns_dir(txn.journal.ns_name, txn.journal.cookie);
-	room.target_fd = txn.target_fd;
-	room.etc_dir = dir;
-	r = dir ? room_build(&room, &what) : -ENOMEM;
+	if (enter(&txn, &settings, &user) < 0)
+		return EXIT_CANCELED_EXEC;
+	r = rights_become(&user);
 	if (r < 0) {
-		log_error("%s: cannot enter its network namespace (%s): %s", iface, what, strerror(-r));
+		log_error("cannot become user %u without any capability: %s; nothing was run", user.uid, strerror(-r));
 		return EXIT_CANCELED_EXEC;
 	}
-	if (options->user) {
-		r = become(options->user);
-		if (r == -ENOENT)
-			log_error("`%s' is not a user", options->user);
-		else if (r < 0)
-			log_error("cannot become `%s': %s", options->user, strerror(-r));
-		if (r < 0)
-			return EXIT_CANCELED_EXEC;
+	if (new_environment && rights_set_environment(&user) < 0) {
+		log_error("out of memory");
+		return EXIT_CANCELED_EXEC;
 	}
-	spawn_reset(NULL);
+	/* All of ours are closed by exec; descriptors that the caller handed down are the command's, as with env(1). */
 	execvp(*command, command);
 	r = errno;
 	log_error("`%s': %s", *command, strerror(r));

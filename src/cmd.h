@@ -18,6 +18,9 @@ struct options {
 	const char *user; /* exec's -u */
 };
 
+/* env(1)'s, for exec: what failed before COMMAND, COMMAND not executable, COMMAND not found. */
+enum { EXIT_CANCELED_EXEC = 125, EXIT_CANNOT_INVOKE = 126, EXIT_NOT_FOUND = 127 };
+
 int cmd_up(const struct options *options, char **args);
 int cmd_down(const struct options *options, char **args);
 int cmd_save(const struct options *options, char **args);

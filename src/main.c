@@ -11,6 +11,7 @@
 #include "cmd.h"
 #include "config.h"
 #include "log.h"
+#include "rights.h"
 
 static const struct command {
 	const char *name;
@@ -131,10 +132,16 @@ static const struct command *find_command(const char *name)
 	return NULL;
 }
 
+/* exec's -u, before or after its INTERFACE. */
+static bool is_user_option(const struct command *command, const char *word)
+{
+	return command->run == cmd_exec && strcmp(word, "-u") == 0;
+}
+
 /*
  * Words to command, options and arguments. With exactly wg-quick's two words
  * nothing is an option: `up --force` is about an interface of that name.
- * Returns 0, or -1 (usage) or -2 (told).
+ * Returns 0, or -1 (usage) or -2 (told); *ret_command is set as soon as it is known.
  */
 static int read_words(int argc, char **argv, const struct command **ret_command, struct options *options, char **args)
 {
@@ -150,12 +157,16 @@ static int read_words(int argc, char **argv, const struct command **ret_command,
 	for (int i = 1; i < argc; i++) {
 		int words = 0;
 
-		/* exec's own option, and everything from its COMMAND on, is left alone. */
-		if (command && command->max_args < 0 && n == !command->takes_command) {
-			if (!command->takes_command && strcmp(argv[i], "-u") == 0 && argv[i + 1]) {
-				options->user = argv[++i];
-				continue;
+		if (command && is_user_option(command, argv[i])) {
+			options->user = argv[++i];
+			if (!options->user) {
+				log_error("-u needs a value");
+				return -2;
 			}
+			continue;
+		}
+		/* Everything from its COMMAND on, is left alone. */
+		if (command && command->max_args < 0 && n == !command->takes_command) {
 			if (strcmp(argv[i], "--") == 0 || argv[i][0] != '-')
 				while (i < argc)
 					args[n++] = argv[i++];
@@ -170,7 +181,7 @@ static int read_words(int argc, char **argv, const struct command **ret_command,
 			continue;
 		}
 		if (!command) {
-			command = find_command(argv[i]);
+			command = *ret_command = find_command(argv[i]);
 			if (!command)
 				return -1;
 		} else {
@@ -183,11 +194,34 @@ static int read_words(int argc, char **argv, const struct command **ret_command,
 	return 0;
 }
 
+/*
+ * The words of exec in one order, with `--' right behind INTERFACE unless an option is: what
+ * a rule of sudoers(5) may allow without allowing -u root (contrib/sudoers has one).
+ */
+static void exec_words(const struct options *options, char **args, char **words)
+{
+	size_t n = 0;
+
+	words[n++] = (char *)"exec";
+	words[n++] = args[0];
+	if (options->user) {
+		words[n++] = (char *)"-u";
+		words[n++] = (char *)options->user;
+	}
+	if (options->netns) {
+		words[n++] = (char *)"--netns";
+		words[n++] = (char *)options->netns;
+	}
+	words[n++] = (char *)"--";
+	for (args += strcmp(args[1], "--") == 0 ? 2 : 1; *args; args++)
+		words[n++] = *args;
+}
+
 /* wg-quick runs itself again under sudo; so do we, under the name that we were called by. */
-static int become_root(int argc, char **argv)
+static int become_root(int argc, char **argv, const struct command *command, const struct options *options, char **args)
 {
 	_cleanup_free_ char *prompt = NULL;
-	_cleanup_free_ char **words = calloc((size_t)argc + 5, sizeof(*words));
+	_cleanup_free_ char **words = calloc((size_t)argc + 12, sizeof(*words));
 	char self[PATH_MAX];
 	ssize_t len = readlink("/proc/self/exe", self, sizeof(self) - 1);
 
@@ -202,8 +236,11 @@ static int become_root(int argc, char **argv)
 	words[3] = (char *)"--";
 	/* A path leads to the same file, and keeps a symlink's name. */
 	words[4] = strchr(argv[0], '/') ? argv[0] : self;
-	for (int i = 1; i < argc; i++)
-		words[4 + i] = argv[i];
+	if (command->run == cmd_exec)
+		exec_words(options, args, words + 5);
+	else
+		for (int i = 1; i < argc; i++)
+			words[4 + i] = argv[i];
 	execvp("sudo", words);
 	log_error("must be run as root, and sudo cannot be run: %s", strerror(errno));
 	return 127;
@@ -274,6 +311,12 @@ int cmd_settings(const struct options *options, const char *iface, struct settin
 	return -1;
 }
 
+/* The status for wrong words: exec's own failures are told from its COMMAND's. */
+static int failure(const struct command *command)
+{
+	return command && command->run == cmd_exec ? EXIT_CANCELED_EXEC : 1;
+}
+
 int main(int argc, char **argv)
 {
 	const struct command *command = NULL;
@@ -301,16 +344,16 @@ int main(int argc, char **argv)
 		break;
 	case -1:
 		usage();
-		return 1;
+		return failure(command);
 	default:
-		return 1;
+		return failure(command);
 	}
 	if (options.dry_run && !command->dry_run) {
 		log_error("%s has no dry run; expected up or down", command->name);
 		return 1;
 	}
-	if (getuid() != 0 && !command->any_user)
-		return become_root(argc, argv);
+	if (getuid() != 0 && !command->any_user && !(command->run == cmd_exec && rights_suffice()))
+		return become_root(argc, argv, command, &options, args);
 	/* exec's command has the environment of who started it. */
 	if (command->wg_quick)
 		set_environment();

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * ns.h - network and mount namespaces: create, open, identify, enter, publish.
- * Together with room.c the only caller of setns(2), unshare(2) and mount(2).
+ * Together with room.c and seal.c the only caller of setns(2), unshare(2) and mount(2).
  */
 #pragma once
 

@@ -11,20 +11,9 @@
 #include <sys/wait.h>
 
 #include "journal.h"
+#include "resolvers.h"
 
 #define ROOM_DIR RUN_DIR "/room"
-
-/*
- * Sockets of resolvers that answer over the file system, whatever the network
- * namespace of who asks (spec peers.md, 2). D-Bus stays: hooks call systemctl.
- */
-static const char *const resolver_sockets[] = {
-	"/run/systemd/resolve/io.systemd.Resolve",
-	"/run/systemd/resolve/io.systemd.Resolve.Monitor",
-	"/run/nscd/socket",
-	"/run/avahi-daemon/socket",
-	"/run/dnsmasq/dnsmasq.sock",
-};
 
 static void cleanup_dir(DIR **dir)
 {
@@ -81,7 +70,7 @@ static int keep_mounts_below(const char *top, struct kept **ret_kept, size_t *re
  * The namespace's /sys, with what the host has mounted in it (cgroup, bpf…) where it was.
  * In place of the host's, not upon it: `ip netns exec` in a hook takes one away, too.
  */
-static int mount_sys(void)
+int room_mount_sys(void)
 {
 	_cleanup_fd_ int old = open_tree(AT_FDCWD, "/sys", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE);
 	struct kept *kept = NULL;
@@ -136,7 +125,8 @@ static int bind_etc(const char *etc_dir, const char **ret_what)
 
 static int mask_sockets(const char **ret_what)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(resolver_sockets); i++) {
+	/* D-Bus stays: hooks call systemctl. */
+	for (size_t i = 0; resolver_sockets[i]; i++) {
 		int r = bind_file("/dev/null", resolver_sockets[i]);
 
 		if (r < 0 && r != -ENOENT && r != -ENOTDIR) {
@@ -222,7 +212,7 @@ int room_build(const struct room_spec *spec, const char **ret_what)
 	if (mount("", "/", NULL, MS_SLAVE | MS_REC, NULL) < 0)
 		return -errno;
 	/* Without the right to (some containers), the host's links show in /sys: a blemish, no leak. */
-	(void)mount_sys();
+	(void)room_mount_sys();
 	r = bind_etc(spec->etc_dir, ret_what);
 	if (r < 0)
 		return r;

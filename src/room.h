@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * room.h - the mount namespace that hooks and `exec` run in: the namespace's
+ * room.h - the mount namespace that hooks run in: the namespace's
  * resolv.conf and nsswitch.conf in place of the host's, its own /sys, the
- * host's resolver sockets masked. With ns.c the only caller of
- * setns(2), unshare(2) and mount(2).
+ * host's resolver sockets masked. (seal.h has that of `exec`.) With ns.c and
+ * seal.c the only caller of setns(2), unshare(2) and mount(2).
  */
 #pragma once
 
@@ -21,6 +21,9 @@ struct room_spec {
  * Fails rather than leave the host's resolv.conf in place.
  */
 int room_build(const struct room_spec *spec, const char **ret_what);
+
+/* The calling process's /sys becomes that of its network namespace; what the host has mounted in it stays. */
+int room_mount_sys(void);
 
 /*
  * For looking names up: the calling process enters `ns_fd` (-1: stays) and sees the

@@ -130,6 +130,42 @@ static int set_hooks(struct settings *s, const char *value)
 	return hooks_mode_parse(value, &s->hooks);
 }
 
+/* One of two or three words: its place in the list, from 1 on. */
+static int choose(const char *value, const char *const *words, size_t n, unsigned int *ret_choice)
+{
+	for (size_t i = 0; i < n; i++)
+		if (strcmp(value, words[i]) == 0) {
+			*ret_choice = (unsigned int)i + 1;
+			return 0;
+		}
+	return -EINVAL;
+}
+
+static int set_keep(struct settings *s, const char *value)
+{
+	static const char *const words[] = { "auto", "yes", "no" };
+
+	return choose(value, words, ARRAY_SIZE(words), &s->keep);
+}
+
+static int set_dbus(struct settings *s, const char *value)
+{
+	static const char *const words[] = { "shown", "masked" };
+
+	return choose(value, words, ARRAY_SIZE(words), &s->dbus);
+}
+
+static int set_ipv6(struct settings *s, const char *value)
+{
+	static const char *const words[] = { "auto", "require" };
+	unsigned int choice;
+	int r = choose(value, words, ARRAY_SIZE(words), &choice);
+
+	if (r == 0)
+		s->require_ipv6 = choice == 2;
+	return r;
+}
+
 static const struct {
 	const char *key; /* as iniparser spells it: section:key, lower case */
 	const char *expected;
@@ -137,9 +173,12 @@ static const struct {
 } known[] = {
 	{ "tunnel:netns", "a namespace's name or path", set_netns },
 	{ "tunnel:transport", "host, self, or a namespace's name or path", set_transport },
+	{ "tunnel:keep", "yes, no or auto", set_keep },
+	{ "tunnel:ipv6", "auto or require", set_ipv6 },
 	{ "guard:level", "off, warn, default or strict", set_guard },
 	{ "guard:foreign", "names of programs separated by commas, each with a `*' at most at its end", set_foreign },
 	{ "hooks:mode", "guarded, open or none", set_hooks },
+	{ "exec:dbus", "shown or masked", set_dbus },
 };
 
 static bool matches(const char *line, const char *word, char end)
@@ -204,12 +243,39 @@ static unsigned int parser_error_line(void)
 	return open ? (unsigned int)strtoul(open + 1, NULL, 10) : 0;
 }
 
+/* The sections there are, as "[tunnel], [guard] or [hooks]"; or with a section, its keys. */
+static void list_keys(const char *section, struct buf *text)
+{
+	const char *words[ARRAY_SIZE(known)];
+	size_t n = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(known); i++) {
+		size_t len = strcspn(known[i].key, ":");
+		bool seen = false;
+
+		if (section) {
+			if (strncmp(known[i].key, section, len) == 0 && !section[len])
+				words[n++] = known[i].key + len + 1;
+			continue;
+		}
+		for (size_t j = 0; j < n && !seen; j++)
+			seen = strncmp(words[j], known[i].key, len + 1) == 0;
+		if (!seen)
+			words[n++] = known[i].key;
+	}
+	for (size_t i = 0; i < n; i++) {
+		buf_str(text, i == 0 ? "" : i + 1 < n ? ", " : " or ");
+		buf_fmt(text, section ? "%.*s" : "[%.*s]", (int)(section ? strlen(words[i]) : strcspn(words[i], ":")), words[i]);
+	}
+}
+
 static int check_key(struct settings *settings, const dictionary *dict, const char *path, const char *key, char *ret_error)
 {
 	const char *colon = strchr(key, ':');
 	const char *name = colon ? colon + 1 : NULL;
 	const char *value = iniparser_getstring(dict, key, NULL);
 	_cleanup_free_ char *section = strndup(key, colon ? (size_t)(colon - key) : strlen(key));
+	_cleanup_buf_ struct buf expected = { 0 };
 	int r;
 
 	if (!section)
@@ -223,8 +289,9 @@ static int check_key(struct settings *settings, const dictionary *dict, const ch
 				 value ? value : "", name, section, known[i].expected);
 		return r;
 	}
-	return fail(ret_error, "%s:%u: unknown key `%s' in [%s]; expected netns or transport in [tunnel], level or foreign in [guard], mode in [hooks]", path,
-		    find_line(path, section, name), name ? name : "", section);
+	list_keys(section, &expected);
+	return fail(ret_error, "%s:%u: unknown key `%s' in [%s]; expected %s", path, find_line(path, section, name), name ? name : "", section,
+		    expected.data ? expected.data : "");
 }
 
 static bool section_known(const char *section)
@@ -240,10 +307,13 @@ static bool section_known(const char *section)
 static int check_section(struct settings *settings, dictionary *dict, const char *path, const char *section, char *ret_error)
 {
 	_cleanup_free_ const char **keys = NULL;
+	_cleanup_buf_ struct buf expected = { 0 };
 	int n = iniparser_getsecnkeys(dict, section), r = 0;
 
-	if (!section_known(section))
-		return fail(ret_error, "%s:%u: unknown section [%s]; expected [tunnel], [guard] or [hooks]", path, find_line(path, section, NULL), section);
+	if (!section_known(section)) {
+		list_keys(NULL, &expected);
+		return fail(ret_error, "%s:%u: unknown section [%s]; expected %s", path, find_line(path, section, NULL), section, expected.data ? expected.data : "");
+	}
 	keys = calloc((size_t)n + 1, sizeof(*keys));
 	if (!keys)
 		return -ENOMEM;
@@ -267,6 +337,7 @@ int settings_load(struct settings *settings, const char *path, char ret_error[st
 {
 	dictionary *dict;
 	const char *stray;
+	_cleanup_buf_ struct buf expected = { 0 };
 	int r = 0;
 
 	if (access(path, R_OK) < 0) {
@@ -286,8 +357,11 @@ int settings_load(struct settings *settings, const char *path, char ret_error[st
 		return fail(ret_error, "%s:%u: not a settings line; expected `[section]' or `key = value'", path, parser_error_line());
 	}
 	stray = stray_key(dict);
-	if (stray)
-		r = fail(ret_error, "%s:%u: key `%s' stands before any section; expected [tunnel], [guard] or [hooks] first", path, find_line(path, "", stray), stray);
+	if (stray) {
+		list_keys(NULL, &expected);
+		r = fail(ret_error, "%s:%u: key `%s' stands before any section; expected %s first", path, find_line(path, "", stray), stray,
+			 expected.data ? expected.data : "");
+	}
 	for (int i = 0; r == 0 && i < iniparser_getnsec(dict); i++)
 		r = check_section(settings, dict, path, iniparser_getsecname(dict, i), ret_error);
 	iniparser_freedict(dict);

@@ -12,6 +12,8 @@
 #define SETTINGS_DIR "/etc/wg-nsquick.d"
 
 enum guard_level { GUARD_UNSET, GUARD_OFF, GUARD_WARN, GUARD_DEFAULT, GUARD_STRICT };
+enum dbus_mode { DBUS_UNSET, DBUS_SHOWN, DBUS_MASKED };
+enum keep_mode { KEEP_UNSET, KEEP_AUTO, KEEP_YES, KEEP_NO };
 enum hooks_mode { HOOKS_UNSET, HOOKS_GUARDED, HOOKS_OPEN, HOOKS_NONE };
 
 struct settings {
@@ -20,6 +22,9 @@ struct settings {
 	enum guard_level guard; /* [guard] level */
 	struct strv foreign; /* [guard] foreign: names of tolerated daemons; empty: the built-in ones */
 	enum hooks_mode hooks; /* [hooks] mode; unset: guarded */
+	enum keep_mode keep;   /* [tunnel] keep: whether the namespace outlives its last tunnel; unset: auto */
+	bool require_ipv6;     /* [tunnel] ipv6 = require: rather no tunnel than half of one */
+	enum dbus_mode dbus;   /* [exec] dbus; unset: shown */
 };
 
 /*

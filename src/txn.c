@@ -27,6 +27,7 @@
 #include "room.h"
 #include "spawn.h"
 #include "save.h"
+#include "sysctl.h"
 
 /* ip(8)'s exit status when the kernel refuses. */
 #define EXIT_KERNEL 2
@@ -92,6 +93,15 @@ static int join_namespace(struct txn *txn, bool made)
 	return r;
 }
 
+/* A new namespace lets no group ping without privileges; whom the host lets, is let here. Where the kernel forbids it, no harm is done. */
+static void allow_ping(const struct txn *txn)
+{
+	char range[64];
+
+	if (sysctl_read(txn->place->host_fd, "ipv4/ping_group_range", range, sizeof(range)) == 0)
+		(void)sysctl_write(txn->target_fd, "ipv4/ping_group_range", range);
+}
+
 static int do_netns(struct txn *txn, struct step *step)
 {
 	struct rt_link link;
@@ -119,6 +129,7 @@ static int do_netns(struct txn *txn, struct step *step)
 	if (r < 0)
 		return fail(1, txn, "cannot set up network namespace %s: %s", place_target(txn->place), strerror(-r));
 	if (txn->place->create) {
+		allow_ping(txn);
 		r = rt_link_get(txn->target, "lo", 0, &link);
 		if (r == 0)
 			r = rt_link_up(txn->target, link.ifindex, NULL);

@@ -142,6 +142,13 @@ static void test_settings(void)
 	ok(write_settings("[other]\na = b\n", &s, error) == -EINVAL && strstr(error, ":1: unknown section"), "unknown section: %s", error);
 	ok(write_settings("[tunnel]\n\033[2Jx = 1\n", &s, error) == -EINVAL && !strchr(error, '\033'), "no control characters in an error: %s", error);
 	ok(write_settings("[tunnel]\nwhat is this\n", &s, error) == -EINVAL, "no key: %s", error);
+	ok(write_settings("[tunnel]\nkeep = no\nipv6 = require\n[exec]\ndbus = masked\n", &s, error) == 0 && s.keep == KEEP_NO && s.require_ipv6 && s.dbus == DBUS_MASKED,
+	   "keep, ipv6 and dbus: %s", error);
+	ok(write_settings("[tunnel]\nkeep = auto\nipv6 = auto\n", &s, error) == 0 && s.keep == KEEP_AUTO && !s.require_ipv6, "and back: %s", error);
+	ok(write_settings("[tunnel]\nkeep = maybe\n", &s, error) == -EINVAL && strstr(error, "expected yes, no or auto"), "bad keep: %s", error);
+	ok(write_settings("[exec]\nkeep = no\n", &s, error) == -EINVAL && strstr(error, "unknown key `keep' in [exec]; expected dbus"), "a key of another section: %s",
+	   error);
+	ok(write_settings("[other]\na = b\n", &s, error) == -EINVAL && strstr(error, "expected [tunnel], [guard], [hooks] or [exec]"), "all sections: %s", error);
 	settings_free(&s);
 }
 

@@ -53,6 +53,17 @@ host_up() {
 	export WG_KIND PROVIDER_KEY CLIENT_KEY PROVIDER_PUB CLIENT_PUB
 }
 
+# An /etc of the test's own, in which files may be replaced: an overlay over the machine's.
+private_etc() {
+	local folder
+	mkdir -p /run/etc.upper /run/etc.work /run/etc.host
+	mount --rbind /etc /run/etc.host
+	mount --make-rprivate /run/etc.host
+	mount -t overlay -o lowerdir=/etc,upperdir=/run/etc.upper,workdir=/run/etc.work overlay /etc
+	for folder in netns wireguard wg-nsquick.d; do mount --bind "/run/etc.host/$folder" "/etc/$folder"; done
+	echo 'nameserver 192.0.2.53' > /etc/resolv.conf
+}
+
 # The provider's web and DNS servers.
 servers_up() {
 	mkdir -p /run/www

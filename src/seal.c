@@ -1,0 +1,304 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "seal.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <sched.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+
+#include "dns.h"
+#include "resolvers.h"
+#include "room.h"
+
+#define MAX_SIZE (1 << 20)
+
+static void cleanup_dir(DIR **dir)
+{
+	if (*dir)
+		closedir(*dir);
+}
+
+static int join(const char *dir, const char *name, char ret_path[static PATH_MAX])
+{
+	int n = snprintf(ret_path, PATH_MAX, "%s/%s", dir, name);
+
+	return n < 0 || n >= PATH_MAX ? -ENAMETOOLONG : 0;
+}
+
+/* An entry of a tmpfs of ours, with `from` mounted on it, and all that is mounted there. */
+static int bind_new(const char *from, const char *to, bool is_dir)
+{
+	_cleanup_fd_ int file = -1;
+
+	if (is_dir) {
+		if (mkdir(to, 0755) < 0 && errno != EEXIST)
+			return -errno;
+	} else {
+		file = open(to, O_RDONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0444);
+		if (file < 0)
+			return -errno;
+	}
+	return mount(from, to, NULL, MS_BIND | MS_REC, NULL) < 0 ? -errno : 0;
+}
+
+static int copy_link(const char *from, const char *to)
+{
+	char text[PATH_MAX];
+	ssize_t n = readlink(from, text, sizeof(text) - 1);
+
+	if (n < 0)
+		return -errno;
+	text[n] = '\0';
+	return symlink(text, to) < 0 ? -errno : 0;
+}
+
+/* One entry of a folder of the host's. One that is gone meanwhile is no loss. */
+static int mirror_entry(const char *from, const char *to)
+{
+	struct stat st;
+	int r;
+
+	if (lstat(from, &st) < 0)
+		return errno == ENOENT ? 0 : -errno;
+	r = S_ISLNK(st.st_mode) ? copy_link(from, to) : bind_new(from, to, S_ISDIR(st.st_mode));
+	if (r == -ENOENT) {
+		(void)remove(to);
+		r = 0;
+	}
+	return r;
+}
+
+/* The entries of `from` in `to`, but for those that `left_out` says. */
+static int mirror(const char *from, const char *to, bool (*left_out)(const struct seal_spec *spec, const char *path), const struct seal_spec *spec)
+{
+	CLEANUP(cleanup_dir) DIR *dir = opendir(from);
+	struct dirent *entry;
+
+	if (!dir)
+		return errno == ENOENT ? 0 : -errno;
+	while ((entry = readdir(dir))) {
+		char source[PATH_MAX], target[PATH_MAX];
+		int r;
+
+		if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
+			continue;
+		r = join(from, entry->d_name, source);
+		if (r == 0)
+			r = join(to, entry->d_name, target);
+		if (r == 0 && !left_out(spec, source))
+			r = mirror_entry(source, target);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+/* Where the new folders are filled: it exists everywhere, and nothing in them leads there. */
+#define STAGE "/sys"
+
+static int stage(const char *options)
+{
+	return mount("wg-nsquick", STAGE, "tmpfs", MS_NOSUID | MS_NODEV, options) < 0 ? -errno : 0;
+}
+
+static int unveil(const char *top)
+{
+	return mount(STAGE, top, NULL, MS_MOVE, NULL) < 0 ? -errno : 0;
+}
+
+/* ---- /etc ---- */
+
+static bool is_resolver_file(const char *name)
+{
+	for (size_t i = 0; resolver_files[i]; i++)
+		if (strcmp(name, resolver_files[i]) == 0)
+			return true;
+	return false;
+}
+
+static bool not_in_etc(const struct seal_spec *spec, const char *path)
+{
+	char own[PATH_MAX];
+	const char *name = path + strlen("/etc/");
+
+	return is_resolver_file(name) || (name[0] != '.' && join(spec->etc_dir, name, own) == 0 && access(own, F_OK) == 0);
+}
+
+/* A file that the namespace's folder lacks: no servers, and nobody but files and DNS asked for hosts. */
+static int write_resolver_file(const char *name, const char *path)
+{
+	_cleanup_buf_ struct buf text = { 0 };
+	_cleanup_free_ char *host = NULL;
+	const struct strv nothing = { 0 };
+	_cleanup_fd_ int fd = -1;
+	size_t len;
+
+	if (strcmp(name, "resolv.conf") == 0)
+		dns_format_resolv(&nothing, &text);
+	else
+		dns_format_nsswitch(read_file("/etc/nsswitch.conf", MAX_SIZE, &host, &len) == 0 ? host : "", &text);
+	if (text.failed)
+		return -ENOMEM;
+	fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+	if (fd < 0 || fchmod(fd, 0644) < 0)
+		return -errno;
+	return write_all(fd, text.data, text.len);
+}
+
+/* Every file of the namespace's folder. */
+static int bind_own(const char *etc_dir)
+{
+	CLEANUP(cleanup_dir) DIR *dir = opendir(etc_dir);
+	struct dirent *entry;
+
+	if (!dir)
+		return errno == ENOENT ? 0 : -errno;
+	while ((entry = readdir(dir))) {
+		char source[PATH_MAX], target[PATH_MAX];
+		struct stat st;
+		int r;
+
+		if (entry->d_name[0] == '.')
+			continue;
+		r = join(etc_dir, entry->d_name, source);
+		if (r == 0)
+			r = join(STAGE, entry->d_name, target);
+		if (r == 0 && stat(source, &st) < 0)
+			r = -errno;
+		if (r == 0)
+			r = bind_new(source, target, S_ISDIR(st.st_mode));
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static int seal_etc(const struct seal_spec *spec, const char **ret_what)
+{
+	int r;
+
+	*ret_what = "/etc";
+	r = stage("mode=0755,size=4m");
+	if (r == 0)
+		r = mirror("/etc", STAGE, not_in_etc, spec);
+	if (r < 0)
+		return r;
+	*ret_what = spec->etc_dir;
+	r = bind_own(spec->etc_dir);
+	for (size_t i = 0; r == 0 && resolver_files[i]; i++) {
+		char path[PATH_MAX];
+
+		r = join(STAGE, resolver_files[i], path);
+		if (r == 0 && access(path, F_OK) < 0)
+			r = write_resolver_file(resolver_files[i], path);
+	}
+	if (r == 0)
+		r = unveil("/etc");
+	/* What is made here would be lost without a word. */
+	if (r == 0 && mount(NULL, "/etc", NULL, MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | MS_NODEV, NULL) < 0)
+		r = -errno;
+	return r;
+}
+
+/* ---- /run ---- */
+
+static bool is_resolver_dir(const char *path)
+{
+	for (size_t i = 0; resolver_dirs[i]; i++)
+		if (strcmp(path, resolver_dirs[i]) == 0)
+			return true;
+	return false;
+}
+
+static bool not_in_run(const struct seal_spec *spec, const char *path)
+{
+	return is_resolver_dir(path) || strcmp(path, "/run/systemd") == 0 || (spec->mask_bus && strcmp(path, SYSTEM_BUS_DIR) == 0);
+}
+
+static bool not_in_run_systemd(const struct seal_spec *spec, const char *path)
+{
+	(void)spec;
+	return is_resolver_dir(path);
+}
+
+/* Programs that read resolved's own files, past /etc, find the namespace's. */
+static int seal_resolved(void)
+{
+	static const char *const files[] = { STAGE "/systemd/resolve/resolv.conf", STAGE "/systemd/resolve/stub-resolv.conf" };
+	int r = 0;
+
+	if (mkdir(STAGE "/systemd/resolve", 0755) < 0)
+		return -errno;
+	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(files); i++)
+		r = bind_new("/etc/resolv.conf", files[i], false);
+	return r;
+}
+
+static int mask_session_bus(uid_t user)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/run/user/%u/bus", user);
+	return mount("/dev/null", path, NULL, MS_BIND, NULL) < 0 && errno != ENOENT ? -errno : 0;
+}
+
+/* After seal_etc(). */
+static int seal_run(const struct seal_spec *spec, const char **ret_what)
+{
+	int r;
+
+	*ret_what = "/run";
+	r = stage("mode=0755");
+	if (r == 0)
+		r = mirror("/run", STAGE, not_in_run, spec);
+	if (r == 0 && mkdir(STAGE "/systemd", 0755) < 0)
+		r = -errno;
+	if (r == 0)
+		r = mirror("/run/systemd", STAGE "/systemd", not_in_run_systemd, spec);
+	if (r == 0)
+		r = seal_resolved();
+	if (r == 0)
+		r = unveil("/run");
+	if (r == 0 && spec->mask_bus) {
+		*ret_what = "the session's D-Bus";
+		r = mask_session_bus(spec->user);
+	}
+	return r;
+}
+
+int seal_enter(const struct seal_spec *spec, const char **ret_what)
+{
+	_cleanup_free_ char *cwd = getcwd(NULL, 0);
+	_cleanup_fd_ int shared = -1;
+	int r;
+
+	*ret_what = "network namespace";
+	r = ns_enter(spec->target_fd);
+	if (r < 0)
+		return r;
+	*ret_what = "mount namespace";
+	if (unshare(CLONE_NEWNS) < 0)
+		return -errno;
+	/* Taken before everything turns slave: `ip netns add` in here does what it does on the host. */
+	shared = open_tree(AT_FDCWD, NETNS_RUN_DIR, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE);
+	if (mount("", "/", NULL, MS_SLAVE | MS_REC, NULL) < 0)
+		return -errno;
+	r = seal_etc(spec, ret_what);
+	if (r == 0)
+		r = seal_run(spec, ret_what);
+	/* Without the right to (some containers), the host's links show in /sys: a blemish, no leak. */
+	if (r == 0)
+		(void)room_mount_sys();
+	if (r == 0 && shared >= 0 && move_mount(shared, "", AT_FDCWD, NETNS_RUN_DIR, MOVE_MOUNT_F_EMPTY_PATH) < 0) {
+		*ret_what = NETNS_RUN_DIR;
+		r = -errno;
+	}
+	if (r < 0)
+		return r;
+	/* The names may lead to other folders now. */
+	if (cwd && chdir(cwd) < 0)
+		(void)!chdir("/");
+	return 0;
+}
