@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
@@ -11,6 +12,26 @@
 #include "room.h"
 #include "spawn.h"
 
+/* One argument may have this many bytes with its end: MAX_ARG_STRLEN of linux/binfmts.h, with its smallest pages. */
+#define MAX_ARGUMENT 131072
+
+/*
+ * What bash evaluates instead of a text that is too long for an argument: a file
+ * of its own, which is closed before the hook begins. Only good for the next exec.
+ */
+static int text_by_file(const char *text, char ret_command[static 64])
+{
+	int fd = memfd_create("hook", MFD_CLOEXEC), r;
+
+	if (fd < 0)
+		return -errno;
+	r = write_all(fd, text, strlen(text));
+	if (r == 0 && fcntl(fd, F_SETFD, 0) < 0)
+		r = -errno;
+	snprintf(ret_command, 64, "eval \"$(</proc/self/fd/%d)\" %d<&-", fd, fd);
+	return r;
+}
+
 /*
  * wg-quick evaluates a hook in a subshell of itself: its shell options are
  * part of what a hook's author relies on.
@@ -18,6 +39,7 @@
 static _Noreturn void exec_hook(const struct spawn *spawn, const struct hook_env *env, const char *text)
 {
 	const char *argv[] = { "bash", "-e", "-o", "pipefail", "-O", "extglob", "-c", text, NULL };
+	char command[64];
 	int r;
 
 	r = ns_enter(env->target_fd);
@@ -31,9 +53,13 @@ static _Noreturn void exec_hook(const struct spawn *spawn, const struct hook_env
 	setenv("WG_NSQUICK_NETNS", env->netns, 1);
 	if (env->guarded)
 		r = filter_install(env->control, env->guarded);
+	spawn_reset(env->mask);
+	if (r == 0 && strlen(text) >= MAX_ARGUMENT) {
+		r = text_by_file(text, command);
+		argv[ARRAY_SIZE(argv) - 2] = command;
+	}
 	if (r < 0)
 		spawn_fail(spawn, r);
-	spawn_reset(env->mask);
 	execvp(argv[0], (char *const *)argv);
 	spawn_fail(spawn, -errno);
 }
