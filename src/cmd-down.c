@@ -59,7 +59,7 @@ int cmd_down(const struct options *options, char **args)
 
 	if (conffile_read(args[0], &conf) < 0)
 		return 1;
-	if (conf.save_config && conffile_read_wg(&conf) < 0)
+	if (conf.save_config && conffile_read_wg_to_save(&conf) < 0)
 		return 1;
 	if (plan_down(&conf, &plan) < 0) {
 		log_error("out of memory");
@@ -107,7 +107,7 @@ int cmd_save(const struct options *options, char **args)
 	_cleanup_fd_ int lock = -1;
 	int status;
 
-	if (conffile_read(args[0], &conf) < 0 || conffile_read_wg(&conf) < 0 || tunnel_lock(conf.iface, &lock) < 0)
+	if (conffile_read(args[0], &conf) < 0 || conffile_read_wg_to_save(&conf) < 0 || tunnel_lock(conf.iface, &lock) < 0)
 		return 1;
 	status = find(&conf, options, &settings, &txn);
 	if (!status && ns_enter(txn.target_fd) < 0)

@@ -62,7 +62,7 @@ int conffile_load(const char *argument, struct conf *conf, struct conf_error *re
 		log_error("out of memory");
 		return -ENOMEM;
 	}
-	if (!*path || (fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)) < 0) {
+	if (!*path || (fd = open(path, O_RDONLY | O_CLOEXEC)) < 0) {
 		if (!*path || errno == ENOENT || errno == ENOTDIR)
 			log_error("`%s' does not exist", path);
 		else
@@ -122,4 +122,19 @@ int conffile_read_wg(struct conf *conf)
 		conffile_error(conf, &error);
 	}
 	return r < 0 ? -1 : 0;
+}
+
+static void warn_not_saved(const struct conf_error *error, void *path)
+{
+	log_warn("%s:%u: %s; this is not saved", (const char *)path, error->line, error->text);
+}
+
+int conffile_read_wg_to_save(struct conf *conf)
+{
+	struct conf_error error = { .each = warn_not_saved, .arg = conf->path };
+	int r = conf_parse_wg(conf, NULL, &error);
+
+	if (r == -ENOMEM)
+		log_error("%s: out of memory", conf->path);
+	return r == -ENOMEM ? -1 : 0;
 }

@@ -15,5 +15,10 @@ int conffile_load(const char *argument, struct conf *conf, struct conf_error *re
 int conffile_read(const char *argument, struct conf *conf);
 /* wg's half. The same answers. */
 int conffile_read_wg(struct conf *conf);
+/*
+ * The same for who is about to write the file anew from the device, as wg-quick
+ * does whatever is in it: what is wrong is warned of, and left out. -1: no memory.
+ */
+int conffile_read_wg_to_save(struct conf *conf);
 /* "PROGRAM: FILE:LINE: text" */
 void conffile_error(const struct conf *conf, const struct conf_error *error);
