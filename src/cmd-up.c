@@ -93,12 +93,13 @@ static int check_key(const struct conf *conf, const struct place *place)
 
 static int resolve(struct conf *conf, const struct place *place)
 {
-	struct resolve_place where = { .ns_fd = place->transport_fd >= 0 ? place->transport_fd : place->target_fd };
-	bool named = strcmp(place->transport, "host") != 0 && strcmp(place->transport, "self") != 0 && !strchr(place->transport, '/');
+	struct resolve_place where = {
+		.ns_fd = place->transport_fd >= 0 ? place->transport_fd : place->target_fd,
+		.ns_name = place_resolver_name(place->transport, place->name),
+	};
 	struct conf_error error = { 0 };
 	int r;
 
-	where.ns_name = named ? place->transport : strcmp(place->transport, "self") == 0 ? place->name : NULL;
 	r = resolve_endpoints(&conf->wg, &where, &error);
 	if (r == -EINVAL)
 		conffile_error(conf, &error);

@@ -26,6 +26,13 @@ int place_open_transport(const char *transport, int *ret_fd)
 	return strcmp(transport, "host") == 0 ? ns_open_host(ret_fd) : ns_open(transport, ret_fd);
 }
 
+const char *place_resolver_name(const char *transport, const char *target_name)
+{
+	if (strcmp(transport, "self") == 0)
+		return target_name;
+	return strcmp(transport, "host") == 0 || strchr(transport, '/') ? NULL : transport;
+}
+
 static int duplicate(const char *text, char **ret_copy)
 {
 	*ret_copy = strdup(text);

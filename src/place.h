@@ -31,3 +31,5 @@ void place_free(struct place *place);
 const char *place_target(const struct place *place);
 /* The transport by its text alone, as a journal keeps it. -1 for self. */
 int place_open_transport(const char *transport, int *ret_fd);
+/* Whose /etc/netns files say whom the transport asks for names: NULL for the host's, or an unnamed one's. Points into its arguments. */
+const char *place_resolver_name(const char *transport, const char *target_name);

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <netdb.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
@@ -103,8 +104,25 @@ static bool literal(const struct endpoint *ep, union endpoint_addr *ret_addr)
 	return true;
 }
 
-static int look_up_there(const struct endpoint *ep, unsigned int max_retries, const struct resolve_place *place, struct answer *answer)
+static int64_t now_ms(void)
 {
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* What is left until then, for poll(2). For ever if `until_ms` is 0. */
+static int left_ms(int64_t until_ms)
+{
+	int64_t left = until_ms - now_ms();
+
+	return until_ms == 0 ? -1 : left < 0 ? 0 : (int)left;
+}
+
+static int look_up_there(const struct endpoint *ep, unsigned int max_retries, int64_t until_ms, const struct resolve_place *place, struct answer *answer)
+{
+	struct pollfd answered = { .events = POLLIN };
 	int ends[2], r;
 	pid_t pid;
 
@@ -128,8 +146,14 @@ static int look_up_there(const struct endpoint *ep, unsigned int max_retries, co
 	}
 	r = pid < 0 ? -errno : 0;
 	close_fd(ends[1]);
+	answered.fd = ends[0];
+	while (r == 0 && poll(&answered, 1, left_ms(until_ms)) <= 0)
+		if (until_ms && left_ms(until_ms) == 0)
+			r = -ETIMEDOUT;
 	if (r == 0 && read(ends[0], answer, sizeof(*answer)) != sizeof(*answer))
 		r = -ECHILD;
+	if (r == -ETIMEDOUT)
+		kill(pid, SIGKILL);
 	close_fd(ends[0]);
 	while (pid > 0 && waitpid(pid, NULL, 0) < 0 && errno == EINTR)
 		;
@@ -138,6 +162,8 @@ static int look_up_there(const struct endpoint *ep, unsigned int max_retries, co
 
 int resolve_endpoints(struct wg_iface *wg, const struct resolve_place *place, struct conf_error *ret_error)
 {
+	int64_t until_ms = place->once ? now_ms() + RESOLVE_ONCE_MS : 0;
+
 	for (size_t i = 0; i < wg->n_peers; i++) {
 		struct peer *peer = &wg->peers[i];
 
@@ -158,11 +184,13 @@ int resolve_endpoints(struct wg_iface *wg, const struct resolve_place *place, st
 			}
 			if (literal(ep, &peer->endpoint))
 				continue;
-			r = look_up_there(ep, max_retries, place, &answer);
+			r = look_up_there(ep, max_retries, until_ms, place, &answer);
+			if (place->once && (r < 0 || answer.error)) {
+				memset(&peer->endpoint, 0, sizeof(peer->endpoint));
+				continue;
+			}
 			if (r < 0)
 				return r;
-			if (answer.error && place->once)
-				continue;
 			if (answer.error) {
 				snprintf(ret_error->text, sizeof(ret_error->text), "%s: `%s'; expected an endpoint that resolves in the transport namespace", answer.reason,
 					 conf_quote(ep->text, quoted));

@@ -11,8 +11,11 @@
 struct resolve_place {
 	int ns_fd;	     /* the transport namespace; -1: where the caller is */
 	const char *ns_name; /* whose /etc/netns files count; NULL: the host's */
-	bool once;	     /* one try each, and a name that does not resolve is left unset */
+	bool once;	     /* one try each, RESOLVE_ONCE_MS for all; a name that does not resolve is left unset */
 };
+
+/* Somebody waits for `down', perhaps a machine that shuts down, whose network is gone. */
+#define RESOLVE_ONCE_MS 5000U
 
 #define RESOLVE_FIRST_WAIT 1000000U
 /* Microseconds to wait before the next retry: a fifth more each time, at most 20 seconds. */

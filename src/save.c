@@ -55,10 +55,11 @@ static int replace(const char *path, const struct buf *text)
 /* Host names are kept where they still lead to the address in use: so they are asked, once. */
 static void resolve_file(const struct conf *conf, const struct journal *journal)
 {
-	struct resolve_place place = { .ns_fd = -1, .once = true };
+	const char *transport = journal->transport ? journal->transport : "host";
+	struct resolve_place place = { .ns_fd = -1, .ns_name = place_resolver_name(transport, journal->ns_name), .once = true };
 	struct conf_error ignored = { 0 };
 
-	if (place_open_transport(journal->transport ? journal->transport : "host", &place.ns_fd) < 0)
+	if (place_open_transport(transport, &place.ns_fd) < 0)
 		return;
 	(void)resolve_endpoints((struct wg_iface *)&conf->wg, &place, &ignored);
 	close_fd(place.ns_fd);
