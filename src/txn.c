@@ -256,10 +256,14 @@ static enum wg_backend backend(const struct txn *txn)
 
 static int do_wg(struct txn *txn, struct step *step)
 {
+	struct rt_link link;
 	int r;
 
 	trace(txn, step);
 	r = wg_apply(backend(txn), txn->conf->iface, &txn->conf->wg);
+	/* A userspace program that is about to end for the loss of its TUN has answers of its own. */
+	if (r < 0 && txn->journal.userspace && rt_link_get(txn->target, NULL, txn->journal.ifindex, &link) == -ENODEV)
+		r = -ENODEV;
 	return r < 0 ? fail(1, txn, "Unable to modify interface: %s", strerror(-r)) : 0;
 }
 
