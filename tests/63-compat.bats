@@ -1,0 +1,119 @@
+#!/usr/bin/env bats
+# What wg-quick takes that no vector names: odd files, long lines, closed streams.
+# shellcheck disable=SC2016 # hooks are for another shell
+
+setup_file() {
+	load lib/host
+	host_up
+	host_state > "$BATS_FILE_TMPDIR/host.before"
+}
+
+teardown_file() {
+	load lib/host
+	host_down
+}
+
+setup() {
+	load lib/host
+	load lib/vector
+	cd "$BATS_TEST_TMPDIR" || return
+	chmod 700 .
+}
+
+teardown() {
+	end_tunnels
+	rm -f /etc/wireguard/*
+	assert_clean
+}
+
+# through_fifo PROGRAM VERB: ./wg0.conf is a pipe that text comes through.
+through_fifo() {
+	rm -f wg0.conf
+	mkfifo -m 600 wg0.conf
+	cat text > wg0.conf 3>&- &
+	run timeout 60 "$1" "$2" ./wg0.conf
+	wait
+}
+
+@test "a file that is a pipe is read to its end, as by wg-quick" {
+	printf '[Interface]\nMTU = 1400\nPrivateKey = %s\nPostUp = echo "it has $CONFIG_FILE"\n' "$K" > text
+	through_fifo wg-quick strip
+	assert_success
+	assert_output "$(printf '[Interface]\nPrivateKey = %s\n' "$K")"
+	through_fifo wg-nsquick strip
+	assert_success
+	assert_output "$(printf '[Interface]\nPrivateKey = %s\n' "$K")"
+	through_fifo wg-nsquick up
+	assert_success
+	assert_line "it has $PWD/wg0.conf"
+	through_fifo wg-nsquick down
+	assert_success
+}
+
+@test "a hook of 200,000 bytes: longer than an argument can be; its shell is the same, and it gets no descriptor more" {
+	local long fds='ls /proc/self/fd | wc -l'
+	long=$(printf '%0200000d' 0)
+	vector I "PostUp = $fds" "PostUp = : $long; $fds; echo \"\$# \$INTERFACE [\${long-}] \$-\" | tr -d c; shopt extglob; cd /; x=5" \
+		"PostUp = echo \"\$PWD \${x-}\" # $long" "PostUp = read -r line; echo \"got \$line\" # $long"
+	run --separate-stderr wg-nsquick up wg0 <<< "typed"
+	assert_success
+	assert_line --index 1 "${lines[0]}"
+	assert_line --index 2 "0 wg0 [] ehB"
+	assert_line --index 3 --regexp '^extglob[[:blank:]]+on$'
+	assert_line --index 4 "$PWD "
+	assert_line --index 5 "got typed"
+	down
+	# Errors are errors: a status, errexit, pipefail, a syntax error.
+	vector I "PostUp = exit 7 # $long"
+	up_fails 7
+	vector I "PostUp = false | true; echo reached # $long"
+	up_fails 1
+	refute_line "reached"
+	vector I "PostUp = : $long; echo \"open"
+	up_fails 2
+}
+
+@test "lines of 200,000 bytes: addresses, DNS, allowed IPs, a comment; up, save, down, and up with what was saved" {
+	local n
+	{
+		printf '# %0200000d\n[Interface]\nPrivateKey = %s\nMTU = 1420\n' 0 "$K"
+		awk 'BEGIN {
+			printf "Address = "; for (n = 0; n < 1000; n++) printf "172.16.%d.%d/32%200s,", n / 250, n % 250, ""
+			printf "\nDNS = "; for (n = 0; n < 12000; n++) printf "10.9.%d.%d,%8s", n / 250, n % 250, ""
+			printf "\n[Peer]\nPublicKey = '"$P"'\nAllowedIPs = "; for (n = 0; n < 15000; n++) printf "10.%d.%d.%d/32, ", n / 250, n % 250, n % 7
+			print "10.255.0.0/16"
+		}'
+	} > /etc/wireguard/wg0.conf
+	chmod 600 /etc/wireguard/wg0.conf
+	assert_equal "$(awk 'length > 200000' /etc/wireguard/wg0.conf | wc -l)" 4
+	for n in 1 2; do
+		run timeout 60 wg-nsquick up wg0
+		assert_success
+		assert_equal "$(ip -n wg0 -4 -o addr show dev wg0 | wc -l)" 1000
+		assert_equal "$(ip -n wg0 -4 route show dev wg0 | wc -l)" 15001
+		assert_equal "$(grep -c '^nameserver' /etc/netns/wg0/resolv.conf)" 12000
+		run timeout 60 wg-nsquick save wg0
+		assert_success
+		down
+	done
+}
+
+@test "closed streams: up and down succeed all the same (deviation: wg-quick fails where it cannot write its trace)" {
+	local word
+	vector I "Address = 10.9.0.2/24" 'PostUp = readlink /proc/self/fd/{0,1,2} > streams || true'
+	for word in '<&-' '>&-' '2>&-' '<&- >&- 2>&-' '2> /dev/full'; do
+		rm -f streams
+		run bash -c "wg-nsquick up wg0 $word"
+		assert_success
+		run bash -c "wg-nsquick down wg0 $word"
+		assert_success
+		# No socket of ours has come to stand in the gap.
+		run cat streams
+		refute_output --partial socket
+		assert_equal "${#lines[@]}" 3
+	done
+}
+
+@test "after all of this the host is the same" {
+	assert_host_unchanged
+}
