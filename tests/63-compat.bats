@@ -74,7 +74,6 @@ through_fifo() {
 }
 
 @test "lines of 200,000 bytes: addresses, DNS, allowed IPs, a comment; up, save, down, and up with what was saved" {
-	local n
 	{
 		printf '# %0200000d\n[Interface]\nPrivateKey = %s\nMTU = 1420\n' 0 "$K"
 		awk 'BEGIN {
@@ -86,7 +85,7 @@ through_fifo() {
 	} > /etc/wireguard/wg0.conf
 	chmod 600 /etc/wireguard/wg0.conf
 	assert_equal "$(awk 'length > 200000' /etc/wireguard/wg0.conf | wc -l)" 4
-	for n in 1 2; do
+	for _ in 1 2; do
 		run timeout 60 wg-nsquick up wg0
 		assert_success
 		assert_equal "$(ip -n wg0 -4 -o addr show dev wg0 | wc -l)" 1000
