@@ -27,6 +27,7 @@ NAME = "x"
 HOOK = re.compile(rb"\A(PreUp|PostUp|PreDown|PostDown) = (.*?)\r?\Z")
 # Where a shell says that a word is from: the script of wg-quick, or a bash of the hook's own.
 SHELL = re.compile(rb"\A(?:\S*/wg-quick|bash): (?:eval: |-c: )?line \d+: ")
+NFT = b"[#] nft -f /dev/fd/63"
 RULE_DELETE = re.compile(rb"\[#\] ip -[46] rule delete table ")
 BOX = b"\xe2\x94"  # wireguard-go draws one
 RESOLVCONF = b"""#!/bin/sh
@@ -145,6 +146,10 @@ class Up:
             state["addresses" + family] = [{k: v for k, v in a.items() if "life_time" not in k} for link in links for a in link.get("addr_info", [])]
             state["routes" + family] = sorted((json.dumps({k: v for k, v in route.items() if k != "dev"}, sort_keys=True) for route in routes))
             state["rules" + family] = [{k: v for k, v in rule.items() if k != "priority"} for rule in rules if rule not in self.rules_before[family]]
+        if b"/0" in text:
+            # But for a TUN's address, which is another one each time.
+            ruleset = call("ip", "netns", "exec", namespace, "nft", "list", "ruleset").decode()
+            state["firewall"] = [line for line in ruleset.splitlines() if " daddr fe80:" not in line]
         return state
 
     @staticmethod
@@ -221,6 +226,9 @@ class Up:
                 self.run(*program, "down", f"./{NAME}.conf")
                 self.write(text)
         into["left"] = self.left(namespace)
+        if b"/0" in text:
+            where = namespace if namespace == "quick" else "self"
+            into["left"] += call("ip", "netns", "exec", where, "nft", "list", "tables").decode().splitlines()
 
     @staticmethod
     def link_exists(namespace):
@@ -483,7 +491,7 @@ class Compare:
                 self.failed_default(rule, out)
             elif re.match(rb"\[#\] wg set x fwmark \d+\Z", line) and self.place == "host" and not self.marked:
                 self.rules["auto-fwmark"] += 1
-            elif line == b"[#] nft -f /dev/fd/63":
+            elif line == NFT and self.place == "host":
                 self.rules["firewall"] += 1
             elif line == b"[#] resolvconf -d x -f":
                 self.rules["dns-resolvconf"] += 1
@@ -564,7 +572,7 @@ class Compare:
     def down_lines(self):
         out = []
         for line in (self.up.hooks.get(line, line) for line in self.common(lines_of(self.theirs["down"].err))):
-            if line == b"[#] nft -f /dev/fd/63":
+            if line == NFT and self.place == "host":
                 self.rules["firewall"] += 1
             elif line == b"[#] resolvconf -d x -f":
                 self.rules["dns-resolvconf"] += 1
@@ -593,7 +601,7 @@ class Compare:
         elif told or errors:
             self.fail(f"{name}: errors of a success", self.both(name))
         theirs, ours = self.warnings_first(name, theirs, ours)
-        theirs, ours = self.rules_undone(theirs, ours)
+        theirs, ours = self.rules_undone(name, theirs, ours)
         theirs, ours = self.dns_search_only(theirs, ours)
         theirs, ours = self.mtu_smallest(theirs, ours)
         theirs, ours = self.batched(theirs, ours, our.status)
@@ -634,11 +642,25 @@ class Compare:
             self.rules["parsed-first"] += 1
         return [[line for line in lines if not line.startswith(b"Warning: AllowedIP has")] for lines in (theirs, ours)]
 
-    def rules_undone(self, theirs, ours):
+    def firewall_undone(self, name, theirs, ours):
+        """wg-quick's goes in one piece, for both families; ours with the rules of each."""
+        both = []
+        for lines in (theirs, ours):
+            first = next((n for n, line in enumerate(lines) if RULE_DELETE.match(line)), len(lines))
+            start = 0 if name == "down" else first - 1 if 0 < first < len(lines) and lines[first - 1] == NFT else first
+            both.append((lines[:start] + [line for line in lines[start:] if line != NFT], NFT in lines[start:]))
+        if both[0][1] != both[1][1]:
+            self.fail(f"{name}: only one takes a firewall away", self.both(name))
+        self.rules["undo-order"] += both[0][1]
+        return both[0][0], both[1][0]
+
+    def rules_undone(self, name, theirs, ours):
         """What was made last goes first; wg-quick has an order of its own."""
         for line in self.failed_rules:
             if line in ours:
                 ours.remove(line)
+        if self.place == "self":
+            theirs, ours = self.firewall_undone(name, theirs, ours)
         deletes = [[line for line in lines if RULE_DELETE.match(line)] for lines in (theirs, ours)]
         if deletes[0] != deletes[1] and sorted(deletes[0]) == sorted(deletes[1]):
             self.rules["undo-order"] += 1
@@ -692,6 +714,10 @@ class Compare:
                     self.rules["auto-fwmark"] += 1
         if self.place == "host":
             self.plain_default(theirs, ours)
+            if theirs.pop("firewall", None):
+                self.rules["firewall"] += 1
+            if ours.pop("firewall", None):
+                self.fail("up: a firewall in a namespace of its own")
         mtus = self.theirs["mtus"]
         if mtus and theirs["link"]["mtu"] == max(mtus) - 80 and ours["link"]["mtu"] == min(mtus) - 80:
             theirs["link"]["mtu"] = ours["link"]["mtu"]
