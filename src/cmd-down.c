@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* cmd-down.c - down and save: what is done to a tunnel that is up. */
+#include "applied.h"
 #include "cmd.h"
 #include "conffile.h"
 #include "log.h"
@@ -99,6 +100,19 @@ int cmd_down(const struct options *options, char **args)
 	return status;
 }
 
+/* What it wrote counts as applied: a peer that is then taken out of the file goes with the next reload. */
+static int note_saved(const char *argument, struct txn *txn)
+{
+	CLEANUP(conf_free) struct conf saved = { 0 };
+
+	if (conffile_read(argument, &saved) < 0 || conffile_read_wg(&saved) < 0)
+		return 1;
+	if (applied_save(&txn->journal, &saved) == 0)
+		return 0;
+	log_error("%s: cannot write the journal", saved.iface);
+	return 1;
+}
+
 int cmd_save(const struct options *options, char **args)
 {
 	_cleanup_settings_ struct settings settings = { 0 };
@@ -115,6 +129,8 @@ int cmd_save(const struct options *options, char **args)
 	if (!status) {
 		log_trace("wg showconf %s", conf.iface);
 		status = save_tunnel(&conf, &txn.journal, txn.target);
+		if (!status)
+			status = note_saved(args[0], &txn);
 	}
 	txn_free(&txn);
 	return status;

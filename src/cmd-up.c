@@ -76,7 +76,7 @@ static int check_ambiguous(const struct conf *conf, const struct place *place)
 	return 0;
 }
 
-static int check_key(const struct conf *conf, const struct place *place)
+int cmd_check_key(const struct conf *conf, const struct place *place)
 {
 	_cleanup_free_ char *where = NULL;
 	struct key public_key;
@@ -91,7 +91,7 @@ static int check_key(const struct conf *conf, const struct place *place)
 	return 1;
 }
 
-static int resolve(struct conf *conf, const struct place *place)
+int cmd_resolve(struct conf *conf, const struct place *place)
 {
 	struct resolve_place where = {
 		.ns_fd = place->transport_fd >= 0 ? place->transport_fd : place->target_fd,
@@ -182,11 +182,11 @@ static int bring_up(const struct options *options, const struct settings *settin
 	txn.hooks = settings->hooks;
 	status = check_free(conf, place);
 	if (!status)
-		status = resolve(conf, place);
+		status = cmd_resolve(conf, place);
 	if (!status)
 		status = check_ambiguous(conf, place);
 	if (!status && !options->force)
-		status = check_key(conf, place);
+		status = cmd_check_key(conf, place);
 	if (!status && start_journal(&txn) < 0) {
 		log_error("out of memory");
 		status = 1;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "conf.h"
+#include "place.h"
 #include "plan.h"
 #include "policy.h"
 #include "reach.h"
@@ -29,6 +30,8 @@ int cmd_check(const struct options *options, char **args);
 int cmd_exec(const struct options *options, char **args);
 int cmd_guard(const struct options *options, char **args);
 int cmd_recover(const struct options *options, char **args);
+int cmd_reload(const struct options *options, char **args);
+int cmd_reresolve(const struct options *options, char **args);
 
 /* The settings of both files for this interface (NULL: of the one for all), the command line on top. 0, or -1 with the error told. */
 int cmd_settings(const struct options *options, const char *iface, struct settings *ret_settings);
@@ -36,5 +39,9 @@ int cmd_settings(const struct options *options, const char *iface, struct settin
 int cmd_settings_quiet(const struct options *options, const char *iface, struct settings *ret_settings, char ret_error[static 512]);
 /* The number of the conf's Table, untouched if it has none. 0 or -EINVAL with *ret_error. */
 int cmd_table(const struct conf *conf, struct conf_error *ret_error, uint32_t *ret_table);
+/* Resolves the conf's endpoints as the transport sees them. 0, or an exit status with the error told. */
+int cmd_resolve(struct conf *conf, const struct place *place);
+/* Whether another device has the conf's key: 0, or an exit status with the error told. */
+int cmd_check_key(const struct conf *conf, const struct place *place);
 /* What the guard must know of the tunnel and of this host's surroundings. */
 void cmd_policy(struct policy *policy, const struct reach *reach);

@@ -38,6 +38,7 @@ struct peer {
 	bool has_keepalive;
 	bool has_allowed_ips; /* such a line stands there, right or wrong */
 	bool replace_allowed_ips;
+	bool remove; /* only when a device is changed: the peer goes */
 	uint16_t keepalive; /* seconds, 0: off */
 	struct allowed_ip *allowed_ips;
 	size_t n_allowed_ips;
@@ -55,6 +56,7 @@ struct endpoint {
 	char *text; /* as in the file, blanks squeezed out: `host:port` */
 	char *host; /* without brackets */
 	char *port; /* a number or a service's name */
+	bool known; /* a reload has no need to resolve it: the text is as it was */
 };
 
 /* What wg(8) configures: the same for a file and for a device that was read. */

@@ -7,6 +7,7 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 
+#include "applied.h"
 #include "log.h"
 
 #define TUNNEL_DIR RUN_DIR "/tunnels"
@@ -19,11 +20,12 @@ static const char *const state_names[] = { "starting", "up", "stopping" };
 static const char *const undo_names[UNDO_KINDS] = {
 	[UNDO_MEMBER] = "member",	  [UNDO_LINK] = "link",		    [UNDO_USERSPACE] = "userspace", [UNDO_ROOM] = "room",
 	[UNDO_RULE_MARK] = "rule-mark",	  [UNDO_RULE_MAIN] = "rule-main", [UNDO_FIREWALL] = "firewall",
+	[UNDO_RELOAD] = "reload",
 };
 
 int journal_prepare(void)
 {
-	static const char *const dirs[] = { RUN_DIR, TUNNEL_DIR, NETNS_DIR, LOCK_DIR };
+	static const char *const dirs[] = { RUN_DIR, TUNNEL_DIR, NETNS_DIR, LOCK_DIR, APPLIED_DIR };
 
 	for (size_t i = 0; i < ARRAY_SIZE(dirs); i++) {
 		int r = make_dir(dirs[i], i == 0 ? 0755 : 0700);
@@ -87,8 +89,7 @@ static const char *boot_id(void)
 	return id;
 }
 
-/* Replaces a file so that whoever reads it sees the old or the new one whole. */
-static int replace_file(const char *path, const struct buf *text)
+int journal_replace_file(const char *path, const struct buf *text)
 {
 	_cleanup_free_ char *temporary = NULL;
 	_cleanup_fd_ int fd = -1;
@@ -171,14 +172,14 @@ int journal_save(struct journal *j)
 		format_key(&j->public_key, key);
 		buf_fmt(&text, "public-key %s\n", key);
 	}
-	buf_fmt(&text, "auto-fwmark %u\nauto-listen-port %u\n", j->auto_fwmark, j->auto_listen_port);
+	buf_fmt(&text, "auto-fwmark %u\nauto-listen-port %u\napplied %" PRIu64 "\n", j->auto_fwmark, j->auto_listen_port, j->applied);
 	for (size_t i = 0; i < j->dns.n; i++)
 		add_text(&text, "dns", j->dns.v[i]);
 	for (size_t i = 0; i < j->n_undo; i++)
 		buf_fmt(&text, "undo %s %" PRIu64 " %" PRIu64 " %" PRIu64 "\n", undo_names[j->undo[i].kind], j->undo[i].arg, j->undo[i].arg2,
 			j->undo[i].arg3);
 	buf_str(&text, "end\n");
-	return replace_file(j->file, &text);
+	return journal_replace_file(j->file, &text);
 }
 
 int journal_note(struct journal *j, enum undo_kind kind, uint64_t arg, uint64_t arg2, uint64_t arg3)
@@ -200,7 +201,10 @@ int journal_pop(struct journal *j)
 
 int journal_remove(struct journal *j)
 {
-	return j->file && unlink(j->file) < 0 && errno != ENOENT ? -errno : 0;
+	if (j->file && unlink(j->file) < 0 && errno != ENOENT)
+		return -errno;
+	applied_remove(j);
+	return 0;
 }
 
 void journal_free(struct journal *j)
@@ -294,6 +298,8 @@ static int parse_journal_field(struct journal *j, const struct field *f)
 		j->auto_fwmark = (uint32_t)number;
 	else if (strcmp(f->name, "auto-listen-port") == 0)
 		j->auto_listen_port = (uint16_t)number;
+	else if (strcmp(f->name, "applied") == 0)
+		j->applied = number;
 	else
 		return -EBADMSG;
 	return r;
@@ -451,7 +457,7 @@ int ns_record_save(const struct ns_record *record)
 	add_text(&text, "name", record->name);
 	buf_fmt(&text, "made %d\netc-made %d\nresolv-ours %d\nresolv-saved %d\nnsswitch-ours %d\nend\n", record->made, record->etc_made, record->resolv_ours,
 		record->resolv_saved, record->nsswitch_ours);
-	return replace_file(path, &text);
+	return journal_replace_file(path, &text);
 }
 
 int ns_record_remove(ns_cookie cookie)

@@ -24,6 +24,7 @@ enum undo_kind {
 	UNDO_RULE_MARK, /* arg: family, arg2: mark, arg3: table; in the target */
 	UNDO_RULE_MAIN, /* arg: family; `table main suppress_prefixlength 0` in the target */
 	UNDO_FIREWALL,	/* arg: family; the nftables table of wg-quick's form, in the target */
+	UNDO_RELOAD,	/* what the tunnel had before a reload stands in its file (applied.h) */
 	UNDO_KINDS,
 };
 
@@ -50,6 +51,7 @@ struct journal {
 	uint16_t auto_listen_port;
 	int64_t since; /* seconds since the epoch */
 	struct strv dns; /* items as in the file */
+	uint64_t applied; /* which file of applied.h is the valid one, 0: none */
 	struct undo *undo; /* in the order they were made */
 	size_t n_undo;
 };
@@ -67,6 +69,8 @@ struct ns_record {
 
 /* Makes RUN_DIR and its folders. -errno. */
 int journal_prepare(void);
+/* Writes a file of mode 0600 so that whoever reads it sees the old or the new one whole. */
+int journal_replace_file(const char *path, const struct buf *text);
 
 /* Writes the file anew, atomically. */
 int journal_save(struct journal *j);

@@ -30,6 +30,8 @@ static const struct command {
 	{ .name = "exec", .run = cmd_exec, .min_args = 2, .max_args = -1 },
 	{ .name = "guard", .run = cmd_guard, .min_args = 1, .max_args = -1, .takes_command = true },
 	{ .name = "recover", .run = cmd_recover },
+	{ .name = "reload", .run = cmd_reload, .min_args = 1, .max_args = 1, .dry_run = true },
+	{ .name = "reresolve", .run = cmd_reresolve, .min_args = 1, .max_args = 1 },
 };
 
 static void usage(void)
@@ -38,6 +40,8 @@ static void usage(void)
 		"Usage: %s [ up | down | save | strip ] [ CONFIG_FILE | INTERFACE ]\n"
 		"       %s exec INTERFACE [-u USER] [--] COMMAND...\n"
 		"       %s check CONFIG_FILE | INTERFACE\n"
+		"       %s reload CONFIG_FILE | INTERFACE\n"
+		"       %s reresolve INTERFACE\n"
 		"       %s guard [--level LEVEL] [--] COMMAND...\n"
 		"       %s recover\n"
 		"\n"
@@ -62,7 +66,7 @@ static void usage(void)
 		"  --version, --help\n"
 		"\n"
 		"See wg-nsquick(8) for more, wg-quick(8) for the file.\n",
-		log_program(), log_program(), log_program(), log_program(), log_program());
+		log_program(), log_program(), log_program(), log_program(), log_program(), log_program(), log_program());
 }
 
 /* How many words an option at argv[0] takes; 0: it is none; -1: it is wrong, and that was told. */
@@ -349,7 +353,7 @@ int main(int argc, char **argv)
 		return failure(command);
 	}
 	if (options.dry_run && !command->dry_run) {
-		log_error("%s has no dry run; expected up or down", command->name);
+		log_error("%s has no dry run; expected up, down or reload", command->name);
 		return 1;
 	}
 	if (getuid() != 0 && !command->any_user && !(command->run == cmd_exec && rights_suffice()))

@@ -346,7 +346,7 @@ static int address_size(int family)
 	return family == AF_INET ? (int)sizeof(struct in_addr) : (int)sizeof(struct in6_addr);
 }
 
-int rt_address_add(struct rt *rt, unsigned int ifindex, const struct prefix *address)
+static int change_address(struct rt *rt, int type, int flags, unsigned int ifindex, const struct prefix *address)
 {
 	struct ifaddrmsg info = {
 		.ifa_family = (uint8_t)address->family,
@@ -359,10 +359,20 @@ int rt_address_add(struct rt *rt, unsigned int ifindex, const struct prefix *add
 	/* ip(8) gives loopback addresses the host's scope. */
 	if (address->family == AF_INET && address->bytes[0] == 127)
 		info.ifa_scope = RT_SCOPE_HOST;
-	msg = message(RTM_NEWADDR, NLM_F_CREATE | NLM_F_EXCL, &info, sizeof(info));
+	msg = message(type, flags, &info, sizeof(info));
 	if (!msg || nla_put(msg, IFA_LOCAL, size, address->bytes) < 0 || nla_put(msg, IFA_ADDRESS, size, address->bytes) < 0)
 		return -ENOMEM;
 	return request(rt, msg, NULL, NULL);
+}
+
+int rt_address_add(struct rt *rt, unsigned int ifindex, const struct prefix *address)
+{
+	return change_address(rt, RTM_NEWADDR, NLM_F_CREATE | NLM_F_EXCL, ifindex, address);
+}
+
+int rt_address_del(struct rt *rt, unsigned int ifindex, const struct prefix *address)
+{
+	return change_address(rt, RTM_DELADDR, 0, ifindex, address);
 }
 
 struct address_list {
@@ -463,7 +473,7 @@ int rt_table_number(const char *text, uint32_t *ret_table)
 	return 0;
 }
 
-static struct nl_msg *route_message(unsigned int ifindex, const struct prefix *dst, uint32_t table)
+static struct nl_msg *route_message(int type, int flags, unsigned int ifindex, const struct prefix *dst, uint32_t table)
 {
 	struct rtmsg info = {
 		.rtm_family = (uint8_t)dst->family,
@@ -473,7 +483,7 @@ static struct nl_msg *route_message(unsigned int ifindex, const struct prefix *d
 		.rtm_scope = dst->family == AF_INET ? RT_SCOPE_LINK : RT_SCOPE_UNIVERSE,
 		.rtm_type = RTN_UNICAST,
 	};
-	struct nl_msg *msg = message(RTM_NEWROUTE, NLM_F_REQUEST | NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL, &info, sizeof(info));
+	struct nl_msg *msg = message(type, NLM_F_REQUEST | NLM_F_ACK | flags, &info, sizeof(info));
 
 	if (!msg)
 		return NULL;
@@ -487,7 +497,14 @@ static struct nl_msg *route_message(unsigned int ifindex, const struct prefix *d
 
 int rt_route_add(struct rt *rt, unsigned int ifindex, const struct prefix *dst, uint32_t table)
 {
-	_cleanup_msg_ struct nl_msg *msg = route_message(ifindex, dst, table);
+	_cleanup_msg_ struct nl_msg *msg = route_message(RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL, ifindex, dst, table);
+
+	return msg ? request(rt, msg, NULL, NULL) : -ENOMEM;
+}
+
+int rt_route_del(struct rt *rt, unsigned int ifindex, const struct prefix *dst, uint32_t table)
+{
+	_cleanup_msg_ struct nl_msg *msg = route_message(RTM_DELROUTE, 0, ifindex, dst, table);
 
 	return msg ? request(rt, msg, NULL, NULL) : -ENOMEM;
 }
@@ -505,7 +522,7 @@ int rt_routes_add(struct rt *rt, unsigned int ifindex, const struct prefix *dst,
 		int r = 0;
 
 		for (size_t i = done; i < n && i < done + BATCH; i++) {
-			_cleanup_msg_ struct nl_msg *msg = route_message(ifindex, &dst[i], table);
+			_cleanup_msg_ struct nl_msg *msg = route_message(RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL, ifindex, &dst[i], table);
 
 			if (!msg) {
 				buf_free(&batch);
@@ -549,6 +566,7 @@ static int read_route(void *arg, const struct nlmsghdr *msg)
 	route.dst.family = info->rtm_family;
 	route.dst.len = info->rtm_dst_len;
 	route.type = info->rtm_type;
+	route.protocol = info->rtm_protocol;
 	route.table = tb[RTA_TABLE] ? nla_get_u32(tb[RTA_TABLE]) : info->rtm_table;
 	if (tb[RTA_OIF])
 		route.oif = nla_get_u32(tb[RTA_OIF]);

@@ -52,6 +52,8 @@ int rt_link_up(struct rt *rt, unsigned int ifindex, const unsigned int *mtu);
 int rt_link_set_mtu(struct rt *rt, unsigned int ifindex, unsigned int mtu);
 
 int rt_address_add(struct rt *rt, unsigned int ifindex, const struct prefix *address);
+/* That address with that length. -EADDRNOTAVAIL: it is not there. */
+int rt_address_del(struct rt *rt, unsigned int ifindex, const struct prefix *address);
 /* Every address of a link, IPv4 first. The caller frees. */
 int rt_addresses(struct rt *rt, unsigned int ifindex, struct prefix **ret_addresses, size_t *ret_n);
 
@@ -65,10 +67,13 @@ struct rt_route {
 	uint32_t table;
 	unsigned int oif;
 	uint8_t type; /* RTN_* */
+	uint8_t protocol; /* RTPROT_* */
 };
 
 /* CREATE|EXCL, protocol boot, scope link for IPv4, as `ip route add P dev IFACE table N`. */
 int rt_route_add(struct rt *rt, unsigned int ifindex, const struct prefix *dst, uint32_t table);
+/* What rt_route_add() made. -ESRCH: it is not there. */
+int rt_route_del(struct rt *rt, unsigned int ifindex, const struct prefix *dst, uint32_t table);
 /* As many routes in few system calls. On failure *ret_failed is the index of the first that was refused. */
 int rt_routes_add(struct rt *rt, unsigned int ifindex, const struct prefix *dst, size_t n, uint32_t table, size_t *ret_failed);
 /*

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "place.h"
 
+#include "journal.h"
+
 const char *place_target(const struct place *place)
 {
 	return place->name ? place->name : place->path ? place->path : "(unnamed)";
@@ -136,4 +138,26 @@ int place_find(const struct settings *settings, const char *iface, struct place 
 	}
 	*ret_place = p;
 	return 0;
+}
+
+int place_of_journal(const struct journal *j, int target_fd, struct place *ret_place)
+{
+	struct place p = { .host_fd = -1, .target_fd = dup(target_fd), .transport_fd = -1, .transport_set = true };
+	int r = p.target_fd < 0 ? -errno : 0;
+
+	if (r == 0 && ns_open_host(&p.host_fd) < 0)
+		r = ns_open_current(&p.host_fd);
+	if (r == 0)
+		r = duplicate(j->transport ? j->transport : "host", &p.transport);
+	if (r == 0)
+		r = place_open_transport(p.transport, &p.transport_fd);
+	if (r == 0 && j->ns_name)
+		r = duplicate(j->ns_name, &p.name);
+	if (r == 0 && j->ns_path)
+		r = duplicate(j->ns_path, &p.path);
+	if (r < 0)
+		place_free(&p);
+	else
+		*ret_place = p;
+	return r;
 }

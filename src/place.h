@@ -27,6 +27,9 @@ struct place {
 int place_find(const struct settings *settings, const char *iface, struct place *ret_place, char ret_error[static 512]);
 void place_free(struct place *place);
 #define _cleanup_place_ CLEANUP(place_free)
+/* The place of a tunnel that is up, from its journal's words and its opened namespace. -errno. The caller frees. */
+struct journal;
+int place_of_journal(const struct journal *j, int target_fd, struct place *ret_place);
 /* The target for messages: its name, its path, or "(unnamed)". */
 const char *place_target(const struct place *place);
 /* The transport by its text alone, as a journal keeps it. -1 for self. */

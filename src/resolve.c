@@ -50,6 +50,32 @@ static bool permanent(int error)
 	return error == EAI_NONAME || error == EAI_FAIL || error == EAI_NODATA;
 }
 
+static int take_addr(const struct addrinfo *found, union endpoint_addr *ret_addr)
+{
+	union endpoint_addr addr = { 0 };
+
+	if (found->ai_family == AF_INET && found->ai_addrlen == sizeof(addr.v4))
+		memcpy(&addr.v4, found->ai_addr, sizeof(addr.v4));
+	else if (found->ai_family == AF_INET6 && found->ai_addrlen == sizeof(addr.v6))
+		memcpy(&addr.v6, found->ai_addr, sizeof(addr.v6));
+	else
+		return -EINVAL;
+	*ret_addr = addr;
+	return 0;
+}
+
+/* Of several addresses of a name any one is right: the one in use stays. */
+static bool among(const struct addrinfo *found, const union endpoint_addr *addr)
+{
+	union endpoint_addr one;
+
+	for (; found && addr->sa.sa_family != AF_UNSPEC; found = found->ai_next)
+		if (take_addr(found, &one) == 0 && endpoint_equal(&one, addr))
+			return true;
+	return false;
+}
+
+/* With answer->addr set, that one is kept if the name still leads to it. */
 static void look_up(const struct endpoint *ep, unsigned int max_retries, struct answer *answer)
 {
 	const struct addrinfo hints = { .ai_family = AF_UNSPEC, .ai_socktype = SOCK_DGRAM, .ai_protocol = IPPROTO_UDP };
@@ -62,12 +88,8 @@ static void look_up(const struct endpoint *ep, unsigned int max_retries, struct 
 		const char *reason;
 
 		if (r == 0) {
-			if (found->ai_family == AF_INET && found->ai_addrlen == sizeof(answer->addr.v4))
-				memcpy(&answer->addr.v4, found->ai_addr, sizeof(answer->addr.v4));
-			else if (found->ai_family == AF_INET6 && found->ai_addrlen == sizeof(answer->addr.v6))
-				memcpy(&answer->addr.v6, found->ai_addr, sizeof(answer->addr.v6));
-			else
-				answer->error = -EINVAL;
+			if (!among(found, &answer->addr))
+				answer->error = take_addr(found, &answer->addr);
 			freeaddrinfo(found);
 			return;
 		}
@@ -104,6 +126,13 @@ static bool literal(const struct endpoint *ep, union endpoint_addr *ret_addr)
 	return true;
 }
 
+bool resolve_is_literal(const struct endpoint *ep)
+{
+	union endpoint_addr addr;
+
+	return literal(ep, &addr);
+}
+
 static int64_t now_ms(void)
 {
 	struct timespec now;
@@ -134,7 +163,6 @@ static int look_up_there(const struct endpoint *ep, unsigned int max_retries, in
 		close_fd(ends[0]);
 		/* Retries may go on for ever: not longer than who waits for them. */
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		memset(answer, 0, sizeof(*answer));
 		r = room_enter_resolver(place->ns_fd, place->ns_name);
 		if (r < 0) {
 			answer->error = -EINVAL;
@@ -182,11 +210,18 @@ int resolve_endpoints(struct wg_iface *wg, const struct resolve_place *place, st
 					 getenv("WG_ENDPOINT_RESOLUTION_RETRIES"));
 				return -EINVAL;
 			}
-			if (literal(ep, &peer->endpoint))
+			if (ep->known || literal(ep, &peer->endpoint))
 				continue;
+			if (place->keep)
+				answer.addr = peer->endpoint;
 			r = look_up_there(ep, max_retries, until_ms, place, &answer);
 			if (place->once && (r < 0 || answer.error)) {
-				memset(&peer->endpoint, 0, sizeof(peer->endpoint));
+				if (!place->keep)
+					memset(&peer->endpoint, 0, sizeof(peer->endpoint));
+				if (place->failed) {
+					log_error("%s: `%s'; the endpoint stays", r < 0 ? strerror(-r) : answer.reason, conf_quote(ep->text, quoted));
+					++*place->failed;
+				}
 				continue;
 			}
 			if (r < 0)

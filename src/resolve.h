@@ -12,6 +12,8 @@ struct resolve_place {
 	int ns_fd;	     /* the transport namespace; -1: where the caller is */
 	const char *ns_name; /* whose /etc/netns files count; NULL: the host's */
 	bool once;	     /* one try each, RESOLVE_ONCE_MS for all; a name that does not resolve is left unset */
+	bool keep;	     /* a peer's endpoint stays if it is one of those that its name leads to */
+	unsigned int *failed; /* with `once': names that do not resolve are told, and counted here; NULL: not */
 };
 
 /* Somebody waits for `down', perhaps a machine that shuts down, whose network is gone. */
@@ -31,3 +33,6 @@ static inline unsigned int resolve_next_wait(unsigned int wait_us)
  * of retries are printed as they come.
  */
 int resolve_endpoints(struct wg_iface *wg, const struct resolve_place *place, struct conf_error *ret_error);
+
+/* Whether it is an address and a number, which is nobody's to resolve. */
+bool resolve_is_literal(const struct endpoint *ep);

@@ -210,7 +210,7 @@ static int add_ruled_default(struct txn *txn, struct wg_iface *live, const struc
 	return r < 0 ? refused(txn, "the default route", r) : add_firewall(txn, family, table);
 }
 
-static bool needs_rules(const struct txn *txn, const struct prefix *route)
+bool txn_needs_rules(const struct txn *txn, const struct prefix *route)
 {
 	struct search s = { .txn = txn };
 
@@ -240,7 +240,7 @@ static int collect_mark(void *arg, const struct rt_rule *rule)
 	return 0;
 }
 
-static int set_harmless_mark(struct txn *txn, struct wg_iface *live)
+int txn_pick_mark(struct txn *txn, uint32_t *ret_mark)
 {
 	struct marks marks = { 0 };
 	uint32_t mark;
@@ -253,11 +253,18 @@ static int set_harmless_mark(struct txn *txn, struct wg_iface *live)
 	free(marks.items);
 	if (r < 0)
 		return r;
-	if (!mark) {
+	if (!mark)
 		log_warn("%s: no fwmark is without effect on the transport namespace's rules; none is set, and hooks see `off'", txn->conf->iface);
-		return 0;
-	}
-	return set_mark(txn, live, mark);
+	*ret_mark = mark;
+	return 0;
+}
+
+static int set_harmless_mark(struct txn *txn, struct wg_iface *live)
+{
+	uint32_t mark;
+	int r = txn_pick_mark(txn, &mark);
+
+	return r < 0 || !mark ? r : set_mark(txn, live, mark);
 }
 
 /* ---- the step ---- */
@@ -306,7 +313,7 @@ static int add_routes(struct txn *txn, struct wg_iface *live, struct prefix *rou
 	int r;
 
 	/* Default routes sort last: what comes before them goes in one batch. */
-	while (plain < n && (txn->conf->table == TABLE_NAMED || !needs_rules(txn, &routes[plain])))
+	while (plain < n && (txn->conf->table == TABLE_NAMED || !txn_needs_rules(txn, &routes[plain])))
 		plain++;
 	if (txn->conf->table == TABLE_AUTO && !live->fwmark && plain == n && (has_default(routes, n) || plan_wants_mark(txn->conf))) {
 		r = set_harmless_mark(txn, live);
@@ -315,7 +322,7 @@ static int add_routes(struct txn *txn, struct wg_iface *live, struct prefix *rou
 	}
 	r = add_plain(txn, routes, plain);
 	for (size_t i = plain; i < n && r == 0; i++)
-		r = needs_rules(txn, &routes[i]) ? add_ruled_default(txn, live, &routes[i]) : add_plain(txn, &routes[i], 1);
+		r = txn_needs_rules(txn, &routes[i]) ? add_ruled_default(txn, live, &routes[i]) : add_plain(txn, &routes[i], 1);
 	return r;
 }
 

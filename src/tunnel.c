@@ -2,6 +2,7 @@
 #include "tunnel.h"
 
 #include "log.h"
+#include "reload.h"
 
 static int take_journal(struct txn *txn, struct journal *j)
 {
@@ -114,6 +115,12 @@ static int recover_one(void *arg, struct journal *j)
 			log_error("%s: could not undo everything: %s", txn.journal.iface, strerror(-r));
 		if (r < 0)
 			recovery->error = r;
+	} else if (r == 0 && reload_interrupted(&txn.journal)) {
+		log_note("%s: undoing what an interrupted reload left in network namespace %s", txn.journal.iface,
+			 txn.journal.ns_path ? txn.journal.ns_path : "(unnamed)");
+		recovery->error = txn_undo(&txn, 1U << UNDO_RELOAD);
+		if (recovery->error == 0)
+			recovery->done++;
 	}
 	txn_free(&txn);
 	return 0;

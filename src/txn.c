@@ -21,6 +21,7 @@
 #include <sys/random.h>
 #include <time.h>
 
+#include "applied.h"
 #include "dns.h"
 #include "hook.h"
 #include "log.h"
@@ -584,7 +585,8 @@ static int commit(struct txn *txn)
 		wg_iface_free(&live);
 	}
 	txn->journal.state = JOURNAL_UP;
-	return journal_save(&txn->journal);
+	/* With what the file said, for a reload to compare with. */
+	return applied_save(&txn->journal, txn->conf);
 }
 
 int txn_up(struct txn *txn)

@@ -51,6 +51,10 @@ int txn_write_dns(struct ns_record *record, ns_cookie cookie, const struct journ
 
 /* route.c: the routes step. 0 or an exit status. */
 int txn_routes(struct txn *txn);
+/* Whether it is a default route that needs wg-quick's table and rules in the target. */
+bool txn_needs_rules(const struct txn *txn, const struct prefix *route);
+/* A mark without effect on the transport's rules, 0 (told): there is none. -errno. */
+int txn_pick_mark(struct txn *txn, uint32_t *ret_mark);
 
 /* userspace.c: starts the implementation, and moves its TUN to the target. 0 or an exit status. */
 int userspace_start(struct txn *txn, unsigned int mtu);

@@ -23,6 +23,10 @@ static void add_peer(struct buf *b, const struct peer *peer)
 	char text[PREFIX_TEXT_LEN], endpoint[ENDPOINT_TEXT_LEN];
 
 	add_hex_key(b, "public_key", &peer->public_key);
+	if (peer->remove) {
+		buf_str(b, "remove=true\n");
+		return;
+	}
 	if (peer->has_preshared_key)
 		add_hex_key(b, "preshared_key", &peer->preshared_key);
 	if (peer->endpoint.sa.sa_family != AF_UNSPEC)

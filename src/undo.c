@@ -10,6 +10,7 @@
 #include "dns.h"
 #include "firewall.h"
 #include "log.h"
+#include "reload.h"
 #include "room.h"
 #include "txn.h"
 
@@ -179,6 +180,7 @@ static int undo_member(struct txn *txn, const struct undo *undo)
 static int (*const undo_ops[UNDO_KINDS])(struct txn *txn, const struct undo *undo) = {
 	[UNDO_MEMBER] = undo_member,	   [UNDO_LINK] = undo_link,	      [UNDO_USERSPACE] = userspace_undo, [UNDO_ROOM] = undo_room,
 	[UNDO_RULE_MARK] = undo_rule_mark, [UNDO_RULE_MAIN] = undo_rule_main, [UNDO_FIREWALL] = undo_firewall,
+	[UNDO_RELOAD] = reload_undo,
 };
 
 int txn_undo(struct txn *txn, unsigned int kinds)

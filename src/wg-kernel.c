@@ -50,6 +50,10 @@ static int add_peer(wg_device *dev, const struct peer *from)
 
 	peer->flags = WGPEER_HAS_PUBLIC_KEY;
 	key_copy(peer->public_key, &from->public_key);
+	if (from->remove) {
+		peer->flags |= WGPEER_REMOVE_ME;
+		return 0;
+	}
 	if (from->has_preshared_key) {
 		peer->flags |= WGPEER_HAS_PRESHARED_KEY;
 		key_copy(peer->preshared_key, &from->preshared_key);

@@ -69,8 +69,8 @@ users_of() { grep -lE "$1" src/*.c src/*.h | sed 's,^src/,,' | sort | tr '\n' ' 
 
 @test "the pure part links alone" {
 	# The linker sees to it: the unit tests have libcore.a and nothing of libsys.a.
-	run grep -E '^tests_(unit_conf|unit_lint|unit_oom|unit_plan|unit_pure|conf_tool)_LDADD = libcore.a( \$\(INIPARSER_LIBS\))?$' Makefile.am
-	assert_equal "${#lines[@]}" 6
+	run grep -E '^tests_(unit_conf|unit_lint|unit_merge|unit_oom|unit_plan|unit_pure|conf_tool)_LDADD = libcore.a( \$\(INIPARSER_LIBS\))?$' Makefile.am
+	assert_equal "${#lines[@]}" 7
 }
 
 @test "every option of the program is in its manual page" {
@@ -79,7 +79,7 @@ users_of() { grep -lE "$1" src/*.c src/*.h | sed 's,^src/,,' | sort | tr '\n' ' 
 		run grep -F -- "${option#--}" contrib/wg-nsquick.8
 		assert_success
 	done < <(grep -oE '^"? *--[a-z-]+' src/main.c | grep -oE -- '--[a-z-]+' | sort -u)
-	for option in up down save strip check exec guard recover netns transport guard hooks force dry-run; do
+	for option in up down save strip check exec guard recover reload reresolve netns transport guard hooks force dry-run; do
 		run grep -F -- "$option" contrib/wg-nsquick.8
 		assert_success
 	done

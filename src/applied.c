@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "applied.h"
+
+#include <inttypes.h>
+#include <limits.h>
+
+#include "merge.h"
+
+/* A peer takes some 200 bytes: more than any device has. */
+#define MAX_SIZE (256 << 20)
+
+static int path_of(const struct journal *j, const char *suffix, char ret_path[static PATH_MAX])
+{
+	int n = snprintf(ret_path, PATH_MAX, APPLIED_DIR "/%s@%" PRIx64 ".%s", j->iface, j->cookie, suffix);
+
+	return n < 0 || n >= PATH_MAX ? -ENAMETOOLONG : 0;
+}
+
+static int numbered_path(const struct journal *j, uint64_t number, char ret_path[static PATH_MAX])
+{
+	char suffix[24];
+
+	snprintf(suffix, sizeof(suffix), "%" PRIu64, number);
+	return path_of(j, suffix, ret_path);
+}
+
+int applied_save(struct journal *j, const struct conf *conf)
+{
+	_cleanup_buf_ struct buf text = { 0 };
+	char path[PATH_MAX];
+	int r;
+
+	r = outline_write(conf, &text);
+	if (r == 0)
+		r = numbered_path(j, j->applied + 1, path);
+	if (r == 0)
+		r = journal_replace_file(path, &text);
+	if (r < 0)
+		return r;
+	/* The one step that makes it valid is the journal's. */
+	j->applied++;
+	r = journal_save(j);
+	if (r < 0) {
+		j->applied--;
+		unlink(path);
+		return r;
+	}
+	if (numbered_path(j, j->applied - 1, path) == 0)
+		unlink(path);
+	return 0;
+}
+
+int applied_load(const struct journal *j, struct conf *conf)
+{
+	_cleanup_free_ char *text = NULL;
+	char path[PATH_MAX];
+	size_t len;
+	int r;
+
+	if (!j->applied)
+		return -ENOENT;
+	r = numbered_path(j, j->applied, path);
+	if (r == 0)
+		r = read_file(path, MAX_SIZE, &text, &len);
+	return r < 0 ? r : outline_read(text, len, conf);
+}
+
+int before_save(const struct journal *j, const struct live *live)
+{
+	_cleanup_buf_ struct buf text = { 0 };
+	char path[PATH_MAX];
+	int r = path_of(j, "before", path);
+
+	live_format(live, &text);
+	return r < 0 ? r : journal_replace_file(path, &text);
+}
+
+int before_load(const struct journal *j, struct live *ret_live)
+{
+	char path[PATH_MAX], *text;
+	size_t len;
+	int r = path_of(j, "before", path);
+
+	if (r == 0)
+		r = read_file(path, MAX_SIZE, &text, &len);
+	if (r < 0)
+		return r;
+	r = live_parse(text, len, ret_live);
+	wipe_free(text, len);
+	return r;
+}
+
+/* Also what a save that was killed left beside it. */
+static void remove_file(const char *path)
+{
+	_cleanup_free_ char *temporary = NULL;
+
+	unlink(path);
+	if (asprintf(&temporary, "%s.new", path) >= 0)
+		unlink(temporary);
+	else
+		temporary = NULL;
+}
+
+void before_remove(const struct journal *j)
+{
+	char path[PATH_MAX];
+
+	if (path_of(j, "before", path) == 0)
+		remove_file(path);
+}
+
+void applied_remove(const struct journal *j)
+{
+	char path[PATH_MAX];
+
+	before_remove(j);
+	for (uint64_t number = j->applied ? j->applied - 1 : 0; number <= j->applied + 1; number++)
+		if (numbered_path(j, number, path) == 0)
+			remove_file(path);
+}

@@ -1,0 +1,292 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* cmd-reload.c - what changed in a file, applied to its running tunnel. */
+#include "applied.h"
+#include "cmd.h"
+#include "conf-error.h"
+#include "conffile.h"
+#include "log.h"
+#include "merge.h"
+#include "reload.h"
+#include "tunnel.h"
+
+#define EXIT_IP_ARGUMENT 255
+#define EXIT_KERNEL 2
+
+struct job {
+	struct txn *txn;
+	struct reload reload;
+};
+
+static int worker_reload(void *arg, struct worker *w)
+{
+	struct job *job = arg;
+	int r;
+
+	job->txn->worker = w;
+	r = ns_enter(job->txn->target_fd);
+	if (r < 0) {
+		log_error("%s: cannot enter its network namespace: %s", job->txn->conf->iface, strerror(-r));
+		return 1;
+	}
+	return txn_reload(job->txn, &job->reload);
+}
+
+static void recover_reload(void *arg)
+{
+	const struct job *job = arg;
+
+	(void)tunnel_recover(job->txn->conf->iface, true);
+}
+
+static int read_here(void *arg)
+{
+	struct job *job = arg;
+	/* Filled here, only read later. */
+	return reload_read(job->txn, (struct live *)job->reload.before);
+}
+
+/* ---- what is refused ---- */
+
+static int check_place(const struct txn *txn, const struct options *options, const struct settings *settings)
+{
+	const struct journal *j = &txn->journal;
+	const char *where = j->ns_path ? j->ns_path : "(unnamed)";
+	const char *transport = settings->transport ? settings->transport : "host";
+	_cleanup_fd_ int fd = -1;
+	ns_cookie cookie;
+
+	/* On the command line it says which tunnel is meant. */
+	if (settings->netns && !options->netns && (ns_open(settings->netns, &fd) < 0 || ns_get_cookie(fd, &cookie) < 0 || cookie != j->cookie)) {
+		log_error("%s: the settings now name network namespace %s, and the tunnel is in %s; a reload moves none: expected `down' and `up'", j->iface,
+			  settings->netns, where);
+		return 1;
+	}
+	if ((options->transport || settings->transport) && j->transport && strcmp(transport, j->transport) != 0) {
+		log_error("%s: the transport now is %s, and the tunnel was made with %s; a reload moves no socket: expected `down' and `up'", j->iface,
+			  transport, j->transport);
+		return 1;
+	}
+	return 0;
+}
+
+static bool allows_default(const struct live *live, int family)
+{
+	for (size_t i = 0; i < live->wg.n_peers; i++)
+		for (size_t j = 0; j < live->wg.peers[i].n_allowed_ips; j++) {
+			const struct prefix *p = &live->wg.peers[i].allowed_ips[j].prefix;
+
+			if (p->family == family && prefix_is_default(p))
+				return true;
+		}
+	return false;
+}
+
+static bool has_rules(const struct journal *j)
+{
+	for (size_t i = 0; i < j->n_undo; i++)
+		if (j->undo[i].kind == UNDO_RULE_MARK || j->undo[i].kind == UNDO_RULE_MAIN)
+			return true;
+	return false;
+}
+
+/* wg-quick's table and rules are made for a /0 where the target has another way out; they carry the mark as their number. */
+static int check_rules(const struct txn *txn, const struct live *before, const struct live *wanted)
+{
+	static const int families[] = { AF_INET, AF_INET6 };
+	bool ruled = has_rules(&txn->journal);
+
+	for (size_t i = 0; i < ARRAY_SIZE(families); i++) {
+		const struct prefix any = { .family = families[i] };
+		bool had = allows_default(before, families[i]), has = allows_default(wanted, families[i]);
+
+		if (had == has || txn->conf->table != TABLE_AUTO || !(ruled || txn_needs_rules(txn, &any)))
+			continue;
+		log_error("%s: a %s default route comes or goes, and this one needs rules that a reload cannot change; expected `down' and `up'",
+			  txn->conf->iface, families[i] == AF_INET ? "IPv4" : "IPv6");
+		return 1;
+	}
+	if (ruled && before->wg.fwmark != wanted->wg.fwmark) {
+		log_error("%s: FwMark changed, and the rules of the default route are about the old one; expected `down' and `up'", txn->conf->iface);
+		return 1;
+	}
+	return 0;
+}
+
+/* ---- what is wanted ---- */
+
+/* What cannot be told without asking the system: an automatic MTU, a mark for a default route that is new. */
+static int complete(struct txn *txn, const struct live *before, struct live *wanted, uint32_t *ret_auto_fwmark)
+{
+	bool defaults = false;
+	int r = 0;
+
+	*ret_auto_fwmark = before->wg.fwmark == wanted->wg.fwmark ? txn->journal.auto_fwmark : 0;
+	if (!wanted->mtu) {
+		int mtu = txn_auto_mtu(txn, &wanted->wg);
+
+		if (mtu < 1280) {
+			log_error("%s: the automatic MTU is %d; expected an MTU line, or a route to the endpoint with an MTU of 1360 or more", txn->conf->iface, mtu);
+			return EXIT_KERNEL;
+		}
+		wanted->mtu = (unsigned int)mtu;
+	}
+	defaults = (allows_default(wanted, AF_INET) && !allows_default(before, AF_INET)) ||
+		   (allows_default(wanted, AF_INET6) && !allows_default(before, AF_INET6));
+	if (txn->conf->table == TABLE_AUTO && !wanted->wg.fwmark && defaults) {
+		r = txn_pick_mark(txn, &wanted->wg.fwmark);
+		*ret_auto_fwmark = wanted->wg.fwmark;
+	}
+	if (r < 0)
+		log_error("%s: cannot find a mark: %s", txn->conf->iface, strerror(-r));
+	return r < 0 ? 1 : 0;
+}
+
+static int want(struct txn *txn, const struct conf *outline, const struct live *before, struct live *ret_wanted, uint32_t *ret_auto_fwmark)
+{
+	struct merge merge = { .outline = outline, .conf = txn->conf, .live = before, .outline_table = RT_MAIN_TABLE, .table = RT_MAIN_TABLE };
+	struct conf_error error = { 0 };
+	int r;
+
+	if (cmd_table(txn->conf, &error, &merge.table) < 0) {
+		conffile_error(txn->conf, &error);
+		return EXIT_IP_ARGUMENT;
+	}
+	/* A name that was taken out of rt_tables since leaves its routes where they are. */
+	(void)cmd_table(outline, &error, &merge.outline_table);
+	r = merge_wanted(&merge, ret_wanted, &error);
+	if (r == -EINVAL)
+		conffile_error(txn->conf, &error);
+	else if (r < 0)
+		log_error("%s: cannot compare: %s", txn->conf->iface, strerror(-r));
+	return r < 0 ? 1 : complete(txn, before, ret_wanted, ret_auto_fwmark);
+}
+
+static int check_key(const struct conf *conf, const struct live *before, const struct place *place)
+{
+	if (!conf->wg.has_private_key || key_equal_clamped(&conf->wg.private_key, &before->wg.private_key))
+		return 0;
+	return cmd_check_key(conf, place);
+}
+
+static void print_line(void *arg, const char *text)
+{
+	(void)arg;
+	printf("  %s\n", text);
+}
+
+static int print(const struct txn *txn, const struct live *before, const struct live *wanted, bool dns)
+{
+	_cleanup_live_changes_ struct live_changes changes = { 0 };
+
+	if (live_diff(before, wanted, &changes) < 0) {
+		log_error("out of memory");
+		return 1;
+	}
+	if (live_changes_empty(&changes) && !dns)
+		printf("%s has what its file says\n", txn->conf->iface);
+	else
+		printf("%s, in namespace %s:\n", txn->conf->iface, txn->journal.ns_path ? txn->journal.ns_path : "(unnamed)");
+	live_changes_print(&changes, txn->conf->iface, print_line, NULL);
+	if (dns) {
+		printf("  write resolv.conf:");
+		for (size_t i = 0; i < txn->conf->n_dns; i++)
+			printf(" %s", txn->conf->dns[i].text);
+		putchar('\n');
+	}
+	return fflush(stdout) ? 1 : 0;
+}
+
+static int load_outline(const struct txn *txn, struct conf *outline)
+{
+	int r = applied_load(&txn->journal, outline);
+
+	strcpy(outline->iface, txn->journal.iface);
+	if (r < 0)
+		log_error("%s: what was applied last cannot be read: %s; expected a tunnel that this version brought up: `down' and `up'", txn->journal.iface,
+			  strerror(-r));
+	return r;
+}
+
+static int reload(const struct options *options, const struct settings *settings, struct conf *conf, struct txn *txn, struct place *place)
+{
+	CLEANUP(conf_free) struct conf outline = { 0 };
+	_cleanup_live_ struct live before = { 0 };
+	_cleanup_live_ struct live wanted = { 0 };
+	_cleanup_reach_ struct reach reach = { 0 };
+	struct job job = { .txn = txn, .reload = { .before = &before, .wanted = &wanted } };
+	struct guarded_work work = {
+		.policy = { .level = settings->guard, .iface = conf->iface },
+		.foreign = settings->foreign.n ? &settings->foreign : NULL,
+		.host_fd = place->host_fd,
+		.target_fd = txn->target_fd,
+		.transport_fd = txn->transport_fd,
+		.action = "reload",
+		.work = worker_reload,
+		.recover = recover_reload,
+		.arg = &job,
+	};
+	struct conf_error error = { 0 };
+	int status, r;
+
+	if (load_outline(txn, &outline) < 0)
+		return 1;
+	if (merge_check(&outline, conf, &error) < 0) {
+		conffile_error(conf, &error);
+		return 1;
+	}
+	r = ns_call(txn->target_fd, read_here, &job);
+	if (r == 0)
+		r = merge_know_endpoints(&outline, &before, conf);
+	if (r < 0) {
+		log_error("%s: Unable to access interface: %s", conf->iface, strerror(-r));
+		return 1;
+	}
+	status = cmd_resolve(conf, place);
+	if (!status && !options->force)
+		status = check_key(conf, &before, place);
+	if (!status)
+		status = want(txn, &outline, &before, &wanted, &job.reload.auto_fwmark);
+	if (!status)
+		status = check_rules(txn, &before, &wanted);
+	if (status)
+		return status;
+	job.reload.dns = merge_dns_changed(&outline, conf);
+	if (options->dry_run)
+		return print(txn, &before, &wanted, job.reload.dns);
+	if (reach_collect(conf, &reach) < 0) {
+		log_error("out of memory");
+		return 1;
+	}
+	cmd_policy(&work.policy, &reach);
+	return guard_run(&work);
+}
+
+int cmd_reload(const struct options *options, char **args)
+{
+	_cleanup_settings_ struct settings settings = { 0 };
+	_cleanup_place_ struct place place = { .host_fd = -1, .target_fd = -1, .transport_fd = -1 };
+	CLEANUP(conf_free) struct conf conf = { 0 };
+	CLEANUP(txn_free) struct txn txn = TXN_INIT;
+	_cleanup_fd_ int lock = -1;
+	int r;
+
+	if (conffile_read(args[0], &conf) < 0 || conffile_read_wg(&conf) < 0 || cmd_settings(options, conf.iface, &settings) < 0)
+		return 1;
+	if (tunnel_lock(conf.iface, &lock) < 0)
+		return 1;
+	r = tunnel_find(conf.iface, options->netns, &txn);
+	if (r == -ENOTUNIQ)
+		return 1;
+	if (r < 0 || !tunnel_alive(&txn)) {
+		log_error("`%s' is not a WireGuard interface", conf.iface);
+		return 1;
+	}
+	if (check_place(&txn, options, &settings) != 0)
+		return 1;
+	if (place_of_journal(&txn.journal, txn.target_fd, &place) < 0) {
+		log_error("%s: cannot open the namespaces it was made with", conf.iface);
+		return 1;
+	}
+	txn.conf = &conf;
+	return reload(options, &settings, &conf, &txn, &place);
+}

@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* cmd-reresolve.c - endpoint names asked again: an address that changed is set, and nothing else. */
+#include "applied.h"
+#include "cmd.h"
+#include "log.h"
+#include "reload.h"
+#include "resolve.h"
+#include "tunnel.h"
+
+/* sysexits.h: the next try may do better. A unit can tell it from a failure. */
+#define EXIT_TEMPFAIL 75
+
+struct job {
+	struct txn *txn;
+	struct live live;
+	struct live_changes changes;
+};
+
+static int read_here(void *arg)
+{
+	struct job *job = arg;
+
+	return reload_read(job->txn, &job->live);
+}
+
+static int apply_here(void *arg)
+{
+	struct job *job = arg;
+
+	return wg_apply(job->txn->journal.userspace ? WG_USERSPACE : WG_KERNEL, job->txn->journal.iface, &job->changes.wg);
+}
+
+static const struct peer *find_peer(const struct wg_iface *wg, const struct key *key)
+{
+	for (size_t i = 0; i < wg->n_peers; i++)
+		if (key_equal(&wg->peers[i].public_key, key))
+			return &wg->peers[i];
+	return NULL;
+}
+
+/* Peers that are not on the device, or have no name, are not asked about. */
+static void prepare(struct conf *outline, const struct live *live)
+{
+	for (size_t i = 0; i < outline->wg.n_peers; i++) {
+		struct peer *peer = &outline->wg.peers[i];
+		const struct peer *has = find_peer(&live->wg, &peer->public_key);
+
+		/* wg resolves all of them, and the last counts. */
+		for (size_t j = 0; j < peer->n_endpoints; j++)
+			peer->endpoints[j].known = !has || j + 1 < peer->n_endpoints || resolve_is_literal(&peer->endpoints[j]);
+		if (has)
+			peer->endpoint = has->endpoint;
+	}
+}
+
+/* What changes, as peers with an endpoint and nothing else. */
+static int collect(const struct conf *outline, const struct live *live, struct wg_iface *ret_changes)
+{
+	for (size_t i = 0; i < outline->wg.n_peers; i++) {
+		const struct peer *peer = &outline->wg.peers[i];
+		const struct peer *has = find_peer(&live->wg, &peer->public_key);
+		struct peer *change;
+
+		if (!has || peer->endpoint.sa.sa_family == AF_UNSPEC || endpoint_equal(&has->endpoint, &peer->endpoint))
+			continue;
+		change = wg_iface_add_peer(ret_changes);
+		if (!change)
+			return -ENOMEM;
+		change->public_key = peer->public_key;
+		change->has_public_key = true;
+		change->endpoint = peer->endpoint;
+	}
+	return 0;
+}
+
+static void trace_line(void *arg, const char *text)
+{
+	(void)arg;
+	log_trace("%s", text);
+}
+
+static int reresolve(struct job *job, struct conf *outline, const struct place *place)
+{
+	bool named = strcmp(place->transport, "host") != 0 && strcmp(place->transport, "self") != 0 && !strchr(place->transport, '/');
+	unsigned int failed = 0;
+	struct resolve_place where = {
+		.ns_fd = place->transport_fd >= 0 ? place->transport_fd : place->target_fd,
+		.ns_name = named ? place->transport : strcmp(place->transport, "self") == 0 ? place->name : NULL,
+		.once = true,
+		.keep = true,
+		.failed = &failed,
+	};
+	struct conf_error error = { 0 };
+	int r;
+
+	r = ns_call(job->txn->target_fd, read_here, job);
+	if (r < 0) {
+		log_error("%s: Unable to access interface: %s", job->txn->journal.iface, strerror(-r));
+		return 1;
+	}
+	prepare(outline, &job->live);
+	r = resolve_endpoints(&outline->wg, &where, &error);
+	if (r == 0)
+		r = collect(outline, &job->live, &job->changes.wg);
+	live_changes_print(&job->changes, job->txn->journal.iface, trace_line, NULL);
+	if (r == 0 && job->changes.wg.n_peers)
+		r = ns_call(job->txn->target_fd, apply_here, job);
+	if (r < 0) {
+		log_error("%s: cannot set endpoints: %s", job->txn->journal.iface, strerror(-r));
+		return 1;
+	}
+	return failed ? EXIT_TEMPFAIL : 0;
+}
+
+int cmd_reresolve(const struct options *options, char **args)
+{
+	_cleanup_place_ struct place place = { .host_fd = -1, .target_fd = -1, .transport_fd = -1 };
+	CLEANUP(conf_free) struct conf outline = { 0 };
+	CLEANUP(txn_free) struct txn txn = TXN_INIT;
+	struct job job = { .txn = &txn };
+	_cleanup_fd_ int lock = -1;
+	const char *iface = args[0];
+	int status, r;
+
+	if (!iface_name_valid(iface)) {
+		log_error("`%s' is not an interface's name; expected reresolve INTERFACE", iface);
+		return 1;
+	}
+	if (tunnel_lock(iface, &lock) < 0)
+		return 1;
+	r = tunnel_find(iface, options->netns, &txn);
+	if (r == -ENOTUNIQ)
+		return 1;
+	if (r < 0 || !tunnel_alive(&txn)) {
+		log_error("`%s' is not a WireGuard interface", iface);
+		return 1;
+	}
+	if (applied_load(&txn.journal, &outline) < 0 || place_of_journal(&txn.journal, txn.target_fd, &place) < 0) {
+		log_error("%s: its journal does not say what its endpoints are; expected a tunnel that this version brought up", iface);
+		return 1;
+	}
+	strcpy(outline.iface, iface);
+	status = reresolve(&job, &outline, &place);
+	live_free(&job.live);
+	live_changes_free(&job.changes);
+	return status;
+}

@@ -1,0 +1,359 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "reload.h"
+
+#include <linux/rtnetlink.h>
+#include <stdarg.h>
+
+#include "applied.h"
+#include "dns.h"
+#include "log.h"
+#include "tunnel.h"
+
+#define EXIT_KERNEL 2
+
+static enum wg_backend backend(const struct txn *txn)
+{
+	return txn->journal.userspace ? WG_USERSPACE : WG_KERNEL;
+}
+
+__attribute__((format(printf, 3, 4))) static int fail(int status, const struct txn *txn, const char *fmt, ...)
+{
+	_cleanup_free_ char *text = NULL;
+	va_list ap;
+
+	va_start(ap, fmt);
+	if (vasprintf(&text, fmt, ap) < 0)
+		text = NULL;
+	va_end(ap);
+	log_error("%s: %s", txn->journal.iface, text ? text : "out of memory");
+	return status;
+}
+
+/* ---- what it has ---- */
+
+struct route_list {
+	struct live *live;
+	unsigned int ifindex;
+};
+
+static int collect_route(void *arg, const struct rt_route *route)
+{
+	struct route_list *list = arg;
+	struct prefix dst = route->dst;
+
+	/* The kernel's own come and go with the addresses. */
+	if (route->oif != list->ifindex || route->protocol == RTPROT_KERNEL || route->type != RTN_UNICAST)
+		return 0;
+	prefix_mask(&dst);
+	return live_add_route(list->live, &dst, route->table);
+}
+
+static int read_live(struct txn *txn, struct live *live)
+{
+	struct route_list list = { live, txn->journal.ifindex };
+	struct rt_link link;
+	int r;
+
+	r = rt_link_get(txn->target, NULL, txn->journal.ifindex, &link);
+	if (r < 0)
+		return r;
+	live->mtu = link.mtu;
+	/* By the name that it has now, whatever it was called. */
+	r = wg_read(backend(txn), txn->journal.userspace ? txn->journal.iface : link.name, &live->wg);
+	if (r == 0)
+		r = rt_addresses(txn->target, txn->journal.ifindex, &live->addresses, &live->n_addresses);
+	if (r == 0)
+		r = rt_routes(txn->target, AF_INET, collect_route, &list);
+	if (r == 0)
+		r = rt_routes(txn->target, AF_INET6, collect_route, &list);
+	return r;
+}
+
+int reload_read(struct txn *txn, struct live *ret_live)
+{
+	struct live live = { 0 };
+	int r = read_live(txn, &live);
+
+	if (r < 0)
+		live_free(&live);
+	else
+		*ret_live = live;
+	return r;
+}
+
+/* ---- what it gets ---- */
+
+static int add_address(struct txn *txn, const struct prefix *address)
+{
+	char text[PREFIX_TEXT_LEN];
+	int r = rt_address_add(txn->target, txn->journal.ifindex, address);
+
+	if (r < 0 && r != -EEXIST)
+		return fail(EXIT_KERNEL, txn, "cannot add address %s: %s", format_prefix(address, text), rt_why(txn->target, r));
+	return 0;
+}
+
+static int drop_addresses(struct txn *txn, const struct live_changes *c, int family)
+{
+	for (size_t i = 0; i < c->n_addresses_dropped; i++) {
+		char text[PREFIX_TEXT_LEN];
+		int r;
+
+		if (c->addresses_dropped[i].family != family)
+			continue;
+		r = rt_address_del(txn->target, txn->journal.ifindex, &c->addresses_dropped[i]);
+		if (r < 0 && r != -EADDRNOTAVAIL)
+			return fail(EXIT_KERNEL, txn, "cannot delete address %s: %s", format_prefix(&c->addresses_dropped[i], text), rt_why(txn->target, r));
+	}
+	return 0;
+}
+
+static int drop_routes(struct txn *txn, const struct live_changes *c)
+{
+	for (size_t i = 0; i < c->n_routes_dropped; i++) {
+		const struct live_route *route = &c->routes_dropped[i];
+		char text[PREFIX_TEXT_LEN];
+		int r = rt_route_del(txn->target, txn->journal.ifindex, &route->dst, route->table);
+
+		if (r < 0 && r != -ESRCH)
+			return fail(EXIT_KERNEL, txn, "cannot delete route %s: %s", format_prefix(&route->dst, text), rt_why(txn->target, r));
+	}
+	return 0;
+}
+
+/* In order of table: each table's in one batch. */
+static int add_routes(struct txn *txn, const struct live_changes *c)
+{
+	_cleanup_free_ struct prefix *batch = calloc(c->n_routes_added + 1, sizeof(*batch));
+
+	if (!batch)
+		return fail(1, txn, "out of memory");
+	for (size_t i = 0; i < c->n_routes_added;) {
+		uint32_t table = c->routes_added[i].table;
+		char text[PREFIX_TEXT_LEN];
+		size_t n = 0, failed = 0;
+		int r;
+
+		while (i < c->n_routes_added && c->routes_added[i].table == table)
+			batch[n++] = c->routes_added[i++].dst;
+		r = rt_routes_add(txn->target, txn->journal.ifindex, batch, n, table, &failed);
+		if (r < 0)
+			return fail(EXIT_KERNEL, txn, "cannot add route %s: %s", format_prefix(&batch[failed < n ? failed : 0], text), rt_why(txn->target, r));
+	}
+	return 0;
+}
+
+static int apply(struct txn *txn, const struct live_changes *c)
+{
+	int r, status;
+
+	/* IPv6 cannot have one address with two lengths. IPv4 can, and loses all its routes with the last address. */
+	status = drop_addresses(txn, c, AF_INET6);
+	for (size_t i = 0; i < c->n_addresses_added && !status; i++)
+		status = add_address(txn, &c->addresses_added[i]);
+	if (!status && c->wg_changed) {
+		r = wg_apply(backend(txn), txn->journal.iface, &c->wg);
+		if (r < 0)
+			status = fail(1, txn, "Unable to modify interface: %s", strerror(-r));
+	}
+	if (!status && c->mtu) {
+		r = rt_link_set_mtu(txn->target, txn->journal.ifindex, c->mtu);
+		if (r < 0)
+			status = fail(EXIT_KERNEL, txn, "cannot set MTU %u: %s", c->mtu, rt_why(txn->target, r));
+	}
+	if (!status)
+		status = drop_routes(txn, c);
+	if (!status)
+		status = drop_addresses(txn, c, AF_INET);
+	return status ? status : add_routes(txn, c);
+}
+
+static void trace_line(void *arg, const char *text)
+{
+	(void)arg;
+	log_trace("%s", text);
+}
+
+/*
+ * Twice: an address may take others along (the secondary ones of its network) and
+ * routes (with the last of its family, or of an MTU too small for IPv6).
+ */
+static int bring_to(struct txn *txn, const struct live *wanted)
+{
+	int status = 0;
+
+	for (int pass = 0; pass < 2 && !status; pass++) {
+		_cleanup_live_changes_ struct live_changes changes = { 0 };
+		_cleanup_live_ struct live now = { 0 };
+		int r = reload_read(txn, &now);
+
+		if (r == 0)
+			r = live_diff(&now, wanted, &changes);
+		if (r < 0)
+			return fail(1, txn, "Unable to access interface: %s", strerror(-r));
+		if (pass == 0)
+			live_changes_print(&changes, txn->journal.iface, trace_line, NULL);
+		status = apply(txn, &changes);
+	}
+	return status;
+}
+
+/* ---- DNS ---- */
+
+static int take_items(struct journal *j, const struct conf *conf)
+{
+	struct strv items = { 0 };
+
+	for (size_t i = 0; i < conf->n_dns; i++)
+		if (strv_add(&items, conf->dns[i].text, strlen(conf->dns[i].text)) < 0) {
+			strv_free(&items);
+			return -ENOMEM;
+		}
+	strv_free(&j->dns);
+	j->dns = items;
+	return 0;
+}
+
+static bool has_server(const struct strv *items)
+{
+	for (size_t i = 0; i < items->n; i++)
+		if (dns_item_is_server(items->v[i]))
+			return true;
+	return false;
+}
+
+static int write_dns(struct txn *txn, const struct conf *conf)
+{
+	struct ns_record record = { 0 };
+	_cleanup_fd_ int lock = -1;
+	size_t tunnels;
+	int r;
+
+	r = journal_lock_shared(&lock);
+	if (r == 0)
+		r = take_items(&txn->journal, conf);
+	if (r == 0)
+		r = journal_save(&txn->journal);
+	if (r == 0)
+		r = ns_record_load(txn->journal.cookie, &record);
+	if (r < 0)
+		return r;
+	/* Somebody else's namespace may have had no need of our files until now. */
+	if (!record.made && !record.resolv_ours && !record.resolv_saved && has_server(&txn->journal.dns)) {
+		r = dns_prepare(&record);
+		if (r == 0)
+			r = ns_record_save(&record);
+	}
+	if (r == 0 && (record.made || record.resolv_ours || record.resolv_saved))
+		r = txn_write_dns(&record, txn->journal.cookie, NULL, &tunnels);
+	ns_record_free(&record);
+	return r;
+}
+
+static int apply_dns(struct txn *txn, const struct conf *conf)
+{
+	_cleanup_free_ char *dir = dns_dir(txn->journal.ns_name, txn->journal.cookie);
+	int r = dir ? 0 : -ENOMEM;
+
+	if (r == 0) {
+		log_trace("install -m 644 /dev/fd/63 %s/resolv.conf", dir);
+		r = write_dns(txn, conf);
+	}
+	return r < 0 ? fail(1, txn, "cannot write %s/resolv.conf: %s", dir ? dir : "", strerror(-r)) : 0;
+}
+
+/* ---- all or nothing ---- */
+
+bool reload_interrupted(const struct journal *j)
+{
+	return j->n_undo && j->undo[j->n_undo - 1].kind == UNDO_RELOAD;
+}
+
+static int restore(void *arg)
+{
+	struct txn *txn = arg;
+	_cleanup_live_ struct live before = { 0 };
+	CLEANUP(conf_free) struct conf outline = { 0 };
+	int r = before_load(&txn->journal, &before);
+
+	/* The note is written after the file, and goes before it. */
+	if (r == -ENOENT)
+		return 0;
+	if (r == 0 && bring_to(txn, &before))
+		r = -EIO;
+	/* It still is the one from before. */
+	if (r == 0)
+		r = applied_load(&txn->journal, &outline);
+	return r == 0 ? write_dns(txn, &outline) : r;
+}
+
+int reload_undo(struct txn *txn, const struct undo *undo)
+{
+	int r;
+
+	(void)undo;
+	/* Without the device there is nothing to be restored. */
+	r = tunnel_alive(txn) && txn->target_fd >= 0 ? ns_call(txn->target_fd, restore, txn) : 0;
+	if (r == 0)
+		before_remove(&txn->journal);
+	return r;
+}
+
+static int take_steps(struct txn *txn, const struct reload *reload)
+{
+	int status = bring_to(txn, reload->wanted);
+
+	if (!status && reload->dns)
+		status = apply_dns(txn, txn->conf);
+	if (!status && worker_close(txn->worker) < 0) {
+		if (txn->worker->aborts)
+			log_error("%s: interrupted", txn->journal.iface);
+		status = 1;
+	}
+	return status;
+}
+
+static int commit(struct txn *txn, const struct reload *reload)
+{
+	struct journal *j = &txn->journal;
+	int r;
+
+	/* With the note gone from the same journal that names the new outline. */
+	j->n_undo--;
+	j->auto_fwmark = reload->auto_fwmark;
+	if (reload->wanted->wg.listen_port != reload->before->wg.listen_port)
+		j->auto_listen_port = 0;
+	if (reload->wanted->wg.has_private_key)
+		wg_public_key(&reload->wanted->wg.private_key, &j->public_key);
+	r = applied_save(j, txn->conf);
+	if (r == 0)
+		before_remove(j);
+	return r;
+}
+
+int txn_reload(struct txn *txn, const struct reload *reload)
+{
+	const struct journal old = txn->journal;
+	int status = 0, r;
+
+	r = before_save(&txn->journal, reload->before);
+	if (r == 0)
+		r = journal_note(&txn->journal, UNDO_RELOAD, 0, 0, 0);
+	if (r < 0)
+		return fail(1, txn, "cannot write the journal: %s", strerror(-r));
+	status = take_steps(txn, reload);
+	if (!status) {
+		r = commit(txn, reload);
+		if (r == 0)
+			return 0;
+		status = fail(1, txn, "cannot write the journal: %s", strerror(-r));
+		txn->journal.n_undo++;
+		txn->journal.auto_fwmark = old.auto_fwmark;
+		txn->journal.auto_listen_port = old.auto_listen_port;
+		txn->journal.public_key = old.public_key;
+	}
+	r = txn_undo(txn, 1U << UNDO_RELOAD);
+	if (r < 0)
+		log_error("%s: could not undo the reload: %s; `%s recover' tries again", txn->journal.iface, strerror(-r), log_program());
+	return status;
+}

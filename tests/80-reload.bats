@@ -1,0 +1,429 @@
+#!/usr/bin/env bats
+# reload: what changed in the file is applied to the running tunnel, all or
+# nothing; what did not change keeps its session, counters, port and mark.
+
+setup_file() {
+	load lib/host
+	host_up
+	servers_up
+	printf '127.0.0.1 localhost\n192.0.2.1 vpn.example\n' > /run/hosts
+	mount --bind /run/hosts /etc/hosts
+	host_state > "$BATS_FILE_TMPDIR/host.before"
+}
+
+teardown_file() {
+	load lib/host
+	assert_host_unchanged
+	assert_clean
+	host_down
+	umount /etc/hosts
+}
+
+setup() {
+	load lib/host
+	SECOND=$(wg genkey | wg pubkey)
+}
+
+teardown() {
+	ip -n prov addr del 10.9.0.53/32 dev lo 2> /dev/null
+	wg-nsquick down wg0 > /dev/null 2>&1 3>&-
+	wg-nsquick recover > /dev/null 2>&1 3>&-
+	rm -rf /etc/wireguard/* /etc/wg-nsquick.d/*
+	return 0
+}
+
+wgns() { ip netns exec wg0 wg "$@"; }
+
+# add LINE…: lines at the end of the file, thus in its last [Peer].
+add() { printf '%s\n' "$@" >> /etc/wireguard/wg0.conf; }
+
+# edit SED-COMMAND
+edit() { sed -i "$1" /etc/wireguard/wg0.conf; }
+
+# All of the tunnel, as text.
+tunnel_state() {
+	wgns showconf wg0 | awk -v RS= '{ gsub("\n", "|"); print }' | sed 's/, /,/g' | sort
+	ip -n wg0 -o addr show wg0 | sed 's/ *valid_lft.*//; s/^[0-9]*: //' | grep -v fe80 | sort
+	ip -n wg0 -4 route show table all dev wg0 | sort
+	ip -n wg0 -6 route show table all dev wg0 | grep -v -e fe80: -e ff00: | sort
+	ip -n wg0 link show wg0 | grep -o 'mtu [0-9]*'
+	cat /etc/netns/wg0/resolv.conf
+}
+
+peer_line() { # PUBLIC-KEY: all of the peer but what time changes
+	wgns show wg0 dump | awk -v key="$1" '$1 == key { print $3, $4, $5, $6 }'
+}
+
+received() { wgns show wg0 transfer | awk -v key="$PROVIDER_PUB" '$1 == key { print $2 }'; }
+
+@test "a file that did not change changes nothing" {
+	config wg0 "DNS = 10.9.0.1"
+	wg-nsquick up wg0
+	wg-nsquick exec wg0 curl -s -m 5 http://10.9.0.1/
+	tunnel_state > "$BATS_TEST_TMPDIR/before"
+	local bytes
+	bytes=$(received)
+	add "# a comment"
+	run wg-nsquick reload wg0
+	assert_success
+	assert_output ""
+	tunnel_state | diff "$BATS_TEST_TMPDIR/before" -
+	assert [ "$(received)" -ge "$bytes" ]
+}
+
+@test "addresses, MTU, DNS, a peer and its routes are applied; the other peer keeps its session, the device its port and mark" {
+	config wg0 "DNS = 10.9.0.1" "PostUp = true" "Peer:PersistentKeepalive = 1"
+	run wg-nsquick up wg0
+	assert_success
+	cp /etc/wireguard/wg0.conf "$BATS_TEST_TMPDIR/first.conf"
+	wg-nsquick exec wg0 curl -s -m 5 http://10.9.0.1/
+	local port mark shake bytes
+	port=$(wgns show wg0 listen-port) mark=$(wgns show wg0 fwmark) shake=$(wgns show wg0 latest-handshakes) bytes=$(received)
+	assert [ "$mark" != off ]
+	edit 's,^Address.*,Address = 10.9.0.2/24\, 10.9.8.1/24\, fd09::2/64\, fd08::1/64,; s/^DNS.*/DNS = 10.9.0.1, 10.9.0.9, corp.example\nMTU = 1333/'
+	add "[Peer]" "PublicKey = $SECOND" "AllowedIPs = 10.77.0.0/16, fd77::/48"
+	run wg-nsquick reload wg0
+	assert_success
+	assert_line "[#] ip -4 address add 10.9.8.1/24 dev wg0"
+	assert_line "[#] ip -6 address add fd08::1/64 dev wg0"
+	assert_line "[#] ip link set mtu 1333 dev wg0"
+	assert_line "[#] ip -4 route add 10.77.0.0/16 dev wg0"
+	assert_line "[#] ip -6 route add fd77::/48 dev wg0"
+	assert_line "[#] wg set wg0 peer $SECOND allowed-ips +10.77.0.0/16,+fd77::/48"
+	refute_line --partial "$PROVIDER_PUB"
+	assert_equal "$(wgns show wg0 listen-port)" "$port"
+	assert_equal "$(wgns show wg0 fwmark)" "$mark"
+	assert_equal "$(wgns show wg0 latest-handshakes | grep -F "$PROVIDER_PUB")" "$shake"
+	assert [ "$(received)" -ge "$bytes" ]
+	run cat /etc/netns/wg0/resolv.conf
+	assert_line "nameserver 10.9.0.9"
+	assert_line "search corp.example"
+	run ip -n wg0 -br addr show wg0
+	assert_output --partial "10.9.8.1/24"
+	assert_output --partial "fd08::1/64"
+	run ip -n wg0 route show
+	assert_line --partial "10.77.0.0/16 dev wg0"
+	wg-nsquick exec wg0 curl -s -m 5 http://10.9.0.1/
+	# And back again.
+	cp "$BATS_TEST_TMPDIR/first.conf" /etc/wireguard/wg0.conf
+	run wg-nsquick reload wg0
+	assert_success
+	assert_line "[#] wg set wg0 peer $SECOND remove"
+	assert_line "[#] ip link set mtu 1420 dev wg0"
+	run wgns show wg0 peers
+	assert_output "$PROVIDER_PUB"
+	run ip -n wg0 route show
+	refute_line --partial "10.77."
+	assert_equal "$(wgns show wg0 latest-handshakes)" "$shake"
+	run wg-nsquick --dry-run reload wg0
+	assert_output "wg0 has what its file says"
+}
+
+@test "a connection goes on through a reload" {
+	config wg0
+	wg-nsquick up wg0
+	mkfifo "$BATS_TEST_TMPDIR/in"
+	ip netns exec prov busybox nc -l -p 7 < "$BATS_TEST_TMPDIR/in" > "$BATS_TEST_TMPDIR/heard" 3>&- &
+	exec 9> "$BATS_TEST_TMPDIR/in"
+	for _ in {1..50}; do ip netns exec prov ss -Hltn 'sport = :7' | grep -q . && break; sleep 0.1; done
+	mkfifo "$BATS_TEST_TMPDIR/out"
+	wg-nsquick exec wg0 busybox nc 10.9.0.1 7 < "$BATS_TEST_TMPDIR/out" > "$BATS_TEST_TMPDIR/answer" 3>&- 9>&- &
+	exec 8> "$BATS_TEST_TMPDIR/out"
+	echo one >&8
+	for _ in {1..50}; do grep -q one "$BATS_TEST_TMPDIR/heard" && break; sleep 0.1; done
+	add "[Peer]" "PublicKey = $SECOND" "AllowedIPs = 10.77.0.0/16"
+	edit 's,^Address.*,Address = 10.9.0.2/24\, 10.9.8.1/24\, fd09::2/64,'
+	run wg-nsquick reload wg0
+	assert_success
+	echo two >&8
+	echo back >&9
+	for _ in {1..50}; do grep -q back "$BATS_TEST_TMPDIR/answer" && grep -q two "$BATS_TEST_TMPDIR/heard" && break; sleep 0.1; done
+	exec 8>&- 9>&-
+	run cat "$BATS_TEST_TMPDIR/heard" "$BATS_TEST_TMPDIR/answer"
+	assert_line one
+	assert_line two
+	assert_line back
+}
+
+@test "the only address is exchanged; the routes stay" {
+	ADDRESS=10.9.0.2/32 ALLOWED=0.0.0.0/0 config wg0
+	wg-nsquick up wg0
+	edit 's,^Address.*,Address = 10.9.0.7/32,'
+	run wg-nsquick reload wg0
+	assert_success
+	run ip -n wg0 -4 route show dev wg0
+	assert_output --partial "default"
+	run ip -n wg0 -4 -br addr show wg0
+	assert_output --partial "10.9.0.7/32"
+	refute_output --partial "10.9.0.2"
+}
+
+@test "an address with another length; the secondary addresses of its network stay" {
+	ADDRESS="10.9.0.2/24, 10.9.0.3/24, fd09::2/64" config wg0
+	wg-nsquick up wg0
+	edit 's,^Address.*,Address = 10.9.0.2/16\, 10.9.0.3/24\, fd09::2/48,'
+	run wg-nsquick reload wg0
+	assert_success
+	run ip -n wg0 -br addr show wg0
+	assert_output --partial "10.9.0.2/16"
+	assert_output --partial "10.9.0.3/24"
+	assert_output --partial "fd09::2/48"
+	refute_output --partial "10.9.0.2/24"
+	refute_output --partial "fd09::2/64"
+}
+
+@test "a default route that comes gets a mark, as up sets one; one that goes is gone" {
+	ALLOWED=10.9.0.0/16 config wg0
+	wg-nsquick up wg0
+	assert_equal "$(wgns show wg0 fwmark)" off
+	edit 's,^AllowedIPs.*,AllowedIPs = 10.9.0.0/16\, 0.0.0.0/0,'
+	run wg-nsquick reload wg0
+	assert_success
+	assert_equal "$(wgns show wg0 fwmark)" 0x1
+	run ip -n wg0 route show
+	assert_line --partial "default dev wg0"
+	wg-nsquick save wg0
+	run cat /etc/wireguard/wg0.conf
+	refute_line --partial FwMark
+	edit 's,^AllowedIPs.*,AllowedIPs = 10.9.0.0/16,'
+	run wg-nsquick reload wg0
+	assert_success
+	run ip -n wg0 route show
+	refute_line --partial "default"
+}
+
+@test "D.4: neither port nor mark is lost with a default route, and down leaves no rule" {
+	config wg0
+	ip netns add own
+	ip -n own link set lo up
+	ip -n own link add d0 type veth peer name d1
+	ip -n own addr add 192.168.5.1/24 dev d0
+	ip -n own link set d0 up
+	ip -n own link set d1 up
+	ip -n own route add default via 192.168.5.2
+	run wg-nsquick --netns own up wg0
+	assert_success
+	local rules mark port
+	rules=$(ip -n own rule show) mark=$(ip netns exec own wg show wg0 fwmark) port=$(ip netns exec own wg show wg0 listen-port)
+	assert_equal "$mark" 0xca6c
+	add "[Peer]" "PublicKey = $SECOND" "AllowedIPs = 10.77.0.0/16"
+	run wg-nsquick --netns own reload wg0
+	assert_success
+	assert_equal "$(ip -n own rule show)" "$rules"
+	assert_equal "$(ip netns exec own wg show wg0 fwmark)" "$mark"
+	assert_equal "$(ip netns exec own wg show wg0 listen-port)" "$port"
+	# What would need other rules is refused.
+	edit 's,^AllowedIPs = 0.0.0.0/0.*,AllowedIPs = 10.9.0.0/16,'
+	run wg-nsquick --netns own reload wg0
+	assert_failure 1
+	assert_output --partial "default route comes or goes"
+	run wg-nsquick --netns own down wg0
+	assert_success
+	run ip -n own rule show
+	refute_output --partial 51820
+	ip netns del own
+}
+
+@test "hooks that changed are refused, with their line, and nothing is done" {
+	config wg0 "PostUp = true" "DNS = 10.9.0.1"
+	wg-nsquick up wg0
+	tunnel_state > "$BATS_TEST_TMPDIR/before"
+	edit 's/^PostUp.*/PostUp = false/; s/^DNS.*/DNS = 10.9.0.2/'
+	run wg-nsquick reload wg0
+	assert_failure 1
+	assert_output "wg-nsquick: /etc/wireguard/wg0.conf:4: PostUp is new or changed, and a reload runs no hooks; expected \`down' and \`up', or the hooks as they were"
+	tunnel_state | diff "$BATS_TEST_TMPDIR/before" -
+}
+
+@test "another namespace or transport in the settings is refused" {
+	config wg0
+	wg-nsquick up wg0
+	printf '[tunnel]\nnetns = prov\n' > /etc/wg-nsquick.d/wg0.conf
+	run wg-nsquick reload wg0
+	assert_failure 1
+	assert_output --partial "the settings now name network namespace prov, and the tunnel is in wg0"
+	printf '[tunnel]\ntransport = self\n' > /etc/wg-nsquick.d/wg0.conf
+	run wg-nsquick reload wg0
+	assert_failure 1
+	assert_output --partial "the transport now is self, and the tunnel was made with host"
+}
+
+@test "no such interface, no such file, a broken file" {
+	run wg-nsquick reload wg0
+	assert_failure 1
+	assert_output "wg-nsquick: \`/etc/wireguard/wg0.conf' does not exist"
+	config wg0
+	run wg-nsquick reload wg0
+	assert_failure 1
+	assert_output "wg-nsquick: \`wg0' is not a WireGuard interface"
+	wg-nsquick up wg0
+	tunnel_state > "$BATS_TEST_TMPDIR/before"
+	add "AllowedIPs = 10.0.0.0/99"
+	run wg-nsquick reload wg0
+	assert_failure 1
+	assert_output --partial "/etc/wireguard/wg0.conf:"
+	config wg0 "Address = nonsense"
+	run wg-nsquick reload wg0
+	assert_failure 1
+	assert_output --partial "wg0.conf:4: Address: \`nonsense' is not"
+	tunnel_state | diff "$BATS_TEST_TMPDIR/before" -
+}
+
+@test "all or nothing: a route that is refused takes all the rest back, and the session lives" {
+	config wg0 "DNS = 10.9.0.1"
+	wg-nsquick up wg0
+	wg-nsquick exec wg0 curl -s -m 5 http://10.9.0.1/
+	ip -n wg0 link add d0 type veth peer name d1
+	ip -n wg0 link set d1 up
+	ip -n wg0 link set d0 up
+	ip -n wg0 route add 10.77.0.0/16 dev d0 scope link
+	tunnel_state > "$BATS_TEST_TMPDIR/before"
+	local shake
+	shake=$(wgns show wg0 latest-handshakes)
+	edit 's,^Address.*,Address = 10.9.0.2/24\, 10.9.8.1/24\, fd08::1/64,; s/^DNS.*/DNS = 9.9.9.9\nMTU = 1333\nListenPort = 55555\nFwMark = 99/'
+	add "PersistentKeepalive = 25" "[Peer]" "PublicKey = $SECOND" "AllowedIPs = 10.77.0.0/16, 10.76.0.0/16"
+	run wg-nsquick reload wg0
+	assert_failure 2
+	assert_output --partial "wg-nsquick: wg0: cannot add route 10.77.0.0/16: "
+	tunnel_state | diff "$BATS_TEST_TMPDIR/before" -
+	assert_equal "$(wgns show wg0 latest-handshakes)" "$shake"
+	assert [ ! -e /run/wg-nsquick/applied/wg0@*.before ]
+	# The file's wish is not forgotten: once it can be done, it is.
+	ip -n wg0 link del d0
+	run wg-nsquick reload wg0
+	assert_success
+	assert_equal "$(wgns show wg0 fwmark)" 0x63
+	assert_equal "$(wgns show wg0 listen-port)" 55555
+	run cat /etc/netns/wg0/resolv.conf
+	assert_line "nameserver 9.9.9.9"
+}
+
+@test "a port that is taken: nothing is left of the reload" {
+	config wg0
+	wg-nsquick up wg0
+	tunnel_state > "$BATS_TEST_TMPDIR/before"
+	python3 -c 'import socket, time; s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.bind(("", 55556)); time.sleep(60)' 3>&- &
+	for _ in {1..100}; do ss -Hlun 'sport = :55556' | grep -q . && break; sleep 0.1; done
+	edit 's,^Address.*,ListenPort = 55556\nAddress = 10.9.0.2/24\, 10.9.8.1/24\, fd09::2/64,'
+	run wg-nsquick reload wg0
+	kill %%
+	assert_failure 1
+	assert_output --partial "Unable to modify interface: Address"
+	tunnel_state | diff "$BATS_TEST_TMPDIR/before" -
+}
+
+# changed: a file with changes of all kinds, and what was before.
+changed() {
+	config wg0 "DNS = 10.9.0.1"
+	wg-nsquick up wg0
+	tunnel_state > "$BATS_TEST_TMPDIR/before"
+	edit 's,^Address.*,Address = 10.9.0.2/24\, 10.9.8.1/24\, fd08::1/64,; s/^DNS.*/DNS = 9.9.9.9\nMTU = 1333/'
+	add "[Peer]" "PublicKey = $SECOND" "AllowedIPs = 10.77.0.0/16, 10.76.0.0/16"
+}
+
+@test "the worker is killed before the end: the supervisor puts back what was" {
+	changed
+	# Its files: what was before, the journal, DNS in the journal, then the new outline.
+	run strace -f -qq -o /dev/null -e trace=rename -e inject=rename:signal=KILL:when=4 "$WG_NSQUICK" reload wg0
+	assert_failure 1
+	assert_output --partial "the worker was killed by signal 9"
+	assert_output --partial "wg0: undoing what an interrupted reload left in network namespace wg0"
+	tunnel_state | diff "$BATS_TEST_TMPDIR/before" -
+}
+
+@test "both processes are killed before the end: recover puts back what was" {
+	changed
+	strace -f -qq -o /dev/null -e trace=rename -e inject=rename:signal=STOP:when=4 "$WG_NSQUICK" reload wg0 > "$BATS_TEST_TMPDIR/out" 2>&1 3>&- &
+	for _ in {1..100}; do grep -q 9.9.9.9 /etc/netns/wg0/resolv.conf && break; sleep 0.1; done
+	sleep 0.5
+	pkill -KILL -x wg-nsquick
+	wait $! || true
+	assert [ -n "$(compgen -G '/run/wg-nsquick/applied/wg0@*.before')" ]
+	run ip -n wg0 -br addr show wg0
+	assert_output --partial "10.9.8.1/24"
+	run wg-nsquick recover
+	assert_success
+	assert_output --partial "wg0: undoing what an interrupted reload left in network namespace wg0"
+	tunnel_state | diff "$BATS_TEST_TMPDIR/before" -
+	assert [ -z "$(compgen -G '/run/wg-nsquick/applied/wg0@*.before')" ]
+	run wg-nsquick reload wg0
+	assert_success
+	run wg-nsquick down wg0
+	assert_success
+	assert_clean
+}
+
+@test "a signal in the middle: as before" {
+	config wg0
+	wg-nsquick up wg0
+	tunnel_state > "$BATS_TEST_TMPDIR/before"
+	edit 's,^Address.*,Address = 10.9.0.2/24\, 10.9.8.1/24\, fd09::2/64,'
+	# The name's lookup is where it waits.
+	edit 's/^Endpoint.*/Endpoint = slow.invalid:51820/'
+	timeout -s INT 1 wg-nsquick reload wg0 > "$BATS_TEST_TMPDIR/out" 2>&1 3>&- || true
+	tunnel_state | diff "$BATS_TEST_TMPDIR/before" -
+}
+
+@test "what was set by hand stays, what save wrote is known" {
+	config wg0
+	wg-nsquick up wg0
+	wgns set wg0 peer "$SECOND" allowed-ips 10.78.0.0/16
+	ip -n wg0 addr add 10.79.0.1/32 dev wg0
+	ip -n wg0 route add 10.80.0.0/16 dev wg0
+	edit 's,^Address.*,Address = 10.9.0.2/24\, 10.9.8.1/24\, fd09::2/64,'
+	run wg-nsquick reload wg0
+	assert_success
+	run wgns show wg0 allowed-ips
+	assert_line --partial "10.78.0.0/16"
+	run ip -n wg0 -br addr show wg0
+	assert_output --partial "10.79.0.1/32"
+	run ip -n wg0 route show
+	assert_line --partial "10.80.0.0/16"
+	wg-nsquick save wg0
+	# Out of the saved file, it goes.
+	awk -v RS= -v ORS='\n\n' -v key="$SECOND" '!index($0, key)' /etc/wireguard/wg0.conf > "$BATS_TEST_TMPDIR/new"
+	cp "$BATS_TEST_TMPDIR/new" /etc/wireguard/wg0.conf
+	run wg-nsquick reload wg0
+	assert_success
+	run wgns show wg0 peers
+	assert_output "$PROVIDER_PUB"
+}
+
+@test "the key of another device is refused, without --force" {
+	config wg0
+	wg-nsquick up wg0
+	edit "s,^PrivateKey.*,PrivateKey = $PROVIDER_KEY,"
+	ip link add other type wireguard 2> /dev/null && wg set other private-key <(echo "$PROVIDER_KEY")
+	if [[ $WG_KIND == go ]]; then
+		# The provider's own userspace device is seen over its socket.
+		run wg-nsquick reload wg0
+	else
+		run wg-nsquick reload wg0
+		ip link del other
+	fi
+	assert_failure 1
+	assert_output --partial "a device with this public key already exists"
+	assert_equal "$(wgns show wg0 public-key)" "$CLIENT_PUB"
+}
+
+@test "two at once: one does it, the other is told" {
+	config wg0
+	wg-nsquick up wg0
+	add "[Peer]" "PublicKey = $SECOND" "AllowedIPs = 10.77.0.0/16"
+	exec 9> /run/wg-nsquick/lock/wg0
+	flock 9
+	run wg-nsquick reload wg0
+	exec 9>&-
+	assert_failure 1
+	assert_output "wg-nsquick: \`wg0' is being brought up or down by another run"
+}
+
+@test "the host is guarded meanwhile: the plan touches nothing of it" {
+	config wg0
+	wg-nsquick up wg0
+	host_state > "$BATS_TEST_TMPDIR/host"
+	add "[Peer]" "PublicKey = $SECOND" "AllowedIPs = 192.0.2.0/24, 2001:db8::/32"
+	run wg-nsquick reload wg0
+	assert_success
+	host_state | diff "$BATS_TEST_TMPDIR/host" -
+}

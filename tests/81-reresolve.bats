@@ -1,0 +1,122 @@
+#!/usr/bin/env bats
+# reresolve: endpoint names are asked again in the transport namespace; an
+# address that changed is set, and the session goes on.
+
+setup_file() {
+	load lib/host
+	host_up
+	servers_up
+	# The provider has a second address, to which its names move.
+	ip -n prov addr add 192.0.2.9/24 dev eth0
+	: > /run/hosts
+	mount --bind /run/hosts /etc/hosts
+	host_state > "$BATS_FILE_TMPDIR/host.before"
+}
+
+teardown_file() {
+	load lib/host
+	assert_host_unchanged
+	assert_clean
+	host_down
+	umount /etc/hosts
+}
+
+setup() {
+	load lib/host
+	hosts "192.0.2.1 vpn.example"
+	ENDPOINT=vpn.example:51820 config wg0
+}
+
+teardown() {
+	wg-nsquick down wg0 > /dev/null 2>&1 3>&-
+	return 0
+}
+
+hosts() { printf '127.0.0.1 localhost\n' > /run/hosts; printf '%s\n' "$@" >> /run/hosts; }
+endpoint() { ip netns exec wg0 wg show wg0 endpoints | cut -f 2; }
+
+@test "an address that is as it was: nothing is said or done" {
+	wg-nsquick up wg0
+	run wg-nsquick reresolve wg0
+	assert_success
+	assert_output ""
+}
+
+@test "a name that moved: the endpoint moves, the session and its counters stay" {
+	wg-nsquick up wg0
+	wg-nsquick exec wg0 curl -s -m 5 http://10.9.0.1/
+	local shake
+	shake=$(ip netns exec wg0 wg show wg0 latest-handshakes)
+	hosts "192.0.2.9 vpn.example"
+	run wg-nsquick reresolve wg0
+	assert_success
+	assert_output "[#] wg set wg0 peer $PROVIDER_PUB endpoint 192.0.2.9:51820"
+	assert_equal "$(endpoint)" 192.0.2.9:51820
+	assert_equal "$(ip netns exec wg0 wg show wg0 latest-handshakes)" "$shake"
+	wg-nsquick exec wg0 curl -s -m 5 http://10.9.0.1/
+	assert_equal "$(ip netns exec wg0 wg show wg0 latest-handshakes)" "$shake"
+}
+
+@test "of several addresses the one in use stays" {
+	wg-nsquick up wg0
+	hosts "192.0.2.9 vpn.example" "192.0.2.1 vpn.example"
+	run wg-nsquick reresolve wg0
+	assert_success
+	assert_output ""
+	assert_equal "$(endpoint)" 192.0.2.1:51820
+}
+
+@test "a name that does not resolve: told, status 75, the endpoint stays" {
+	wg-nsquick up wg0
+	hosts
+	run wg-nsquick reresolve wg0
+	assert_failure 75
+	assert_output --partial "\`vpn.example:51820'; the endpoint stays"
+	assert_equal "$(endpoint)" 192.0.2.1:51820
+}
+
+@test "the file's name, though the file was edited since: what was applied counts" {
+	wg-nsquick up wg0
+	hosts "192.0.2.9 vpn.example" "192.0.2.77 other.example"
+	sed -i 's/vpn.example/other.example/' /etc/wireguard/wg0.conf
+	run wg-nsquick reresolve wg0
+	assert_equal "$(endpoint)" 192.0.2.9:51820
+	run wg-nsquick reload wg0
+	assert_success
+	assert_equal "$(endpoint)" 192.0.2.77:51820
+}
+
+@test "addresses are nobody's to resolve; no tunnel, no name" {
+	ENDPOINT=192.0.2.1:51820 config wg0
+	wg-nsquick up wg0
+	ip netns exec wg0 wg set wg0 peer "$PROVIDER_PUB" endpoint 192.0.2.9:51820
+	run wg-nsquick reresolve wg0
+	assert_success
+	assert_output ""
+	assert_equal "$(endpoint)" 192.0.2.9:51820
+	wg-nsquick down wg0
+	run wg-nsquick reresolve wg0
+	assert_failure 1
+	assert_output "wg-nsquick: \`wg0' is not a WireGuard interface"
+	run wg-nsquick reresolve /etc/wireguard/wg0.conf
+	assert_failure 1
+	assert_output --partial "expected reresolve INTERFACE"
+}
+
+@test "the transport namespace's own resolver is asked" {
+	ip netns add egress
+	mkdir -p /etc/netns/egress
+	printf '192.0.2.1 vpn.example\n' > /etc/netns/egress/hosts
+	printf 'nameserver 192.0.2.53\n' > /etc/netns/egress/resolv.conf
+	hosts "192.0.2.44 vpn.example"
+	run wg-nsquick --transport egress up wg0
+	assert_success
+	assert_equal "$(endpoint)" 192.0.2.1:51820
+	printf '192.0.2.9 vpn.example\n' > /etc/netns/egress/hosts
+	run wg-nsquick reresolve wg0
+	assert_success
+	assert_equal "$(endpoint)" 192.0.2.9:51820
+	wg-nsquick down wg0
+	ip netns del egress
+	rm -r /etc/netns/egress
+}
