@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "nl.h"
 
+#include <glob.h>
 #include <linux/fib_rules.h>
 #include <linux/if_addr.h>
 #include <linux/if_link.h>
@@ -449,27 +450,48 @@ int rt_addresses(struct rt *rt, unsigned int ifindex, struct prefix **ret_addres
 
 /* ---- routes ---- */
 
-int rt_table_number(const char *text, uint32_t *ret_table)
+/* The library forgets one file's names when it reads the next. */
+static bool table_in_file(const char *path, const char *name, uint32_t *ret_table)
 {
-	/* iproute2's, of Debian 12 and before, and of Debian 13. */
-	static const char *const files[] = { "/usr/share/iproute2/rt_tables", "/etc/iproute2/rt_tables" };
 	char back[64];
-	uint64_t number;
 	int table;
 
-	if (parse_cnum(text, UINT32_MAX, &number) == 0) {
-		if (!number)
-			return -EINVAL;
-		*ret_table = (uint32_t)number;
-		return 0;
-	}
-	for (size_t i = 0; i < ARRAY_SIZE(files); i++)
-		(void)rtnl_route_read_table_names(files[i]);
-	table = rtnl_route_str2table(text);
-	/* The library also takes text that only begins with a number. */
-	if (table <= 0 || strcmp(rtnl_route_table2str(table, back, sizeof(back)), text) != 0)
-		return -EINVAL;
+	if (rtnl_route_read_table_names(path) < 0)
+		return false;
+	table = rtnl_route_str2table(name);
+	/* It also takes text that only begins with a number. */
+	if (table < 0 || strcmp(rtnl_route_table2str(table, back, sizeof(back)), name) != 0)
+		return false;
 	*ret_table = (uint32_t)table;
+	return true;
+}
+
+int rt_table_number(const char *text, uint32_t *ret_table)
+{
+	/* Where iproute2 looks, Debian 12's (and before) and Debian 13's. */
+	static const char *const patterns[] = { "/etc/iproute2/rt_tables", "/usr/share/iproute2/rt_tables", "/etc/iproute2/rt_tables.d/*.conf",
+		"/usr/share/iproute2/rt_tables.d/*.conf" };
+	uint32_t table = 0;
+	uint64_t number;
+	bool found = false;
+
+	if (parse_cnum(text, UINT32_MAX, &number) == 0) {
+		table = (uint32_t)number;
+		found = true;
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(patterns) && !found; i++) {
+		glob_t files;
+
+		if (glob(patterns[i], 0, NULL, &files) != 0)
+			continue;
+		for (size_t j = 0; j < files.gl_pathc && !found; j++)
+			found = table_in_file(files.gl_pathv[j], text, &table);
+		globfree(&files);
+	}
+	if (!found)
+		return -EINVAL;
+	/* The kernel takes `unspec' for the main one. */
+	*ret_table = table ? table : RT_TABLE_MAIN;
 	return 0;
 }
 

@@ -59,7 +59,7 @@ int rt_addresses(struct rt *rt, unsigned int ifindex, struct prefix **ret_addres
 
 #define RT_MAIN_TABLE 254
 
-/* A number (0x… and 0… as ip(8) reads them, 1 to 4294967295) or a name from rt_tables. -EINVAL. */
+/* A number (0x… and 0… as ip(8) reads them; 0 is the main table) or a name from rt_tables or rt_tables.d. -EINVAL. */
 int rt_table_number(const char *text, uint32_t *ret_table);
 
 struct rt_route {

@@ -176,6 +176,7 @@ int parse_u64(const char *s, uint64_t max, uint64_t *ret_value)
 
 int parse_cnum(const char *s, uint64_t max, uint64_t *ret_value)
 {
+	s += *s == '+';
 	if (s[0] == '0' && (s[1] == 'x' || s[1] == 'X'))
 		return parse_base(s + 2, 16, max, ret_value);
 	if (s[0] == '0' && s[1])

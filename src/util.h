@@ -111,7 +111,7 @@ int parse_u64(const char *s, uint64_t max, uint64_t *ret_value);
 
 /*
  * The form that iproute2 accepts for MTU and table numbers (C's rules: 0x… is
- * hexadecimal, 0… octal). -EINVAL when it is not a number, -ERANGE above `max`.
+ * hexadecimal, 0… octal; a plus before it). -EINVAL when it is not a number, -ERANGE above `max`.
  */
 int parse_cnum(const char *s, uint64_t max, uint64_t *ret_value);
 

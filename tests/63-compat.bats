@@ -97,6 +97,46 @@ through_fifo() {
 	done
 }
 
+# what_becomes NAMESPACE: MTU, IPv4 addresses and routes of wg0.
+what_becomes() {
+	ip -n "$1" -o link show wg0 | grep -o 'mtu [0-9]*'
+	ip -n "$1" -4 -br addr show wg0 | awk '{ $1 = $2 = ""; print }'
+	ip -n "$1" -4 route show table all dev wg0
+}
+
+@test "numbers and names as ip(8) reads them, beside the installed wg-quick" {
+	local line
+	mkdir -p /run/rt_tables.d
+	printf '4711 vpn-table\n' > /run/rt_tables.d/vpn.conf
+	mkdir -p /etc/iproute2/rt_tables.d
+	mount --bind /run/rt_tables.d /etc/iproute2/rt_tables.d
+	ip netns add theirs
+	for line in "Table = 0" "Table = unspec" "Table = +254" "Table = vpn-table" "Table = 0Xff" "MTU = +1400" "MTU = 0X500" "Address = 10.0.0.1/+24, 10.7/020"; do
+		vector I "$line" R "AllowedIPs = 10.50.0.0/16"
+		up
+		what_becomes wg0 > ours
+		down
+		ip netns exec theirs wg-quick up wg0 2> /dev/null 3>&-
+		what_becomes theirs > theirs
+		ip netns exec theirs wg-quick down wg0 2> /dev/null
+		timeout 20 bash -c "while [[ -e /run/wireguard/wg0.sock ]]; do sleep 0.05; done"
+		diff -u theirs ours || fail "$line"
+	done
+	ip netns del theirs
+	umount /etc/iproute2/rt_tables.d
+	# Names of other kinds, and those that stand in no file, are none (T2).
+	vector I "Table = vpn-table" R "AllowedIPs = 10.50.0.0/16"
+	refused 255 "/etc/wireguard/wg0.conf:3: Table: \`vpn-table'"
+}
+
+@test "numbers that ip(8) reads in base 8 or 16, and its words, are no address (deviation: 010.0.0.1 was 8.0.0.1)" {
+	local address
+	for address in 010.0.0.1/24 0xa.0.0.1/24 any all default; do
+		vector I "Address = $address"
+		refused 1 "/etc/wireguard/wg0.conf:3: Address: \`$address'"
+	done
+}
+
 @test "closed streams: up and down succeed all the same (deviation: wg-quick fails where it cannot write its trace)" {
 	local word
 	vector I "Address = 10.9.0.2/24" 'PostUp = readlink /proc/self/fd/{0,1,2} > streams || true'

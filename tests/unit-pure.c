@@ -152,6 +152,9 @@ static void test_util(void)
 	ok(parse_cnum("0XaF", 1000, &n) == 0 && n == 0xaf, "parse_cnum: letters of both cases");
 	is_num(parse_cnum("0x1g", 1000, &n), -EINVAL, "parse_cnum: junk");
 	is_num(parse_cnum("0x3e9", 1000, &n), -ERANGE, "parse_cnum: too much");
+	ok(parse_cnum("+017", 1000, &n) == 0 && n == 15, "parse_cnum: a plus");
+	is_num(parse_cnum("+", 1000, &n), -EINVAL, "parse_cnum: a plus alone");
+	is_num(parse_cnum("0x+1", 1000, &n), -EINVAL, "parse_cnum: a plus inside");
 }
 
 static void test_keyset(void)

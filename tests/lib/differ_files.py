@@ -351,7 +351,7 @@ FAILING_HOOKS = [b"exit 7", b"false; echo continued", b"false | true", b"nosuchc
 def up_value_address(r):
     return r.choice([b"10.9.%d.%d/%d" % (r.randrange(4), r.randrange(1, 255), r.choice([8, 16, 24, 30, 32])), b"10.9.0.%d" % r.randrange(1, 255), b"10.3/24", b"10.0.0.3/255.255.255.0", b"172.16.1/20",
                      b"192.168.7.%d/0x18" % r.randrange(1, 255), b"fd09::%x/64" % r.randrange(1, 65536), b"fd09:%x::1/%d" % (r.randrange(65536), r.choice([48, 64, 126, 128])), b"FD09::ABCD",
-                     b"fd09::1.2.3.4/96", b"fe80::%x/64" % r.randrange(1, 65536), b"10.8.0.1/31", b"10.9.9.9/032"])
+                     b"fd09::1.2.3.4/96", b"fe80::%x/64" % r.randrange(1, 65536), b"10.8.0.1/31", b"10.9.9.9/032", b"10.9.5.5/+24"])
 
 
 def up_value_allowed(r):
@@ -378,9 +378,9 @@ def up_file(seed, index):
     if r.random() < .2:
         first.append(b"FwMark = " + r.choice([b"0x1234", b"51820", b"off", b"0", b"99", b"0xca6c", b"4294967295"]))
     if r.random() < .3:
-        first.append(b"MTU = " + r.choice([b"1280", b"1400", b"1420", b"1500", b"9000", b"0x500", b"02400", b"1300", b"", b"576"]))
+        first.append(b"MTU = " + r.choice([b"1280", b"1400", b"1420", b"1500", b"9000", b"0x500", b"02400", b"1300", b"", b"576", b"+1400", b"0X5DC"]))
     if r.random() < .35:
-        first.append(b"Table = " + r.choice([b"auto", b"off", b"1234", b"0x4d2", b"010", b"main", b"default", b"local", b"4294967295", b"", b"300"]))
+        first.append(b"Table = " + r.choice([b"auto", b"off", b"1234", b"0x4d2", b"010", b"main", b"default", b"local", b"4294967295", b"", b"300", b"0", b"unspec", b"+300"]))
     if r.random() < .4:
         first.append(b"DNS = " + b", ".join(dns_item(r) for _ in range(r.choice([1, 1, 2, 3]))).replace(b"*", b"star"))
     if r.random() < .15:
