@@ -114,13 +114,13 @@ what_becomes() {
 	for line in "Table = 0" "Table = unspec" "Table = +254" "Table = vpn-table" "Table = 0Xff" "MTU = +1400" "MTU = 0X500" "Address = 10.0.0.1/+24, 10.7/020"; do
 		vector I "$line" R "AllowedIPs = 10.50.0.0/16"
 		up
-		what_becomes wg0 > ours
+		what_becomes wg0 > of-ours
 		down
 		ip netns exec theirs wg-quick up wg0 2> /dev/null 3>&-
-		what_becomes theirs > theirs
+		what_becomes theirs > of-theirs
 		ip netns exec theirs wg-quick down wg0 2> /dev/null
 		timeout 20 bash -c "while [[ -e /run/wireguard/wg0.sock ]]; do sleep 0.05; done"
-		diff -u theirs ours || fail "$line"
+		diff -u of-theirs of-ours || fail "$line"
 	done
 	ip netns del theirs
 	umount /etc/iproute2/rt_tables.d
