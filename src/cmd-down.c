@@ -84,6 +84,7 @@ int cmd_down(const struct options *options, char **args)
 			status = txn_make_room(&txn);
 		txn.plan = &plan;
 		txn.hooks = settings.hooks;
+		txn.keep = settings.keep == KEEP_UNSET ? KEEP_AUTO : settings.keep;
 		work.foreign = settings.foreign.n ? &settings.foreign : NULL;
 		work.policy.level = settings.guard;
 		work.policy.iface = conf.iface;

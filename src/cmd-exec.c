@@ -105,6 +105,8 @@ int cmd_recover(const struct options *options, char **args)
 	(void)args;
 	if (r == 0)
 		r = tunnel_recover(NULL, false);
+	if (r >= 0)
+		namespace_sweep();
 	if (r < 0) {
 		log_error("cannot recover: %s", strerror(-r));
 		return 1;

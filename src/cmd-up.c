@@ -180,6 +180,7 @@ static int bring_up(const struct options *options, const struct settings *settin
 	txn.place = place;
 	txn.table = table;
 	txn.hooks = settings->hooks;
+	txn.keep = settings->keep == KEEP_UNSET ? KEEP_AUTO : settings->keep;
 	status = check_free(conf, place);
 	if (!status)
 		status = cmd_resolve(conf, place);

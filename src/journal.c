@@ -401,6 +401,16 @@ static int record_path(ns_cookie cookie, char **ret_path)
 	return asprintf(ret_path, NETNS_DIR "/%" PRIx64, cookie) < 0 ? -ENOMEM : 0;
 }
 
+static int parse_keep(struct ns_record *record, const char *value)
+{
+	uint64_t mode;
+
+	if (parse_u64(value, KEEP_NO, &mode) < 0)
+		return -EBADMSG;
+	record->keep = (enum keep_mode)mode;
+	return 0;
+}
+
 static int parse_record_line(void *arg, const struct field *f)
 {
 	struct ns_record *record = arg;
@@ -418,6 +428,10 @@ static int parse_record_line(void *arg, const struct field *f)
 		record->resolv_saved = value;
 	else if (strcmp(f->name, "nsswitch-ours") == 0)
 		record->nsswitch_ours = value;
+	else if (strcmp(f->name, "kept") == 0)
+		record->kept = value;
+	else if (strcmp(f->name, "keep") == 0)
+		return parse_keep(record, f->value);
 	else
 		return -EBADMSG;
 	return 0;
@@ -455,8 +469,8 @@ int ns_record_save(const struct ns_record *record)
 		return r;
 	buf_fmt(&text, MAGIC "\nboot %s\n", boot_id());
 	add_text(&text, "name", record->name);
-	buf_fmt(&text, "made %d\netc-made %d\nresolv-ours %d\nresolv-saved %d\nnsswitch-ours %d\nend\n", record->made, record->etc_made, record->resolv_ours,
-		record->resolv_saved, record->nsswitch_ours);
+	buf_fmt(&text, "made %d\netc-made %d\nresolv-ours %d\nresolv-saved %d\nnsswitch-ours %d\nkept %d\nkeep %d\nend\n", record->made, record->etc_made,
+		record->resolv_ours, record->resolv_saved, record->nsswitch_ours, record->kept, (int)record->keep);
 	return journal_replace_file(path, &text);
 }
 
@@ -468,6 +482,34 @@ int ns_record_remove(ns_cookie cookie)
 	if (r < 0)
 		return r;
 	return unlink(path) < 0 && errno != ENOENT ? -errno : 0;
+}
+
+static int only_records(const struct dirent *entry)
+{
+	return entry->d_name[strspn(entry->d_name, "0123456789abcdef")] == '\0';
+}
+
+int ns_record_each(int (*each)(void *arg, struct ns_record *record), void *arg)
+{
+	struct dirent **names;
+	int n, r = 0;
+
+	n = scandir(NETNS_DIR, &names, only_records, alphasort);
+	if (n < 0)
+		return errno == ENOENT ? 0 : -errno;
+	for (int i = 0; i < n; i++) {
+		struct ns_record record = { 0 };
+		ns_cookie cookie;
+
+		/* One that cannot be read is not in the way of the others. */
+		if (r == 0 && sscanf(names[i]->d_name, "%" SCNx64, &cookie) == 1 && ns_record_load(cookie, &record) == 0) {
+			r = each(arg, &record);
+			ns_record_free(&record);
+		}
+		free(names[i]);
+	}
+	free(names);
+	return r;
 }
 
 void ns_record_free(struct ns_record *record)

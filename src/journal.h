@@ -13,6 +13,7 @@
 
 #include "conf.h"
 #include "ns.h"
+#include "settings.h"
 
 #define RUN_DIR "/run/wg-nsquick"
 
@@ -65,6 +66,8 @@ struct ns_record {
 	bool resolv_ours;   /* we wrote resolv.conf */
 	bool resolv_saved;  /* somebody's file was there: it is kept in STATE_DIR */
 	bool nsswitch_ours; /* we wrote nsswitch.conf */
+	enum keep_mode keep; /* the settings' word of the last up or down */
+	bool kept;	    /* it has outlived its last tunnel once */
 };
 
 /* Makes RUN_DIR and its folders. -errno. */
@@ -92,6 +95,8 @@ int journal_each(const char *iface, int (*each)(void *arg, struct journal *j), v
 int ns_record_load(ns_cookie cookie, struct ns_record *ret_record);
 int ns_record_save(const struct ns_record *record);
 int ns_record_remove(ns_cookie cookie);
+/* Calls `each` with every record that can be read; ends early with its non-zero answer. */
+int ns_record_each(int (*each)(void *arg, struct ns_record *record), void *arg);
 void ns_record_free(struct ns_record *record);
 
 /*

@@ -152,8 +152,10 @@ int tunnel_lock(const char *iface, int *ret_lock)
 		log_error("`%s' is being brought up or down by another run", iface);
 	else if (r < 0)
 		log_error("cannot write to " RUN_DIR ": %s; expected a writable /run", strerror(-r));
-	else
+	else {
 		(void)tunnel_recover(iface, true);
+		namespace_sweep();
+	}
 	return r;
 }
 

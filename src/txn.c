@@ -82,7 +82,11 @@ static int join_namespace(struct txn *txn, bool made)
 		record = (struct ns_record){ .cookie = txn->journal.cookie, .made = made };
 		if (txn->place->name)
 			record.name = strdup(txn->place->name);
-		r = txn->place->name && !record.name ? -ENOMEM : ns_record_save(&record);
+		r = txn->place->name && !record.name ? -ENOMEM : 0;
+	}
+	if (r == 0) {
+		record.keep = txn->keep;
+		r = ns_record_save(&record);
 	}
 	/* Somebody else's namespace without DNS from us keeps the resolver it has. */
 	if (r == 0 && (record.made || has_server(txn->conf))) {
@@ -381,36 +385,38 @@ int txn_write_dns(struct ns_record *record, ns_cookie cookie, const struct journ
 	return r;
 }
 
+static int write_dns(struct txn *txn, struct ns_record *record)
+{
+	size_t tunnels;
+	int r = 0;
+
+	for (size_t i = 0; i < txn->conf->n_dns && r == 0; i++)
+		r = strv_add(&txn->journal.dns, txn->conf->dns[i].text, strlen(txn->conf->dns[i].text));
+	if (r == 0)
+		r = journal_save(&txn->journal);
+	return r == 0 ? txn_write_dns(record, txn->journal.cookie, NULL, &tunnels) : r;
+}
+
 static int do_dns(struct txn *txn, struct step *step)
 {
 	_cleanup_free_ char *dir = dns_dir(txn->place->name, txn->journal.cookie);
 	struct ns_record record = { 0 };
 	_cleanup_fd_ int lock = -1;
-	size_t tunnels;
-	int r = 0;
+	int r;
 
 	(void)step;
-	if (!dir)
-		return fail(1, txn, "out of memory");
-	if (!txn->place->create && !has_server(txn->conf)) {
-		log_warn("%s: DNS names no server, so network namespace %s keeps its resolv.conf; the search domains are left out", txn->conf->iface,
-			 place_target(txn->place));
-		return 0;
-	}
-	log_trace("install -m 644 /dev/fd/63 %s/resolv.conf", dir);
-	for (size_t i = 0; i < txn->conf->n_dns && r == 0; i++)
-		r = strv_add(&txn->journal.dns, txn->conf->dns[i].text, strlen(txn->conf->dns[i].text));
-	if (r == 0)
-		r = journal_lock_shared(&lock);
-	if (r == 0)
-		r = journal_save(&txn->journal);
+	r = dir ? journal_lock_shared(&lock) : -ENOMEM;
 	if (r == 0)
 		r = ns_record_load(txn->journal.cookie, &record);
-	if (r == 0) {
-		r = txn_write_dns(&record, txn->journal.cookie, NULL, &tunnels);
-		ns_record_free(&record);
+	if (r == 0 && !record.made && !has_server(txn->conf)) {
+		log_warn("%s: DNS names no server, so network namespace %s keeps its resolv.conf; the search domains are left out", txn->conf->iface,
+			 place_target(txn->place));
+	} else if (r == 0) {
+		log_trace("install -m 644 /dev/fd/63 %s/resolv.conf", dir);
+		r = write_dns(txn, &record);
 	}
-	return r < 0 ? fail(1, txn, "cannot write %s/resolv.conf: %s", dir, strerror(-r)) : 0;
+	ns_record_free(&record);
+	return r < 0 ? fail(1, txn, "cannot write %s/resolv.conf: %s", dir ? dir : "", strerror(-r)) : 0;
 }
 
 /* ---- hooks ---- */

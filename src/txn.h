@@ -21,6 +21,7 @@ struct txn {
 	struct journal journal;
 	uint32_t table; /* the number of a named Table */
 	enum hooks_mode hooks;
+	enum keep_mode keep; /* KEEP_UNSET: as the namespace's record says */
 
 	int target_fd;	  /* -1: gone, or not made yet */
 	int transport_fd; /* never -1 once started: with self it is the target */
@@ -48,6 +49,13 @@ int txn_undo(struct txn *txn, unsigned int kinds);
 
 /* resolv.conf of the journal's namespace from all tunnels in it; `without` (may be NULL) is left out. */
 int txn_write_dns(struct ns_record *record, ns_cookie cookie, const struct journal *without, size_t *ret_tunnels);
+
+/* keep.c: whether the namespace of this record, whose last tunnel goes, is left for the programs in it. Tells. */
+bool namespace_stays(const struct txn *txn, const struct ns_record *record);
+/* Takes back what is recorded of a namespace without tunnels. Goes on after errors, and answers the first. */
+int namespace_leave(const struct ns_record *record);
+/* Those that were left for programs which have ended meanwhile. */
+void namespace_sweep(void);
 
 /* route.c: the routes step. 0 or an exit status. */
 int txn_routes(struct txn *txn);

@@ -158,20 +158,23 @@ static int undo_member(struct txn *txn, const struct undo *undo)
 	r = ns_record_load(txn->journal.cookie, &record);
 	if (r < 0)
 		return r == -ENOENT || r == -EBADMSG ? 0 : r;
+	if (txn->keep != KEEP_UNSET)
+		record.keep = txn->keep;
 	first = txn_write_dns(&record, txn->journal.cookie, &txn->journal, &others);
-	if (others == 0) {
-		r = dns_restore(&record);
+	if (others == 0 && namespace_stays(txn, &record)) {
+		const struct strv nothing = { 0 };
+
+		/* Programs inside have the file bound: it stays, and names no server. */
+		record.kept = true;
+		r = record.resolv_ours ? dns_write(&record, &nothing) : 0;
+		if (r == 0)
+			r = ns_record_save(&record);
 		if (first == 0)
 			first = r;
-		if (record.made && record.name) {
-			r = ns_unpublish(record.name, record.cookie);
-			if (r == -ESTALE)
-				log_warn(NETNS_RUN_DIR "/%s is not the namespace that was made any more; it is left alone", record.name);
-			else if (r < 0 && r != -ENOENT && first == 0)
-				first = r;
-		}
+	} else if (others == 0) {
+		r = namespace_leave(&record);
 		if (first == 0)
-			first = ns_record_remove(record.cookie);
+			first = r;
 	}
 	ns_record_free(&record);
 	return first;

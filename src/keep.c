@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * keep.c - namespaces that outlive their tunnel. While programs live in one, `down`
+ * leaves it: there is no link in it but lo, so no packet leaves, and the next
+ * `up` joins it, so that a restart of the tunnel strands nobody.
+ */
+#include "dns.h"
+#include "inside.h"
+#include "log.h"
+#include "txn.h"
+
+/* How many of the programs a message names. */
+#define NAMED 4
+
+static void tell(const struct txn *txn, const struct ns_record *record, const struct inside *processes, size_t n)
+{
+	_cleanup_buf_ struct buf text = { 0 };
+
+	for (size_t i = 0; i < n && i < NAMED; i++)
+		buf_fmt(&text, "%s%s (%d)", i ? ", " : "", processes[i].name, processes[i].pid);
+	if (n > NAMED)
+		buf_fmt(&text, " and %zu more", n - NAMED);
+	log_note("%s: network namespace %s stays for the programs in it, which have no network now: %s", txn->journal.iface, record->name,
+		 text.failed ? "" : text.data);
+}
+
+bool namespace_stays(const struct txn *txn, const struct ns_record *record)
+{
+	struct inside *processes = NULL;
+	_cleanup_fd_ int named = -1;
+	size_t n = 0;
+	bool stays;
+
+	/* Somebody else's stays by itself; but programs in it may have our resolv.conf bound. */
+	if (txn->target_fd < 0 || !record->name || record->keep == KEEP_NO || !(record->made || record->resolv_ours))
+		return false;
+	/* What a failed `up` leaves is nobody's home. */
+	if (txn->journal.state == JOURNAL_STARTING && !record->kept)
+		return false;
+	if (ns_open(record->name, &named) < 0 || !ns_same(named, txn->target_fd))
+		return false;
+	if (record->made && record->keep == KEEP_YES)
+		return true;
+	/* When it cannot be known, nobody shall be stranded. */
+	stays = inside_list(txn->target_fd, &processes, &n) < 0 || n > 0;
+	if (n > 0 && record->made)
+		tell(txn, record, processes, n);
+	free(processes);
+	return stays;
+}
+
+int namespace_leave(const struct ns_record *record)
+{
+	int first = dns_restore(record), r;
+
+	if (record->made && record->name) {
+		r = ns_unpublish(record->name, record->cookie);
+		if (r == -ESTALE)
+			log_warn(NETNS_RUN_DIR "/%s is not the namespace that was made any more; it is left alone", record->name);
+		else if (r < 0 && r != -ENOENT && first == 0)
+			first = r;
+	}
+	if (first == 0)
+		first = ns_record_remove(record->cookie);
+	return first;
+}
+
+/* ---- those that were left ---- */
+
+static int is_of(void *arg, struct journal *j)
+{
+	const struct ns_record *record = arg;
+
+	return j->cookie == record->cookie;
+}
+
+static bool is_over(const struct ns_record *record)
+{
+	struct inside *processes = NULL;
+	_cleanup_fd_ int fd = -1;
+	ns_cookie cookie;
+	size_t n = 0;
+	int r;
+
+	/* Without a record of being left, a run may be at work on it. */
+	if (!record->kept || !record->name)
+		return false;
+	r = ns_open(record->name, &fd);
+	if (r < 0 || ns_get_cookie(fd, &cookie) < 0 || cookie != record->cookie)
+		return r == 0 || r == -ENOENT || r == -EINVAL;
+	if (record->made && record->keep == KEEP_YES)
+		return false;
+	r = inside_list(fd, &processes, &n);
+	free(processes);
+	return r == 0 && n == 0;
+}
+
+static int sweep(void *arg, struct ns_record *record)
+{
+	(void)arg;
+	if (journal_each(NULL, is_of, record) == 0 && is_over(record))
+		(void)namespace_leave(record);
+	return 0;
+}
+
+void namespace_sweep(void)
+{
+	_cleanup_fd_ int lock = -1;
+
+	if (journal_lock_shared(&lock) == 0)
+		(void)ns_record_each(sweep, NULL);
+}

@@ -1,0 +1,215 @@
+#!/usr/bin/env bats
+# Programs that live in the namespace survive their tunnel: it stays without a
+# way out while they are there, the next up joins it, and they find its DNS.
+
+setup_file() {
+	load lib/host
+	host_up
+	servers_up
+	host_state > "$BATS_FILE_TMPDIR/host.before"
+}
+
+teardown_file() {
+	load lib/host
+	host_down
+}
+
+setup() {
+	load lib/host
+	cd "$BATS_TEST_TMPDIR" || return
+	consumer=
+}
+
+teardown() {
+	[[ -z $consumer ]] || kill "$consumer" 2> /dev/null || true
+	rm -f /etc/wg-nsquick.d/*
+}
+
+# consumer_up COMMAND…: starts it in the namespace, for the rest of the test.
+consumer_up() {
+	wg-nsquick exec wg0 -- "$@" > output 2>&1 3>&- &
+	consumer=$!
+	timeout 10 bash -c "until [[ \$(< /proc/$consumer/comm) == ${1##*/} ]]; do sleep 0.05; done"
+}
+
+consumer_down() {
+	kill "$consumer"
+	wait "$consumer" || true
+	consumer=
+}
+
+# A new identity and no state: what a namespace is known by.
+cookie() { ip netns exec wg0 stat -L -c %i /proc/self/ns/net; }
+
+@test "down leaves the namespace to who lives in it, with no way out; up joins it; without them it goes" {
+	local before
+	config wg0 "DNS = 10.9.0.1"
+	wg-nsquick up wg0
+	before=$(cookie)
+	consumer_up sleep 600
+	run wg-nsquick down wg0
+	assert_success
+	assert_line "[!] wg0: network namespace wg0 stays for the programs in it, which have no network now: sleep ($consumer)"
+	assert_equal "$(ip -n wg0 -br link | awk '{print $1}')" lo
+	run ip netns exec wg0 ping -c 1 -W 1 10.9.0.1
+	assert_failure
+	run grep -c nameserver /etc/netns/wg0/resolv.conf
+	assert_output 0
+	run -125 wg-nsquick exec wg0 -- true
+	run wg-nsquick up wg0
+	assert_success
+	assert_equal "$(cookie)" "$before"
+	run nsenter -t "$consumer" -n ping -c 1 -W 5 10.9.0.1
+	assert_success
+	consumer_down
+	run wg-nsquick down wg0
+	assert_success
+	refute_output --partial stays
+	assert_clean
+}
+
+@test "who ended meanwhile keeps nothing: recover, and any up, sweep" {
+	config wg0
+	wg-nsquick up wg0
+	consumer_up sleep 600
+	wg-nsquick down wg0
+	wg-nsquick recover
+	[[ -e /run/netns/wg0 ]]
+	consumer_down
+	wg-nsquick recover
+	assert_clean
+	wg-nsquick up wg0
+	consumer_up sleep 600
+	wg-nsquick down wg0
+	consumer_down
+	KEY=$(wg genkey) config wg1
+	wg-nsquick up wg1
+	wg-nsquick down wg1
+	assert_clean
+}
+
+@test "names: none while it is down, the new file's servers after, in the program that was there all the time" {
+	config wg0 "DNS = 10.9.0.53"
+	wg-nsquick up wg0
+	# Asks again and again; ends when it has its answer.
+	consumer_up python3 -c '
+import socket, time
+while True:
+    try:
+        print(socket.getaddrinfo("page.test", 80, socket.AF_INET)[0][4][0], flush=True)
+        break
+    except OSError as e:
+        print(e, flush=True)
+        time.sleep(0.1)'
+	wg-nsquick down wg0
+	config wg0 "DNS = 10.9.0.1"
+	wg-nsquick up wg0
+	timeout 20 bash -c 'until grep -qx 10.9.0.1 output; do sleep 0.1; done'
+	wait "$consumer"
+	consumer=
+	wg-nsquick down wg0
+	assert_clean
+}
+
+@test "a connection of theirs lives over a restart of the tunnel" {
+	config wg0
+	wg-nsquick up wg0
+	ip netns exec prov busybox nc -l -p 7777 -e cat 3>&- &
+	consumer_up python3 -c '
+import socket, time
+s = socket.create_connection(("10.9.0.1", 7777))
+for n in range(400):
+    s.sendall(b"%d\n" % n)
+    print("got", s.recv(64).decode().strip(), flush=True)
+    time.sleep(0.05)'
+	timeout 20 bash -c 'until grep -q "got 3" output; do sleep 0.1; done'
+	wg-nsquick down wg0
+	wg-nsquick up wg0
+	local seen
+	seen=$(wc -l < output)
+	timeout 30 bash -c "until ((\$(wc -l < output) > $seen + 5)); do sleep 0.2; done"
+	run grep -vc got output
+	assert_output 0
+	consumer_down
+	wg-nsquick down wg0
+	assert_clean
+}
+
+@test "keep = no: it goes, and who is inside stays without a way out" {
+	printf '[tunnel]\nkeep = no\n' > /etc/wg-nsquick.d/wg0.conf
+	config wg0
+	wg-nsquick up wg0
+	consumer_up sleep 600
+	run wg-nsquick down wg0
+	assert_success
+	[[ ! -e /run/netns/wg0 ]]
+	assert_equal "$(nsenter -t "$consumer" -n ip -br link | awk '{print $1}')" lo
+	assert_clean
+}
+
+@test "keep = yes: it stays, empty or not, until the settings say otherwise" {
+	printf '[tunnel]\nkeep = yes\n' > /etc/wg-nsquick.d/wg0.conf
+	config wg0 "DNS = 10.9.0.1"
+	wg-nsquick up wg0
+	local before
+	before=$(cookie)
+	wg-nsquick down wg0
+	wg-nsquick recover
+	assert_equal "$(cookie)" "$before"
+	wg-nsquick up wg0
+	assert_equal "$(cookie)" "$before"
+	rm /etc/wg-nsquick.d/wg0.conf
+	wg-nsquick down wg0
+	assert_clean
+}
+
+@test "one that was kept and then deleted by hand leaves no files" {
+	printf '[tunnel]\nkeep = yes\n' > /etc/wg-nsquick.d/wg0.conf
+	config wg0 "DNS = 10.9.0.1"
+	wg-nsquick up wg0
+	wg-nsquick down wg0
+	ip netns del wg0
+	wg-nsquick recover
+	assert_clean
+}
+
+@test "a killed down, and an up that fails, keep it too" {
+	config wg0 "PreDown = kill -KILL \$(ps -o ppid= -p \$PPID) \$PPID; sleep 1"
+	wg-nsquick up wg0
+	local before
+	before=$(cookie)
+	consumer_up sleep 600
+	run wg-nsquick down wg0
+	ip -n wg0 link del wg0
+	wg-nsquick recover
+	assert_equal "$(cookie)" "$before"
+	config wg0 "PostUp = false"
+	run wg-nsquick up wg0
+	assert_failure
+	assert_equal "$(cookie)" "$before"
+	consumer_down
+	wg-nsquick recover
+	assert_clean
+}
+
+@test "somebody else's namespace: our resolv.conf stays while programs have it, and names nobody" {
+	ip netns add other
+	config wg0 "DNS = 10.9.0.1"
+	wg-nsquick up wg0 --netns other
+	consumer_up sleep 600
+	wg-nsquick down wg0
+	run nsenter -t "$consumer" -m grep -c nameserver /etc/resolv.conf
+	assert_output 0
+	wg-nsquick up wg0 --netns other
+	run nsenter -t "$consumer" -m grep nameserver /etc/resolv.conf
+	assert_output "nameserver 10.9.0.1"
+	consumer_down
+	wg-nsquick down wg0
+	[[ ! -e /etc/netns/other ]]
+	ip netns del other
+	assert_clean
+}
+
+@test "after all of this the host is the same" {
+	assert_host_unchanged
+}
