@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# shellcheck disable=SC2030,SC2031
 # Programs that live in the namespace survive their tunnel: it stays without a
 # way out while they are there, the next up joins it, and they find its DNS.
 
