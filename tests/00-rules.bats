@@ -93,6 +93,23 @@ users_of() { grep -lE "$1" src/*.c src/*.h | sed 's,^src/,,' | sort | tr '\n' ' 
 	done
 }
 
+@test "each row of the manual's table of differences is shown by a test, and each test of one is of a row" {
+	local row name line names=()
+	# Rows of the table on the one side, of the list on the other.
+	diff <(sed -n '/^\.Sh DIFFERENCES/,/^\.TE/{ /^T}/d; s/^\([^\t]*\)\tT{$/\1/p; }' contrib/wg-nsquick.8 | sort) <(sed -n 's/^\([^#\t][^\t]*\)\t.*/\1/p' tests/deviations | sort -u)
+	while IFS=$'\t' read -r row name; do
+		[[ -n $row && $row != '#'* ]] || continue
+		assert_equal "$row: $name: $(grep -hF "@test \"$name" tests/*.bats | wc -l)" "$row: $name: 1"
+		names+=("$name")
+	done < tests/deviations
+	while read -r line; do
+		for name in "${names[@]}"; do
+			[[ $line == "@test \"$name"* ]] && continue 2
+		done
+		fail "not in tests/deviations: $line"
+	done < <(grep -h '^@test .*(deviation' tests/*.bats)
+}
+
 @test "shell files are clean" {
 	command -v shellcheck > /dev/null || fail "shellcheck is not installed"
 	run shellcheck -x autogen.sh check-all contrib/demo contrib/install-deps tests/private tests/[2-9]*.bats tests/coverage tests/fuzz tests/vm/run tests/vm/kernel.bash tests/vm/guest-job

@@ -137,6 +137,40 @@ what_becomes() {
 	done
 }
 
+@test "an item with * or ? is no pattern (deviation: wg-quick made file names of it)" {
+	: > 10.9.0.7
+	: > corp.example
+	vector I "Address = 10.9.0.?"
+	refused 1 "/etc/wireguard/wg0.conf:3: Address: \`10.9.0.?'"
+	vector I "DNS = 10.9.0.53, c*, corp.exampl?"
+	up
+	run grep ^search /etc/netns/wg0/resolv.conf
+	assert_output "search c* corp.exampl?"
+}
+
+@test "a byte 1 stays where it is (deviation: bash loses one at the end of a line)" {
+	printf '[Interface]\n# one \x01\x01 and one \x01\nListenPort = 7\n' > wg0.conf
+	chmod 600 wg0.conf
+	wg-nsquick strip ./wg0.conf > stripped
+	cmp stripped <(cat wg0.conf; echo)
+}
+
+@test "routes are told before one of them fails (deviation: all that are added in one piece)" {
+	vector I "Address = 10.50.0.1/16" "Table = main" R "AllowedIPs = 10.50.0.0/16, 10.51.0.0/16, 10.0.0.0/8"
+	up_fails 2
+	assert_equal "$(traced | sed '1,/ip link set/d')" \
+		"$(printf '%s\n' "ip -4 route add "{10.51.0.0/16,10.50.0.0/16,10.0.0.0/8}" dev wg0 table main" "ip link delete dev wg0")"
+	assert_line --partial "10.50.0.0/16: File exists"
+}
+
+@test "a hook's shell has nothing of wg-quick's script (deviation: but INTERFACE and CONFIG_FILE)" {
+	vector I 'PostUp = echo "[${PROGRAM-}${ARGS-}${ADDRESSES-}${MTU-}${TABLE-}] $INTERFACE $CONFIG_FILE"' 'PostUp = type -t cmd die || echo none' \
+		'PostUp = return 0 || echo "no function"'
+	run --separate-stderr wg-nsquick up wg0
+	assert_success
+	assert_output "$(printf '%s\n' "[] wg0 /etc/wireguard/wg0.conf" none "no function")"
+}
+
 @test "closed streams: up and down succeed all the same (deviation: wg-quick fails where it cannot write its trace)" {
 	local word
 	vector I "Address = 10.9.0.2/24" 'PostUp = readlink /proc/self/fd/{0,1,2} > streams || true'
