@@ -149,8 +149,8 @@ mtu_in_use() {
 	local signal start
 	for signal in TERM INT HUP; do
 		ENDPOINT=nosuch.test:51820 config wg0
-		# In the background of a shell SIGINT is ignored: so it is restored first.
-		WG_ENDPOINT_RESOLUTION_RETRIES=infinity env --default-signal=INT wg-nsquick up wg0 > "$BATS_TEST_TMPDIR/out" 2>&1 3>&- &
+		# In the background of a shell SIGINT is ignored, under nohup SIGHUP: so they are restored first.
+		WG_ENDPOINT_RESOLUTION_RETRIES=infinity env --default-signal=INT,HUP wg-nsquick up wg0 > "$BATS_TEST_TMPDIR/out" 2>&1 3>&- &
 		while ! grep -q "Trying again in 1.20" "$BATS_TEST_TMPDIR/out"; do sleep 0.1; done
 		start=${EPOCHREALTIME/./}
 		kill -"$signal" $!
