@@ -1,6 +1,7 @@
 #!/usr/bin/env bats
 # The story itself: who works on a host over ssh keeps the session, whatever a hook does to the
 # host's way out. The client has an address that only the host's default route leads to.
+# lanes: alone
 # shellcheck disable=SC2016,SC2034,SC2154
 
 setup_file() {
