@@ -89,6 +89,23 @@ static void reads(const char *argument, int expected, const char *message, const
 	conf_free(&conf);
 }
 
+static void reads_to_save(const char *argument, size_t peers, const char *message, const char *name)
+{
+	struct conf conf = { 0 };
+	int r;
+
+	capture_begin();
+	r = conffile_read(argument, &conf);
+	if (r == 0)
+		r = conffile_read_wg_to_save(&conf);
+	capture_end();
+	is_num(r, 0, "%s: answer", name);
+	is_num((int)conf.wg.n_peers, (int)peers, "%s: peers", name);
+	if (!ok(message ? strstr(captured, message) != NULL : !*captured, "%s: message", name))
+		diag("%s", captured);
+	conf_free(&conf);
+}
+
 static void test_conffile(void)
 {
 	char link[256];
@@ -110,6 +127,9 @@ static void test_conffile(void)
 	reads(in_folder("quick.conf"), -1, "quick.conf:3: `1' is neither true nor false", "S14: SaveConfig");
 	reads(in_folder("wg.conf"), -1, "wg.conf:2: Line unrecognized: `Foo=1'", "W7: an unknown line");
 	reads(in_folder("host.conf"), 0, "Warning: AllowedIP has nonzero host part: 10.0.0.1/8", "W25: host bits");
+	reads_to_save(in_folder("wg.conf"), 0, "wg.conf:2: Line unrecognized: `Foo=1'; expected PrivateKey, ListenPort or FwMark (or wg-quick's own keys) in [Interface]; this is not saved\n",
+		      "to save: an unknown line");
+	reads_to_save(in_folder("host.conf"), 1, NULL, "to save: host bits are nobody's concern");
 	reads(in_folder("no-conf"), -1, "must be a valid interface name", "C8: a name without .conf");
 	reads(in_folder("nosuch.conf"), -1, "does not exist", "C3: a path to nothing");
 	reads("no/such/path/../x.conf", -1, "does not exist", "a folder that is not there");
