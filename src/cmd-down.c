@@ -6,6 +6,7 @@
 #include "log.h"
 #include "save.h"
 #include "tunnel.h"
+#include "wg.h"
 
 static int worker_down(void *arg, struct worker *w)
 {
@@ -28,6 +29,18 @@ static void recover_down(void *arg)
 	(void)tunnel_recover(txn->conf->iface, true);
 }
 
+/* One that wg-quick made, perhaps, before it was replaced: a WireGuard interface where we were started. */
+static bool somebody_elses(const char *iface)
+{
+	_cleanup_rt_ struct rt *here = NULL;
+	_cleanup_fd_ int socket = -1;
+	struct rt_link link;
+
+	if (rt_open(&here) < 0 || rt_link_get(here, iface, 0, &link) < 0)
+		return false;
+	return strcmp(link.kind, "wireguard") == 0 || (strcmp(link.kind, "tun") == 0 && wg_userspace_connect(iface, &socket) == 0);
+}
+
 static int find(const struct conf *conf, const struct options *options, struct settings *settings, struct txn *txn)
 {
 	int r;
@@ -39,7 +52,11 @@ static int find(const struct conf *conf, const struct options *options, struct s
 	if (r == -ENOTUNIQ)
 		return 1;
 	if (r < 0 || !tunnel_alive(txn)) {
-		log_error("`%s' is not a WireGuard interface", conf->iface);
+		if (r < 0 && somebody_elses(conf->iface))
+			log_error("`%s' is a WireGuard interface that %s did not bring up; expected one of its own (`wg-quick down' takes down what wg-quick brought up)",
+				  conf->iface, log_program());
+		else
+			log_error("`%s' is not a WireGuard interface", conf->iface);
 		return 1;
 	}
 	txn->conf = conf;

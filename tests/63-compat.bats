@@ -171,6 +171,43 @@ what_becomes() {
 	assert_output "$(printf '%s\n' "[] wg0 /etc/wireguard/wg0.conf" none "no function")"
 }
 
+@test "a tunnel that wg-quick brought up is left to it, and told as such" {
+	local verb
+	vector I "SaveConfig = true"
+	wg-quick up wg0 > /dev/null 2>&1 3>&-
+	for verb in down save; do
+		run wg-nsquick $verb wg0
+		assert_failure 1
+		assert_output "wg-nsquick: \`wg0' is a WireGuard interface that wg-nsquick did not bring up; expected one of its own (\`wg-quick down' takes down what wg-quick brought up)"
+	done
+	run ip link show wg0
+	assert_success
+	sed -i /SaveConfig/d /etc/wireguard/wg0.conf
+	run wg-quick down wg0
+	assert_success
+	timeout 20 bash -c "while [[ -e /run/wireguard/wg0.sock ]]; do sleep 0.05; done"
+	run wg-nsquick down wg0
+	assert_output "wg-nsquick: \`wg0' is not a WireGuard interface"
+}
+
+@test "two at once for one interface: the second is told (deviation: wg-quick lets them meet)" {
+	local verb
+	vector I "PostUp = echo begun; read -r line"
+	mkfifo typed
+	wg-nsquick up wg0 < typed > out 2>&1 3>&- &
+	exec 9> typed
+	timeout 30 bash -c "until grep -qx begun out; do sleep 0.05; done"
+	for verb in up down save; do
+		run wg-nsquick $verb wg0
+		assert_failure 1
+		assert_output "wg-nsquick: \`wg0' is being brought up or down by another run"
+	done
+	echo >&9
+	exec 9>&-
+	wait $!
+	down
+}
+
 @test "closed streams: up and down succeed all the same (deviation: wg-quick fails where it cannot write its trace)" {
 	local word
 	vector I "Address = 10.9.0.2/24" 'PostUp = readlink /proc/self/fd/{0,1,2} > streams || true'
