@@ -16,6 +16,7 @@ struct options {
 	enum hooks_mode hooks;
 	bool force;
 	bool dry_run;
+	bool json;
 	const char *user; /* exec's -u */
 };
 
@@ -29,6 +30,7 @@ int cmd_strip(const struct options *options, char **args);
 int cmd_check(const struct options *options, char **args);
 int cmd_exec(const struct options *options, char **args);
 int cmd_guard(const struct options *options, char **args);
+int cmd_status(const struct options *options, char **args);
 int cmd_recover(const struct options *options, char **args);
 int cmd_reload(const struct options *options, char **args);
 int cmd_reresolve(const struct options *options, char **args);

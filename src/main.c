@@ -20,6 +20,7 @@ static const struct command {
 	bool wg_quick;		/* one of wg-quick's own */
 	bool dry_run;		/* can only print what it would do */
 	bool any_user;		/* needs no root */
+	bool json;		/* can print for programs */
 	bool takes_command;	/* all of its arguments are one; exec's begins with the second */
 } commands[] = {
 	{ .name = "up", .run = cmd_up, .min_args = 1, .max_args = 1, .wg_quick = true, .dry_run = true },
@@ -30,6 +31,7 @@ static const struct command {
 	{ .name = "exec", .run = cmd_exec, .min_args = 2, .max_args = -1 },
 	{ .name = "guard", .run = cmd_guard, .min_args = 1, .max_args = -1, .takes_command = true },
 	{ .name = "recover", .run = cmd_recover },
+	{ .name = "status", .run = cmd_status, .max_args = 1, .json = true },
 	{ .name = "reload", .run = cmd_reload, .min_args = 1, .max_args = 1, .dry_run = true },
 	{ .name = "reresolve", .run = cmd_reresolve, .min_args = 1, .max_args = 1 },
 };
@@ -44,6 +46,7 @@ static void usage(void)
 		"       %s reresolve INTERFACE\n"
 		"       %s guard [--level LEVEL] [--] COMMAND...\n"
 		"       %s recover\n"
+		"       %s status [INTERFACE] [--json]\n"
 		"\n"
 		"  CONFIG_FILE is a wg-quick(8) file whose name is the interface's name followed\n"
 		"  by `.conf'; INTERFACE stands for /etc/wireguard/INTERFACE.conf. The interface\n"
@@ -62,11 +65,12 @@ static void usage(void)
 		"  --guard off|warn|default|strict what to do when the host's network changes\n"
 		"  --hooks guarded|open|none       whether hooks may enter the host's namespace\n"
 		"  --force                         up: although a device has the same key\n"
+		"  --json                          status: for programs\n"
 		"  --dry-run                       print the plan, do nothing\n"
 		"  --version, --help\n"
 		"\n"
 		"See wg-nsquick(8) for more, wg-quick(8) for the file.\n",
-		log_program(), log_program(), log_program(), log_program(), log_program(), log_program(), log_program());
+		log_program(), log_program(), log_program(), log_program(), log_program(), log_program(), log_program(), log_program());
 }
 
 /* How many words an option at argv[0] takes; 0: it is none; -1: it is wrong, and that was told. */
@@ -85,6 +89,10 @@ static int read_option(char **argv, struct options *options)
 
 	if (strcmp(argv[0], "--force") == 0) {
 		options->force = true;
+		return 1;
+	}
+	if (strcmp(argv[0], "--json") == 0) {
+		options->json = true;
 		return 1;
 	}
 	if (strcmp(argv[0], "--dry-run") == 0) {
@@ -350,6 +358,10 @@ int main(int argc, char **argv)
 		usage();
 		return failure(command);
 	default:
+		return failure(command);
+	}
+	if (options.json && !command->json) {
+		log_error("%s has nothing to print as JSON; expected status or verify", command->name);
 		return failure(command);
 	}
 	if (options.dry_run && !command->dry_run) {

@@ -424,6 +424,28 @@ static int dump_again(struct rt *rt, int type, const void *header, size_t len, i
 	return r;
 }
 
+struct link_walk {
+	int (*each)(void *arg, const struct rt_link *link);
+	void *arg;
+};
+
+static int read_each_link(void *arg, const struct nlmsghdr *msg)
+{
+	const struct link_walk *walk = arg;
+	struct rt_link link = { 0 };
+
+	(void)read_link(&link, msg);
+	return link.ifindex ? walk->each(walk->arg, &link) : 0;
+}
+
+int rt_links(struct rt *rt, int (*each)(void *arg, const struct rt_link *link), void *arg)
+{
+	struct ifinfomsg info = { .ifi_family = AF_UNSPEC };
+	struct link_walk walk = { each, arg };
+
+	return dump_again(rt, RTM_GETLINK, &info, sizeof(info), read_each_link, &walk);
+}
+
 int rt_addresses(struct rt *rt, unsigned int ifindex, struct prefix **ret_addresses, size_t *ret_n)
 {
 	static const int families[] = { AF_INET, AF_INET6 };
@@ -605,14 +627,26 @@ int rt_routes(struct rt *rt, int family, int (*each)(void *arg, const struct rt_
 	return dump_again(rt, RTM_GETROUTE, &info, sizeof(info), read_route, &walk);
 }
 
-struct mtu_answer {
+struct way_answer {
 	unsigned int mtu; /* of the route, 0: it has none */
 	unsigned int oif;
 	bool found;
+	uint32_t table;
+	struct prefix gateway, source;
 };
 
+/* RTA_GATEWAY or RTA_PREFSRC, of the message's family. */
+static void read_way_address(struct nlattr *attr, int family, struct prefix *ret_address)
+{
+	if (!attr || nla_len(attr) != address_size(family))
+		return;
+	ret_address->family = family;
+	ret_address->len = (uint8_t)(8 * address_size(family));
+	memcpy(ret_address->bytes, nla_data(attr), (size_t)nla_len(attr));
+}
+
 /* Spec C.5: `mtu lock N` is not what wg-quick's pattern matches, so a locked one does not count. */
-static void read_route_mtu(struct nlattr **tb, struct mtu_answer *answer)
+static void read_route_mtu(struct nlattr **tb, struct way_answer *answer)
 {
 	struct nlattr *metrics[RTAX_MAX + 1];
 
@@ -630,15 +664,20 @@ static int read_get(void *arg, const struct nlmsghdr *msg)
 	struct nlattr *tb[RTA_MAX + 1];
 
 	if (msg->nlmsg_type == RTM_NEWROUTE && nlmsg_parse((void *)msg, sizeof(struct rtmsg), tb, RTA_MAX, NULL) == 0) {
-		struct mtu_answer *answer = arg;
+		struct way_answer *answer = arg;
+
+		const struct rtmsg *info = nlmsg_data(msg);
 
 		read_route_mtu(tb, answer);
 		answer->found = true;
+		answer->table = tb[RTA_TABLE] ? nla_get_u32(tb[RTA_TABLE]) : info->rtm_table;
+		read_way_address(tb[RTA_GATEWAY], info->rtm_family, &answer->gateway);
+		read_way_address(tb[RTA_PREFSRC], info->rtm_family, &answer->source);
 	}
 	return 0;
 }
 
-static int route_get(struct rt *rt, const union endpoint_addr *to, struct mtu_answer *answer)
+static int route_get(struct rt *rt, const union endpoint_addr *to, struct way_answer *answer)
 {
 	bool v4 = to->sa.sa_family == AF_INET;
 	struct rtmsg info = { .rtm_family = (uint8_t)to->sa.sa_family, .rtm_dst_len = v4 ? 32 : 128 };
@@ -656,7 +695,7 @@ static int route_get(struct rt *rt, const union endpoint_addr *to, struct mtu_an
 	return answer->found ? 0 : -ENETUNREACH;
 }
 
-static int answer_mtu(struct rt *rt, const struct mtu_answer *answer, unsigned int *ret_mtu)
+static int answer_mtu(struct rt *rt, const struct way_answer *answer, unsigned int *ret_mtu)
 {
 	struct rt_link link;
 	int r;
@@ -674,22 +713,33 @@ static int answer_mtu(struct rt *rt, const struct mtu_answer *answer, unsigned i
 
 int rt_mtu_towards(struct rt *rt, const union endpoint_addr *to, unsigned int *ret_mtu)
 {
-	struct mtu_answer answer = { 0 };
+	struct way_answer answer = { 0 };
 	int r = route_get(rt, to, &answer);
 
 	return r < 0 ? r : answer_mtu(rt, &answer, ret_mtu);
 }
 
+int rt_way_towards(struct rt *rt, const union endpoint_addr *to, struct rt_way *ret_way)
+{
+	struct way_answer answer = { 0 };
+	int r = route_get(rt, to, &answer);
+
+	if (r < 0)
+		return r;
+	*ret_way = (struct rt_way){ .oif = answer.oif, .table = answer.table, .gateway = answer.gateway, .source = answer.source };
+	return 0;
+}
+
 int rt_route_towards(struct rt *rt, const union endpoint_addr *to)
 {
-	struct mtu_answer answer = { 0 };
+	struct way_answer answer = { 0 };
 
 	return route_get(rt, to, &answer);
 }
 
 static int read_default(void *arg, const struct nlmsghdr *msg)
 {
-	struct mtu_answer *answer = arg;
+	struct way_answer *answer = arg;
 	const struct rtmsg *info = nlmsg_data(msg);
 	struct nlattr *tb[RTA_MAX + 1];
 
@@ -704,7 +754,7 @@ static int read_default(void *arg, const struct nlmsghdr *msg)
 int rt_mtu_default(struct rt *rt, unsigned int *ret_mtu)
 {
 	struct rtmsg info = { .rtm_family = AF_INET };
-	struct mtu_answer answer = { 0 };
+	struct way_answer answer = { 0 };
 	int r = dump_again(rt, RTM_GETROUTE, &info, sizeof(info), read_default, &answer);
 
 	if (r < 0)

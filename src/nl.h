@@ -47,6 +47,8 @@ int rt_link_delete(struct rt *rt, unsigned int ifindex);
 int rt_link_rename(struct rt *rt, unsigned int ifindex, const char *name);
 /* Only while it is down. `ifindex` in the target: 0 keeps the number if it is free. */
 int rt_link_move(struct rt *rt, unsigned int ifindex, int target_fd, unsigned int new_ifindex);
+/* Every link; the callback ends the walk by a non-zero value, which is returned. */
+int rt_links(struct rt *rt, int (*each)(void *arg, const struct rt_link *link), void *arg);
 /* mtu NULL: as it is. */
 int rt_link_up(struct rt *rt, unsigned int ifindex, const unsigned int *mtu);
 int rt_link_set_mtu(struct rt *rt, unsigned int ifindex, unsigned int mtu);
@@ -89,6 +91,17 @@ int rt_routes(struct rt *rt, int family, int (*each)(void *arg, const struct rt_
 int rt_mtu_towards(struct rt *rt, const union endpoint_addr *to, unsigned int *ret_mtu);
 /* The same for the first IPv4 default route of table main; -ENOENT when there is none with one device. */
 int rt_mtu_default(struct rt *rt, unsigned int *ret_mtu);
+
+/* Where a packet to an address would go. */
+struct rt_way {
+	unsigned int oif;
+	uint32_t table;
+	struct prefix gateway; /* family 0: on the link itself */
+	struct prefix source;  /* family 0: not said */
+};
+
+/* -ENETUNREACH and the like when there is no route, or one that refuses. */
+int rt_way_towards(struct rt *rt, const union endpoint_addr *to, struct rt_way *ret_way);
 /* 0 when there is a route towards the address. */
 int rt_route_towards(struct rt *rt, const union endpoint_addr *to);
 
