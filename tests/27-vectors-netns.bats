@@ -73,6 +73,16 @@ monitor_sees() { # NAME: events up to now are in the monitor's file
 	grep -q "$1" "$BATS_TEST_TMPDIR/monitor"
 }
 
+# The kernel's own answer to one request for a new link; where it has no WireGuard, a bridge stands in.
+kernel_says() { # NAME OPTION…
+	local kind=wireguard
+	[[ $WG_KIND == kernel ]] || kind=bridge
+	"$BATS_TEST_DIRNAME/lib/newlink" "$1" $kind "${@:2}"
+}
+
+# Whether this kernel is VERSION or a later one.
+kernel_from() { [[ $(printf '%s\n' "$1" "$(uname -r)" | sort -V | head -n 1) == "$1" ]]; }
+
 @test "X1: the link is in the target only; a kernel one never was on the host" {
 	ip -o monitor link > "$BATS_TEST_TMPDIR/monitor" 3>&- &
 	local monitor=$!
@@ -86,6 +96,11 @@ monitor_sees() { # NAME: events up to now are in the monitor's file
 	down
 	within 20 monitor_sees finish
 	kill $monitor
+	run grep -F " wg0" "$BATS_TEST_TMPDIR/monitor"
+	ip netns add other
+	assert_equal "$(kernel_says x1 net-ns-fd=/run/netns/other)" "ok"
+	assert_link other x1
+	refute_link host x1
 	run grep -F " wg0" "$BATS_TEST_TMPDIR/monitor"
 	if [[ $WG_KIND == kernel ]]; then
 		assert_output ""
@@ -109,14 +124,24 @@ monitor_sees() { # NAME: events up to now are in the monitor's file
 		assert_failure 1
 		assert_output --partial "the transport namespace has a link of this name"
 	fi
+	# What the kernel says when it is asked for this name elsewhere is up to its age.
+	ip netns add other
+	if kernel_from 6.15; then
+		assert_equal "$(kernel_says wg0 net-ns-fd=/run/netns/other)" "ok"
+	else
+		assert_regex "$(kernel_says wg0 net-ns-fd=/run/netns/other)" "^EEXIST"
+		refute_link other wg0
+	fi
 	run ip -d link show wg0
 	assert_output --partial veth
 	ip link del wg0
 }
 
-@test "X3: started in one namespace, for a second, with the socket in a third: each gets its own and no more" {
+@test "X3: the kernel takes one target only; started in one namespace, for a second, with the socket in a third: each gets its own and no more" {
 	ip netns add birth
 	ip netns add other
+	assert_equal "$(kernel_says x3 net-ns-fd=/run/netns/other target-netnsid=0)" "EINVAL multiple netns identifying attributes specified"
+	refute_link other x3
 	vector I "ListenPort = 51999"
 	run ip netns exec prov wg-nsquick up wg0 --netns other --transport birth
 	assert_success
@@ -130,6 +155,9 @@ monitor_sees() { # NAME: events up to now are in the monitor's file
 
 @test "X4: what is no network namespace is no target: status 1, nothing touched" {
 	local path
+	assert_equal "$(kernel_says x4 net-ns-fd=99)" "EBADF"
+	assert_equal "$(kernel_says x4 net-ns-fd=/dev/null)" "EINVAL"
+	assert_equal "$(kernel_says x4 net-ns-fd=/proc/self/ns/mnt)" "EINVAL"
 	vector I
 	for path in /dev/null /proc/self/ns/mnt /etc/wireguard /run/nosuch; do
 		run wg-nsquick up wg0 --netns $path
@@ -142,6 +170,7 @@ monitor_sees() { # NAME: events up to now are in the monitor's file
 
 @test "X5: an unknown transport: status 1, nothing touched" {
 	local path
+	assert_equal "$(kernel_says x5 link-netnsid=77)" "EINVAL Unknown network namespace id"
 	vector I
 	for path in nosuch /dev/null /run/nosuch; do
 		run wg-nsquick up wg0 --transport $path
@@ -197,6 +226,8 @@ monitor_sees() { # NAME: events up to now are in the monitor's file
 	printf '[Interface]\nPrivateKey = %s\n' "$(wg genkey)" > "$BATS_TEST_TMPDIR/second/wg0.conf"
 	ip netns add other
 	if [[ $WG_KIND == go ]]; then
+		run ip netns exec other wireguard-go wg0
+		assert_failure 1
 		run wg-nsquick up "$BATS_TEST_TMPDIR/second/wg0.conf" --netns other
 		assert_failure 1
 		assert_line --partial "userspace WireGuard of this name already runs on this machine"
@@ -255,6 +286,16 @@ monitor_sees() { # NAME: events up to now are in the monitor's file
 	vector I
 	WG_QUICK_USERSPACE_IMPLEMENTATION=/run/bin/wrapper up --transport birth
 	if [[ $WG_KIND == go ]]; then
+		# Why: a TUN of another namespace is none to it.
+		ip netns add other
+		run ip netns exec other python3 -c '
+import fcntl, os, struct
+tun = os.open("/dev/net/tun", os.O_RDWR)
+fcntl.ioctl(tun, 0x400454ca, struct.pack("16sH22x", b"x11", 0x1001))  # TUNSETIFF, IFF_TUN | IFF_NO_PI
+os.set_inheritable(tun, True)
+os.execvp("nsenter", ["nsenter", "--net=/run/netns/birth", "env", f"WG_TUN_FD={tun}", "WG_PROCESS_FOREGROUND=1", "wireguard-go", "x11"])'
+		assert_failure 1
+		assert_output --partial "Failed to create TUN device: no such device"
 		assert_equal "$(cat /run/started-in)" "$(ip netns exec birth readlink /proc/self/ns/net; echo "[]")"
 	else
 		[[ ! -e /run/started-in ]]
@@ -266,7 +307,15 @@ monitor_sees() { # NAME: events up to now are in the monitor's file
 	vector I "MTU = 1333"
 	# The log's writer stays: no pipe.
 	LOG_LEVEL=verbose wg-nsquick up wg0 > "$BATS_TEST_TMPDIR/log" 2>&1 3>&-
-	if [[ $WG_KIND == go ]]; then within 5 grep -q "MTU updated: 1333" "$BATS_TEST_TMPDIR/log"; fi
+	if [[ $WG_KIND == go ]]; then
+		within 5 grep -q "MTU updated: 1333" "$BATS_TEST_TMPDIR/log"
+		# Why: after that it does not.
+		ip -n wg0 link set wg0 mtu 1222
+		sleep 0.3
+		run grep "MTU updated: 1222" "$BATS_TEST_TMPDIR/log"
+		assert_failure
+		ip -n wg0 link set wg0 mtu 1333
+	fi
 	assert_regex "$(ip -n wg0 -o link show wg0)" " mtu 1333 "
 }
 
