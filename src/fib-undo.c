@@ -126,7 +126,8 @@ int fib_undo(struct fib *f, struct fib_snapshot *before, const struct nlmsghdr *
 		if (known)
 			return g.n > 1 ? 2 : 0;
 		r = undo(f, before, g.n == 1 ? &g : &(struct fib_group){ 0 }, event);
-		return r < 0 ? r : g.n > 1 ? 2 : r;
+		/* Of rules of one preference the kernel may have deleted another: it does not compare all attributes (fib_nl_delrule()). */
+		return r < 0 ? r : g.n > 1 || (g.n && kind == FIB_RULE) ? 2 : r;
 	}
 	if (!known)
 		return 0;
