@@ -4,13 +4,16 @@
 #include <ctype.h>
 #include <dirent.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 
 #include "conf-error.h"
 #include "hook.h"
 
 #define MAX_DEPTH 64	  /* of a chain of parents */
 #define KNOWN_PORTS 64	  /* of processes of ours */
+#define KNOWN_DAEMONS 8	  /* sockets of daemons: a routing daemon has a million routes */
 #define LIBNL_PID_MASK 0x3fffffu /* libnl's port ids: the pid, and above it a number for each socket */
 
 struct whois {
@@ -22,6 +25,12 @@ struct whois {
 		pid_t pid;
 	} ours[KNOWN_PORTS];
 	size_t n_ours;
+	struct {
+		uint32_t port; /* 0: free */
+		pid_t pid;
+		int pidfd; /* as long as the process is there, nobody else has its port */
+	} daemons[KNOWN_DAEMONS];
+	size_t n_daemons;
 };
 
 /* What /proc/PID/stat has of use. */
@@ -250,9 +259,65 @@ static pid_t find_owner(uint32_t port)
 	return owner;
 }
 
+static void forget_daemon(struct whois *w, size_t slot)
+{
+	if (w->daemons[slot].port)
+		close_fd(w->daemons[slot].pidfd);
+	w->daemons[slot].port = 0;
+}
+
+static void remember_daemon(struct whois *w, uint32_t port, pid_t pid)
+{
+	size_t slot = w->n_daemons++ % KNOWN_DAEMONS;
+	int pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+
+	forget_daemon(w, slot);
+	/* Only now it is certain that it is still the process that was looked at. */
+	if (pidfd < 0 || who_is(w, pid, NULL) != WHO_FOREIGN) {
+		close_fd(pidfd);
+		return;
+	}
+	w->daemons[slot].port = port;
+	w->daemons[slot].pid = pid;
+	w->daemons[slot].pidfd = pidfd;
+}
+
+/* 0: it is none, or not any more. */
+static pid_t known_daemon(struct whois *w, uint32_t port)
+{
+	for (size_t i = 0; i < KNOWN_DAEMONS; i++)
+		if (w->daemons[i].port == port) {
+			struct pollfd alive = { .fd = w->daemons[i].pidfd, .events = POLLIN };
+
+			if (poll(&alive, 1, 0) == 0)
+				return w->daemons[i].pid;
+			forget_daemon(w, i);
+		}
+	return 0;
+}
+
+/*
+ * A port that is a daemon's pid need not be the daemon's: in a process namespace of its own a
+ * process has another number. As long as the socket is there, its owner can be seen.
+ */
+static enum who confirm_daemon(struct whois *w, uint32_t port, pid_t pid, struct requester *ret_requester)
+{
+	unsigned long inode = find_inode(port);
+	pid_t owner = inode && !holds_socket(pid, inode) ? find_owner(port) : pid;
+
+	/* Closed meanwhile: then there is nothing against it, but the next one to have the port may be anybody. */
+	if (owner == 0)
+		return WHO_FOREIGN;
+	if (owner != pid)
+		return who_is(w, owner, ret_requester);
+	if (inode)
+		remember_daemon(w, port, pid);
+	return WHO_FOREIGN;
+}
+
 static enum who remember(struct whois *w, uint32_t port, pid_t pid, enum who who)
 {
-	/* Only ours: to take a stranger for ours by mistake is safe, the other way round is not. */
+	/* To take a stranger for ours by mistake is safe, so this is not looked at again. */
 	if (who == WHO_OURS) {
 		size_t slot = w->n_ours++ % KNOWN_PORTS;
 
@@ -265,7 +330,8 @@ static enum who remember(struct whois *w, uint32_t port, pid_t pid, enum who who
 enum who who_asked(struct whois *w, uint32_t port, struct requester *ret_requester)
 {
 	struct stat_line stat;
-	pid_t pid = (pid_t)port;
+	enum who who;
+	pid_t pid;
 
 	if (port == 0) {
 		if (ret_requester)
@@ -278,6 +344,10 @@ enum who who_asked(struct whois *w, uint32_t port, struct requester *ret_request
 				who_is(w, w->ours[i].pid, ret_requester);
 			return WHO_OURS;
 		}
+	pid = known_daemon(w, port);
+	if (pid > 0)
+		return ret_requester ? who_is(w, pid, ret_requester) : WHO_FOREIGN;
+	pid = (pid_t)port;
 	/* A process's first socket is bound to its pid. */
 	if (pid < 0 || !read_stat(pid, &stat))
 		pid = find_owner(port);
@@ -286,7 +356,8 @@ enum who who_asked(struct whois *w, uint32_t port, struct requester *ret_request
 			*ret_requester = (struct requester){ .who = WHO_UNKNOWN };
 		return WHO_UNKNOWN;
 	}
-	return remember(w, port, pid, who_is(w, pid, ret_requester));
+	who = who_is(w, pid, ret_requester);
+	return who == WHO_FOREIGN ? confirm_daemon(w, port, pid, ret_requester) : remember(w, port, pid, who);
 }
 
 int who_open(pid_t root, const struct strv *foreign, struct whois **ret_who)
@@ -311,6 +382,8 @@ void who_close(struct whois *w)
 {
 	if (!w)
 		return;
+	for (size_t i = 0; i < KNOWN_DAEMONS; i++)
+		forget_daemon(w, i);
 	strv_free(&w->foreign);
 	free(w);
 }
