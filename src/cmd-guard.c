@@ -94,6 +94,7 @@ int cmd_guard(const struct options *options, char **args)
 	}
 	work.host_fd = host;
 	work.foreign = settings.foreign.n ? &settings.foreign : NULL;
-	work.policy = (struct policy){ .level = settings.guard, .command = true, .watched = reach.watched, .n_watched = reach.n_watched };
+	work.policy = (struct policy){ .level = settings.guard, .command = true, .watched = reach.watched, .n_watched = reach.n_watched,
+				       .session = reach.has_session ? &reach.session : NULL };
 	return guard_run(&work);
 }

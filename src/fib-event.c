@@ -8,8 +8,7 @@
  */
 #include "fib-msg.h"
 
-#include <linux/neighbour.h>
-#include <linux/net_namespace.h>
+#include <linux/if_link.h>
 #include <sys/socket.h>
 
 #ifndef SOL_NETLINK
@@ -214,53 +213,51 @@ uint32_t fib_event_ifindex(const struct nlmsghdr *event)
 	return event->nlmsg_len < NLMSG_LENGTH(sizeof(struct ifinfomsg)) ? 0 : (uint32_t)((const struct ifinfomsg *)NLMSG_DATA(event))->ifi_index;
 }
 
-int fib_nsid_of(struct fib *f, int ns_fd, int32_t *ret_nsid)
+bool fib_event_moved(const struct nlmsghdr *event, int32_t *ret_nsid, uint32_t *ret_ifindex)
 {
-	struct {
-		struct nlmsghdr h;
-		struct rtgenmsg g;
-		unsigned char pad[3];
-		struct rtattr a;
-		uint32_t fd;
-	} request = { .h = { .nlmsg_len = sizeof(request) }, .a = { .rta_len = RTA_LENGTH(sizeof(uint32_t)), .rta_type = NETNSA_FD }, .fd = (uint32_t)ns_fd };
-	const struct nlmsghdr *answer;
-	int r = fib_ask(f, &request.h, RTM_GETNSID, RTM_NEWNSID, &answer);
+	size_t head = sizeof(struct ifinfomsg);
+	bool moved = false;
 
-	if (r < 0)
-		return r;
-	FOR_EACH_ATTR (a, msg_attrs(answer, sizeof(struct rtgenmsg)), msg_attrs_len(answer, sizeof(struct rtgenmsg))) {
-		if (a->rta_type == NETNSA_NSID) {
+	if (event->nlmsg_type != RTM_DELLINK || event->nlmsg_len < NLMSG_LENGTH(head))
+		return false;
+	*ret_ifindex = fib_event_ifindex(event);
+	FOR_EACH_ATTR (a, msg_attrs(event, head), msg_attrs_len(event, head)) {
+		if ((a->rta_type & NLA_TYPE_MASK) == IFLA_NEW_NETNSID) {
 			*ret_nsid = (int32_t)attr_u32(a);
-			return 0;
+			moved = true;
+		} else if ((a->rta_type & NLA_TYPE_MASK) == IFLA_NEW_IFINDEX && attr_u32(a)) {
+			*ret_ifindex = attr_u32(a);
 		}
 	}
-	return -EBADMSG;
+	return moved;
 }
 
-int fib_drop_unresolved(struct fib *f, const struct nlmsghdr *event)
+int fib_snapshot_addresses(const struct fib_snapshot *s, int (*each)(void *arg, const struct fib_object *o, const void *address), void *arg)
 {
-	struct {
-		struct nlmsghdr h;
-		struct ndmsg n;
-		unsigned char attrs[32];
-	} request = { .h = { .nlmsg_len = NLMSG_LENGTH(sizeof(struct ndmsg)) } };
-	struct rtattr *a = (struct rtattr *)request.attrs;
-	const struct nlmsghdr *answer;
-	struct fib_view v;
-	int r;
+	int r = 0;
 
-	if (event->nlmsg_type != RTM_NEWROUTE || fib_view(event, &v) < 0 || !v.gateway || !v.ifindex || RTA_PAYLOAD(v.gateway) > 16)
-		return 0;
-	request.n.ndm_family = (unsigned char)v.family;
-	request.n.ndm_ifindex = (int)v.ifindex;
-	*a = (struct rtattr){ .rta_len = (unsigned short)RTA_LENGTH(RTA_PAYLOAD(v.gateway)), .rta_type = NDA_DST };
-	memcpy(RTA_DATA(a), RTA_DATA(v.gateway), RTA_PAYLOAD(v.gateway));
-	request.h.nlmsg_len += RTA_ALIGN(a->rta_len);
-	r = fib_ask(f, &request.h, RTM_GETNEIGH, RTM_NEWNEIGH, &answer);
-	if (r < 0 || answer->nlmsg_len < NLMSG_LENGTH(sizeof(struct ndmsg)) ||
-	    !(((const struct ndmsg *)NLMSG_DATA(answer))->ndm_state & (NUD_INCOMPLETE | NUD_FAILED)))
-		return r;
-	return fib_talk(f, &request.h, RTM_DELNEIGH, 0);
+	for (size_t at = s->start[FIB_ADDRESS]; r == 0 && at < s->start[FIB_ADDRESS + 1]; at += record_size(record_at(s, at))) {
+		const struct nlmsghdr *m = record_at(s, at);
+		struct fib_object o = { .change = FIB_REMOVED, .before = m, .in_before = s, .in_after = s };
+		const struct rtattr *address;
+		struct fib_view v;
+
+		if (fib_view(m, &v) < 0 || ((const struct ifaddrmsg *)NLMSG_DATA(m))->ifa_scope != RT_SCOPE_UNIVERSE)
+			continue;
+		address = v.src ? v.src : v.dst;
+		fib_object_fill(&o, s, m, &v);
+		if (address && RTA_PAYLOAD(address) == (v.family == AF_INET6 ? 16U : 4U))
+			r = each(arg, &o, RTA_DATA(address));
+	}
+	return r;
+}
+
+bool fib_snapshot_has_address(const struct fib_snapshot *s, uint32_t ifindex)
+{
+	for (size_t at = s->start[FIB_ADDRESS]; at < s->start[FIB_ADDRESS + 1]; at += record_size(record_at(s, at)))
+		if (((const struct ifaddrmsg *)NLMSG_DATA(record_at(s, at)))->ifa_index == ifindex)
+			return true;
+	return false;
 }
 
 static void each_nexthop_link(const struct fib_snapshot *s, void (*each)(void *arg, const struct fib_object *o, uint32_t ifindex), void *arg,
@@ -303,27 +300,6 @@ void fib_snapshot_ways(const struct fib_snapshot *s, void (*each)(void *arg, con
 	}
 }
 
-bool fib_has_link(struct fib *f, uint32_t ifindex)
-{
-	struct {
-		struct nlmsghdr h;
-		struct ifinfomsg i;
-	} request = { .h = { .nlmsg_len = NLMSG_LENGTH(sizeof(struct ifinfomsg)) }, .i = { .ifi_index = (int)ifindex } };
-	const struct nlmsghdr *answer;
-
-	return fib_ask(f, &request.h, RTM_GETLINK, RTM_NEWLINK, &answer) != -ENODEV;
-}
-
-int fib_delete_link(struct fib *f, uint32_t ifindex)
-{
-	struct {
-		struct nlmsghdr h;
-		struct ifinfomsg i;
-	} request = { .h = { .nlmsg_len = NLMSG_LENGTH(sizeof(struct ifinfomsg)) }, .i = { .ifi_index = (int)ifindex } };
-
-	return fib_talk(f, &request.h, RTM_DELLINK, 0);
-}
-
 uint64_t fib_object_key(const struct fib_object *o)
 {
 	const struct nlmsghdr *m = o->before ? o->before : o->after;
@@ -344,43 +320,4 @@ size_t fib_object_address(const struct fib_object *o, const void **ret_bytes)
 		return 0;
 	*ret_bytes = RTA_DATA(a);
 	return RTA_PAYLOAD(a);
-}
-
-int fib_lookup(struct fib *f, int family, const void *address, uint32_t mark, uint64_t *ret_hash)
-{
-	struct {
-		struct nlmsghdr h;
-		struct rtmsg r;
-		unsigned char attrs[64];
-	} request = { .h = { .nlmsg_len = NLMSG_LENGTH(sizeof(struct rtmsg)) } };
-	size_t len = family == AF_INET6 ? 16 : 4;
-	struct rtattr *a = (struct rtattr *)request.attrs;
-	const struct nlmsghdr *answer;
-	struct fib_view v;
-	int r;
-
-	request.r.rtm_family = (unsigned char)family;
-	request.r.rtm_dst_len = (unsigned char)(len * 8);
-	/* IPv6 always answers with the table, and refuses to be asked for it. */
-	request.r.rtm_flags = RTM_F_FIB_MATCH | (family == AF_INET ? RTM_F_LOOKUP_TABLE : 0);
-	*a = (struct rtattr){ .rta_len = (unsigned short)RTA_LENGTH(len), .rta_type = RTA_DST };
-	memcpy(RTA_DATA(a), address, len);
-	request.h.nlmsg_len += RTA_ALIGN(a->rta_len);
-	if (mark) {
-		a = (struct rtattr *)((char *)a + RTA_ALIGN(a->rta_len));
-		*a = (struct rtattr){ .rta_len = (unsigned short)RTA_LENGTH(sizeof(mark)), .rta_type = RTA_MARK };
-		memcpy(RTA_DATA(a), &mark, sizeof(mark));
-		request.h.nlmsg_len += RTA_ALIGN(a->rta_len);
-	}
-	r = fib_ask(f, &request.h, RTM_GETROUTE, RTM_NEWROUTE, &answer);
-	/* Unreachable, prohibited, blackholed: an answer like others. */
-	if (r == -ENETUNREACH || r == -EHOSTUNREACH || r == -EACCES || r == -EINVAL) {
-		*ret_hash = (uint64_t)-r;
-		return 0;
-	}
-	if (r == 0)
-		r = fib_view(answer, &v);
-	if (r == 0)
-		*ret_hash = fib_hash_message(answer, &v);
-	return r;
 }

@@ -136,6 +136,9 @@ const struct fib_link *fib_snapshot_link(const struct fib_snapshot *s, uint32_t 
  * route by a nexthop object, the links of all such objects.
  */
 void fib_snapshot_ways(const struct fib_snapshot *s, void (*each)(void *arg, const struct fib_object *o, uint32_t ifindex), void *arg);
+/* Calls `each` for every address of global scope. A non-zero answer stops, and is returned. */
+int fib_snapshot_addresses(const struct fib_snapshot *s, int (*each)(void *arg, const struct fib_object *o, const void *address), void *arg);
+bool fib_snapshot_has_address(const struct fib_snapshot *s, uint32_t ifindex);
 /* Is this link still there, now? An unclear answer is a yes. */
 bool fib_has_link(struct fib *f, uint32_t ifindex);
 /* The link of a fib_object's message. NULL if it is no link. */
@@ -208,7 +211,7 @@ int fib_restore(struct fib *f, const struct fib_snapshot *before,
  */
 int fib_undo(struct fib *f, struct fib_snapshot *before, const struct nlmsghdr *event);
 
-/* ---- events (fib-event.c) ---- */
+/* ---- events (fib-event.c), questions and requests (fib-ask.c) ---- */
 
 /*
  * Subscribes to links, addresses, nexthop objects, routes and rules of all families.
@@ -236,6 +239,8 @@ int fib_event_object(struct fib *f, struct fib_snapshot *before, const struct nl
 
 /* Of a link event. */
 uint32_t fib_event_ifindex(const struct nlmsghdr *event);
+/* Was the link moved to another namespace? To which, by this one's number for it, and as what index there. */
+bool fib_event_moved(const struct nlmsghdr *event, int32_t *ret_nsid, uint32_t *ret_ifindex);
 
 /* The number that this namespace has for another one (RTM_GETNSID); -1: it has none yet. */
 int fib_nsid_of(struct fib *f, int ns_fd, int32_t *ret_nsid);
@@ -249,6 +254,11 @@ int fib_drop_unresolved(struct fib *f, const struct nlmsghdr *event);
 
 /* RTM_DELLINK by index. */
 int fib_delete_link(struct fib *f, uint32_t ifindex);
+/*
+ * Moves a link of the namespace of `f` to another one, there with the name and the index of
+ * `as`. Its addresses stay behind, and it is down. The kernel's error.
+ */
+int fib_move_link(struct fib *f, uint32_t ifindex, const struct fib_link *as, int ns_fd);
 
 /* CLOCK_BOOTTIME in milliseconds. */
 int64_t fib_now(void);
@@ -261,8 +271,16 @@ uint64_t fib_object_key(const struct fib_object *o);
 /* The destination of a route or the address of an address, in network order: its length in bytes (0, 4 or 16; a default has 0). */
 size_t fib_object_address(const struct fib_object *o, const void **ret_bytes);
 
+/* What is sent: to an address, and where that is known from which one and between which TCP ports (in the host's order). */
+struct fib_flow {
+	int family;
+	uint8_t to[16], from[16];
+	bool has_from, tcp;
+	uint16_t sport, dport;
+};
+
 /*
- * Which way the namespace would send to an address (RTM_GETROUTE, RTM_F_FIB_MATCH):
- * a hash of the route and table that match, 0 when none does. `mark` as in fwmark.
+ * Which way the namespace would send (RTM_GETROUTE, RTM_F_FIB_MATCH): a hash of the route and
+ * table that match; where none does, the kernel's error as a number.
  */
-int fib_lookup(struct fib *f, int family, const void *address, uint32_t mark, uint64_t *ret_hash);
+int fib_lookup(struct fib *f, const struct fib_flow *flow, uint64_t *ret_hash);

@@ -16,6 +16,7 @@
 enum { SAY_CLOSE = 'C', SAY_COMMIT = 'Y', SAY_ROLL_BACK = 'N', SAY_ABORT = 'A', SAY_KILL = 'K', SAY_TRANSIT = 'T' };
 
 #define KILL_AFTER_MS 2000 /* SIGTERM, then SIGKILL */
+#define KILL_AGAIN_MS 100
 
 /* ---- the worker's side ---- */
 
@@ -81,6 +82,7 @@ struct guard {
 	struct filters *filters; /* hooks that ask before they enter a namespace */
 	bool refused; /* level strict: a hook wanted to enter the host's namespace */
 	bool committed; /* the closing comparison was equal, and the worker was told so */
+	int64_t kill_at; /* when a command that was asked to end is killed, ms; 0: it was not asked */
 };
 
 static void say(int control, char byte)
@@ -114,7 +116,7 @@ static void hear_worker(struct guard *g, int control)
 }
 
 /* The host was changed, and is as before again: now whoever did it ends, and then everything of ours is rolled back. */
-static void trip(struct guard *g, int control, int *timeout)
+static void trip(struct guard *g, int control)
 {
 	if (!g->work->policy.command) {
 		/* Only the worker knows which of its children are hooks, and which are its own hands. */
@@ -123,16 +125,33 @@ static void trip(struct guard *g, int control, int *timeout)
 	}
 	/* A command rolls back by itself, if it can: wg-quick does. */
 	spawn_kill_below(g->worker, SIGTERM);
-	*timeout = KILL_AFTER_MS;
+	if (!g->kill_at)
+		g->kill_at = fib_now() + KILL_AFTER_MS;
+}
+
+/* How long to wait, ms; -1: for ever. A command that did not end by then is killed now, however much it does meanwhile. */
+static int time_left(struct guard *g)
+{
+	int64_t left = g->kill_at - fib_now();
+
+	if (!g->kill_at)
+		return -1;
+	if (left > 0)
+		return (int)left;
+	spawn_kill_below(g->worker, SIGKILL);
+	/* Once more, for those that were just being forked. */
+	g->kill_at = fib_now() + KILL_AGAIN_MS;
+	return KILL_AGAIN_MS;
 }
 
 /* Until the worker ends. Returns its wait status. */
 static int watch_worker(struct guard *g, int control, int signals)
 {
 	_cleanup_fd_ int pidfd = (int)syscall(SYS_pidfd_open, g->worker, 0);
-	int status = 0, timeout = pidfd < 0 ? 10 : -1;
+	int status = 0;
 
 	for (;;) {
+		int timeout = time_left(g);
 		struct pollfd fds[] = {
 			{ .fd = g->watch ? watch_fd(g->watch) : -1, .events = POLLIN },
 			{ .fd = control, .events = POLLIN },
@@ -142,26 +161,24 @@ static int watch_worker(struct guard *g, int control, int signals)
 			{ .fd = pidfd, .events = POLLIN },
 		};
 		struct signalfd_siginfo info;
-		int n = poll(fds, ARRAY_SIZE(fds), timeout);
 
-		if (n < 0 && errno != EINTR)
+		if (pidfd < 0 && (timeout < 0 || timeout > 10))
+			timeout = 10;
+		if (poll(fds, ARRAY_SIZE(fds), timeout) < 0 && errno != EINTR)
 			break;
-		/* A command that does not end on SIGTERM. */
-		if (n == 0 && pidfd >= 0)
-			spawn_kill_below(g->worker, SIGKILL);
 		/* What the worker announces comes before what the kernel then tells. */
 		if (fds[1].revents & POLLIN)
 			hear_worker(g, control);
 		if (fds[0].revents && watch_read(g->watch))
-			trip(g, control, &timeout);
+			trip(g, control);
 		if (fds[3].revents && watch_read_file(g->watch))
-			trip(g, control, &timeout);
+			trip(g, control);
 		if (fds[4].revents) {
 			filters_answer(g->filters);
 			/* At level strict the attempt is enough. */
 			if (g->work->policy.level == GUARD_STRICT && filters_refused(g->filters) && !g->refused) {
 				g->refused = true;
-				trip(g, control, &timeout);
+				trip(g, control);
 			}
 		}
 		if (fds[2].revents && read(signals, &info, sizeof(info)) == sizeof(info))
@@ -183,8 +200,13 @@ static int open_guard(struct guard *g)
 	if (g->work->policy.level == GUARD_OFF)
 		return 0;
 	r = watch_open(&spec, &g->watch);
-	if (r < 0)
-		log_error("guard: cannot read the host's routing: %s; nothing was done (--guard off goes on without)", strerror(-r));
+	if (r == 0)
+		return 0;
+	if (g->work->policy.level == GUARD_WARN) {
+		log_warn("guard: cannot read the host's routing: %s; nothing is watched (level is warn)", strerror(-r));
+		return 0;
+	}
+	log_error("guard: cannot read the host's routing: %s; nothing was done (--guard off goes on without)", strerror(-r));
 	return r;
 }
 
@@ -209,7 +231,8 @@ static int supervise(struct guard *g, int control, int signals)
 	if (!g->watch || (g->committed && !status))
 		return status;
 	verdict = watch_close(g->watch);
-	if (verdict && g->work->policy.command) {
+	/* Nobody of ours goes on doing harm when there is nobody left to undo it. */
+	if (verdict) {
 		spawn_kill_descendants();
 		verdict = watch_close(g->watch);
 	}

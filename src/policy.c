@@ -13,15 +13,23 @@ const char *const policy_foreign_daemons[] = {
 	"zebra", "frr*", "keepalived", NULL,
 };
 
-/* A route of the kernel's own that follows from an address, and multicast: told by what they follow from. */
-static bool is_noise(const struct fib_object *o)
+const uint8_t policy_world4[4] = { 1, 1, 1, 1 };
+const uint8_t policy_world6[16] = { 0x26, 0x06, 0x47, 0x00, 0x47, [14] = 0x11, 0x11 };
+
+bool policy_is_consequence(const struct fib_object *o)
+{
+	return o->kind == FIB_ROUTE && o->table == RT_TABLE_LOCAL && o->protocol == RTPROT_KERNEL;
+}
+
+/* What follows from an address, and multicast: told by what they follow from. Who asks for it by itself does harm. */
+static bool is_noise(const struct fib_object *o, enum who who)
 {
 	const void *dst;
 
+	if (policy_is_consequence(o))
+		return who == WHO_KERNEL || o->change == FIB_ADDED;
 	if (o->kind != FIB_ROUTE)
 		return false;
-	if (o->table == RT_TABLE_LOCAL && o->protocol == RTPROT_KERNEL)
-		return true;
 	return o->family == AF_INET6 && o->prefixlen == 8 && fib_object_address(o, &dst) == 16 && *(const uint8_t *)dst == 0xff;
 }
 
@@ -137,15 +145,27 @@ bool policy_is_way(const struct policy *p, const struct fib_object *route)
 	return is_wide(route) || (object_prefix(route, &prefix) && covers_watched(p, &prefix));
 }
 
-bool policy_is_guest(const struct fib_snapshot *before, const struct fib_object *o)
+static bool is_of_kind(const struct fib_snapshot *before, const struct fib_object *o, const char *const *kinds)
 {
-	static const char *const kinds[] = { "bridge", "veth", "tun", "macvlan", "macvtap", "ipvlan", "vxlan" };
 	const struct fib_link *l = o->ifindex ? fib_snapshot_link(before, o->ifindex) : NULL;
 
-	for (size_t i = 0; l && i < ARRAY_SIZE(kinds); i++)
-		if (strcmp(l->kind, kinds[i]) == 0)
-			return true;
-	return false;
+	while (l && *kinds && strcmp(l->kind, *kinds) != 0)
+		kinds++;
+	return l && *kinds;
+}
+
+bool policy_is_guest(const struct fib_snapshot *before, const struct fib_object *o)
+{
+	static const char *const kinds[] = { "bridge", "veth", "tun", "macvlan", "macvtap", "ipvlan", "vxlan", NULL };
+
+	return is_of_kind(before, o, kinds);
+}
+
+bool policy_is_virtual(const struct fib_snapshot *before, const struct fib_object *o)
+{
+	static const char *const kinds[] = { "wireguard", "dummy", "ipip", "sit", "gre", "gretap", "ip6tnl", "ip6gre", "vti", "vti6", "xfrm", "geneve", NULL };
+
+	return policy_is_guest(before, o) || is_of_kind(before, o, kinds);
 }
 
 /* A link that comes up, or joins a bridge; never one that goes down, leaves one or gets another name. */
@@ -184,8 +204,12 @@ enum verdict policy_judge_guest(const struct policy *p, const struct fib_object 
 /* K6, K7 */
 static bool takes_away(const struct fib_object *o)
 {
+	const struct fib_link *was = o->kind == FIB_LINK && o->before ? fib_link(o->before) : NULL;
+
+	/* One that was down may come up. */
 	if (o->kind == FIB_LINK)
-		return o->change == FIB_REMOVED || o->link_changed & (FIB_LINK_NAME | FIB_LINK_MASTER | FIB_LINK_UP);
+		return o->change == FIB_REMOVED || o->link_changed & (FIB_LINK_NAME | FIB_LINK_MASTER | FIB_LINK_NOARP) ||
+		       (o->link_changed & FIB_LINK_UP && was && was->flags & IFF_UP);
 	return o->kind == FIB_ADDRESS && o->change != FIB_ADDED;
 }
 
@@ -200,6 +224,10 @@ static enum verdict judge_command(const struct policy *p, const struct fib_snaps
 	}
 	if (o->kind == FIB_ROUTE && (o->table == RT_TABLE_MAIN || o->change != FIB_ADDED) && object_prefix(o, &prefix) && covers_watched(p, &prefix)) {
 		*ret_why = "it decides how this host reaches a name server or the SSH client";
+		return VERDICT_CONCERN;
+	}
+	if (policy_is_consequence(o)) {
+		*ret_why = "an address of this host is no longer answered for";
 		return VERDICT_CONCERN;
 	}
 	if (known && takes_away(o)) {
@@ -221,13 +249,13 @@ enum verdict policy_judge(const struct policy *p, const struct fib_snapshot *bef
 	if (who == WHO_FOREIGN || (o->kernel_managed && who == WHO_KERNEL))
 		return VERDICT_FOREIGN;
 	if (p->command)
-		return is_noise(o) ? VERDICT_NOISE : judge_command(p, before, o, ret_why);
+		return is_noise(o, who) ? VERDICT_NOISE : judge_command(p, before, o, ret_why);
 	/* K1: whatever it is. */
 	if (who == WHO_OURS) {
 		*ret_why = "";
 		return VERDICT_CONCERN;
 	}
-	if (is_noise(o))
+	if (is_noise(o, who))
 		return VERDICT_NOISE;
 	if (policy_is_landing(p, o)) {
 		*ret_why = "a tunnel on the host";

@@ -17,6 +17,12 @@ enum verdict {
 	VERDICT_CONCERN, /* to be undone */
 };
 
+/* A session over which the caller sits at this host: its TCP connection, ports in the host's order. */
+struct session {
+	struct prefix client, server;
+	uint16_t client_port, server_port;
+};
+
 struct policy {
 	enum guard_level level;
 	/*
@@ -33,7 +39,11 @@ struct policy {
 	/* K4: whom this host must go on reaching: endpoints, SSH client, name servers. Full length. */
 	const struct prefix *watched;
 	size_t n_watched;
+	const struct session *session; /* NULL: none */
 };
+
+/* An address of the wide world in each family: no packet is sent there, only the way is looked up. */
+extern const uint8_t policy_world4[4], policy_world6[16];
 
 /*
  * `before` is the snapshot that the object is compared with. `*ret_why` is set to a few words
@@ -46,15 +56,20 @@ bool policy_is_landing(const struct policy *p, const struct fib_object *o);
 /* The userspace TUN on its way. */
 bool policy_is_transit(const struct policy *p, const struct fib_object *o);
 
+/* A route that a guest's link does not have: to everywhere, or to somebody whom this host must reach. */
+bool policy_is_way(const struct policy *p, const struct fib_object *route);
 /*
  * A second opinion on a concern, for a change that nobody we know did: of a link that was there
  * before but is of the kind that containers and virtual machines bring and take with them. `gone`:
  * the link is there no more.
  */
-/* A route that a guest's link does not have: to everywhere, or to somebody whom this host must reach. */
-bool policy_is_way(const struct policy *p, const struct fib_object *route);
 bool policy_is_guest(const struct fib_snapshot *before, const struct fib_object *o);
 enum verdict policy_judge_guest(const struct policy *p, const struct fib_object *o, bool gone, const char **ret_why);
+
+/* A link that leads to others than those by whom this host is reached: a tunnel, or what guests use. */
+bool policy_is_virtual(const struct fib_snapshot *before, const struct fib_object *o);
+/* A route that the kernel keeps for an address of the host's own, and takes away with it. */
+bool policy_is_consequence(const struct fib_object *o);
 
 /* The daemons that are tolerated unless the settings say otherwise. */
 extern const char *const policy_foreign_daemons[];

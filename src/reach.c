@@ -2,6 +2,7 @@
 #include "reach.h"
 
 #include <arpa/inet.h>
+#include <inttypes.h>
 
 #define MAX_ANCESTORS 16
 
@@ -60,9 +61,12 @@ static pid_t parent_of(pid_t pid)
 /* "SSH_CONNECTION=CLIENT PORT SERVER PORT" */
 static int add_ssh_client(struct reach *r, const char *value)
 {
-	char client[INET6_ADDRSTRLEN + 1];
+	char client[INET6_ADDRSTRLEN + 1], server[INET6_ADDRSTRLEN + 1];
+	struct session *s = &r->session;
 
 	snprintf(client, sizeof(client), "%.*s", (int)strcspn(value, " "), value);
+	if (sscanf(value, "%*s %" SCNu16 " %46s %" SCNu16, &s->client_port, server, &s->server_port) == 3)
+		r->has_session = parse_allowed_ip(client, &s->client) == 0 && parse_allowed_ip(server, &s->server) == 0 && s->client.family == s->server.family;
 	return add_host(r, client);
 }
 
@@ -101,6 +105,17 @@ static int collect_servers(struct reach *r)
 	return error;
 }
 
+static int add_world(struct reach *r)
+{
+	struct prefix v4 = { .family = AF_INET, .len = 32 }, v6 = { .family = AF_INET6, .len = 128 };
+	int error;
+
+	memcpy(v4.bytes, policy_world4, sizeof(policy_world4));
+	memcpy(v6.bytes, policy_world6, sizeof(policy_world6));
+	error = add(&r->watched, &r->n_watched, &v4);
+	return error == 0 ? add(&r->watched, &r->n_watched, &v6) : error;
+}
+
 static int collect_conf(struct reach *r, const struct conf *conf)
 {
 	int error = 0;
@@ -133,11 +148,8 @@ int reach_collect(const struct conf *conf, struct reach *ret_reach)
 
 	if (error == 0)
 		error = collect_servers(&r);
-	/* No packet is sent there: only the way is looked up. */
 	if (error == 0)
-		error = add_host(&r, "1.1.1.1");
-	if (error == 0)
-		error = add_host(&r, "2606:4700:4700::1111");
+		error = add_world(&r);
 	if (error == 0 && conf)
 		error = collect_conf(&r, conf);
 	if (error < 0)

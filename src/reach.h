@@ -3,12 +3,15 @@
 #pragma once
 
 #include "conf.h"
+#include "policy.h"
 
 struct reach {
 	struct prefix *watched; /* full length: hosts */
 	size_t n_watched;
 	struct prefix *addresses, *allowed; /* of the tunnel */
 	size_t n_addresses, n_allowed;
+	bool has_session;
+	struct session session;
 };
 
 /*

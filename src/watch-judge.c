@@ -4,98 +4,20 @@
  * on more than the change itself: which way the host sends now, where a new link's other end
  * is, whether anything that matters led over a link.
  */
-#include <dirent.h>
-#include <fcntl.h>
+#include <sys/socket.h>
 
-#include "spawn.h"
 #include "watch-state.h"
 
-/* K4: does the host still go the same way to those it must reach? */
-static bool ways_changed(struct watch *w)
-{
-	for (size_t i = 0; w->lookups && i < w->policy.n_watched; i++) {
-		const struct prefix *p = &w->policy.watched[i];
-		uint64_t hash;
+#define MAX_LOOKUPS 64
 
-		if (fib_lookup(w->fib, p->family, p->bytes, 0, &hash) == 0 && hash != w->lookups[i])
-			return true;
-	}
-	return false;
-}
-
-int watch_remember_ways(struct watch *w)
-{
-	if (!w->policy.command || w->policy.n_watched == 0)
-		return 0;
-	w->lookups = calloc(w->policy.n_watched, sizeof(*w->lookups));
-	if (!w->lookups)
-		return -ENOMEM;
-	for (size_t i = 0; i < w->policy.n_watched; i++) {
-		const struct prefix *p = &w->policy.watched[i];
-
-		/* A family that is not there has no way, now and later. */
-		(void)fib_lookup(w->fib, p->family, p->bytes, 0, &w->lookups[i]);
-	}
-	return 0;
-}
-
-struct nsid_search {
-	struct watch *w;
-	int32_t nsid;
-	bool found;
-};
-
-static void compare_path(struct nsid_search *s, const char *path)
-{
-	_cleanup_fd_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	int32_t nsid;
-
-	s->found |= fd >= 0 && fib_nsid_of(s->w->fib, fd, &nsid) == 0 && nsid == s->nsid;
-}
-
-/* Where a process of ours stands, and which namespaces it holds: the worker holds the target. */
-static void compare_nsid(void *arg, pid_t pid)
-{
-	struct nsid_search *s = arg;
-	struct dirent *entry;
-	char path[64], target[32];
-	DIR *dir;
-
-	snprintf(path, sizeof(path), "/proc/%d/ns/net", pid);
-	compare_path(s, path);
-	snprintf(path, sizeof(path), "/proc/%d/fd", pid);
-	dir = s->found ? NULL : opendir(path);
-	while (dir && !s->found && (entry = readdir(dir))) {
-		ssize_t n = readlinkat(dirfd(dir), entry->d_name, target, sizeof(target) - 1);
-
-		if (n < 5 || strncmp(target, "net:[", 5) != 0)
-			continue;
-		snprintf(path, sizeof(path), "/proc/%d/fd/%.16s", pid, entry->d_name);
-		compare_path(s, path);
-	}
-	if (dir)
-		closedir(dir);
-}
-
-/* K5: the other end of a new link is where a process of ours is. */
-bool watch_leads_to_ours(struct watch *w, const struct fib_object *o)
-{
-	const struct fib_link *l = o->kind == FIB_LINK && o->change == FIB_ADDED ? fib_link(o->after) : NULL;
-	struct nsid_search s = { .w = w };
-
-	if (!l || l->netnsid < 0 || w->policy.command)
-		return false;
-	s.nsid = l->netnsid;
-	spawn_each_descendant(compare_nsid, &s);
-	return s.found;
-}
+/* ---- links ---- */
 
 static void note_way(void *arg, const struct fib_object *o, uint32_t ifindex)
 {
 	struct watch *w = arg;
 
 	if (policy_is_way(&w->policy, o))
-		watch_keep(w, &w->ways, ifindex);
+		watch_keep(w, &w->ways, ifindex, 1);
 }
 
 /* Did anything that matters lead over this link? */
@@ -104,14 +26,106 @@ static bool is_way(struct watch *w, uint32_t ifindex)
 	if (!w->ways_known)
 		fib_snapshot_ways(w->before, note_way, w);
 	w->ways_known = true;
-	return key_set_has(&w->ways, ifindex);
+	return key_map_get(&w->ways, ifindex);
+}
+
+/* K6 and K7 are about links by which this host is reached: not a spare one, nor a tunnel that leads to others. */
+static bool may_go(struct watch *w, const struct fib_object *o)
+{
+	if ((o->kind != FIB_LINK && o->kind != FIB_ADDRESS) || is_way(w, o->ifindex))
+		return false;
+	return policy_is_virtual(w->before, o) || (o->kind == FIB_LINK && !fib_snapshot_has_address(w->before, o->ifindex));
+}
+
+/* ---- K4: does the host still go the same way to those it must reach? ---- */
+
+static uint64_t look_up(struct watch *w, const struct fib_flow *flow)
+{
+	uint64_t hash = 0;
+
+	/* A family that is not there has no way, now and later. */
+	(void)fib_lookup(w->fib, flow, &hash);
+	return hash;
+}
+
+static int add_way(struct watch *w, const struct fib_flow *flow)
+{
+	struct way *way = GROW(w->lookups, w->n_lookups);
+
+	if (!way)
+		return -ENOMEM;
+	*way = (struct way){ *flow, look_up(w, flow) };
+	return 0;
+}
+
+/* Out of one of the host's own addresses: a server's answers go by it. Not of a tunnel's, which may end. */
+static int add_source(void *arg, const struct fib_object *o, const void *address)
+{
+	struct watch *w = arg;
+	size_t len = o->family == AF_INET6 ? 16 : 4;
+	struct fib_flow flow = { .family = o->family, .has_from = true };
+
+	if (w->n_lookups >= MAX_LOOKUPS || may_go(w, o))
+		return 0;
+	memcpy(flow.to, o->family == AF_INET6 ? (const void *)policy_world6 : policy_world4, len);
+	memcpy(flow.from, address, len);
+	return add_way(w, &flow);
+}
+
+int watch_remember_ways(struct watch *w)
+{
+	const struct session *session = w->policy.session;
+	int r = 0;
+
+	if (!w->policy.command)
+		return 0;
+	for (size_t i = 0; i < w->policy.n_watched && r == 0; i++) {
+		struct fib_flow flow = { .family = w->policy.watched[i].family };
+
+		memcpy(flow.to, w->policy.watched[i].bytes, sizeof(flow.to));
+		r = add_way(w, &flow);
+	}
+	if (r == 0 && session) {
+		struct fib_flow flow = { .family = session->client.family, .has_from = true, .tcp = true, .sport = session->server_port, .dport = session->client_port };
+
+		memcpy(flow.to, session->client.bytes, sizeof(flow.to));
+		memcpy(flow.from, session->server.bytes, sizeof(flow.from));
+		r = add_way(w, &flow);
+	}
+	return r == 0 ? fib_snapshot_addresses(w->before, add_source, w) : r;
+}
+
+/* Can this have changed a way? */
+static bool decides(const struct watch *w, const struct fib_object *o)
+{
+	return o->kind != FIB_ROUTE || policy_is_way(&w->policy, o);
+}
+
+void watch_renew_ways(struct watch *w, const struct fib_object *o)
+{
+	if (w->tripped || !decides(w, o))
+		return;
+	for (size_t i = 0; i < w->n_lookups; i++)
+		w->lookups[i].hash = look_up(w, &w->lookups[i].flow);
+}
+
+static bool ways_changed(struct watch *w, const struct fib_object *o)
+{
+	if (!decides(w, o))
+		return false;
+	for (size_t i = 0; i < w->n_lookups; i++)
+		if (look_up(w, &w->lookups[i].flow) != w->lookups[i].hash)
+			return true;
+	return false;
 }
 
 enum verdict watch_judge(struct watch *w, const struct fib_object *o, enum who who, const char **ret_why)
 {
 	enum verdict verdict = policy_judge(&w->policy, w->before, o, who, ret_why);
 
-	if (verdict == VERDICT_BENIGN && w->policy.command && who != WHO_FOREIGN && ways_changed(w)) {
+	if (verdict == VERDICT_CONCERN && w->policy.command && w->policy.level != GUARD_STRICT && may_go(w, o))
+		verdict = VERDICT_BENIGN;
+	if (verdict == VERDICT_BENIGN && w->policy.command && who != WHO_FOREIGN && ways_changed(w, o)) {
 		*ret_why = "it decides how this host reaches a name server, the SSH client or the rest of the world";
 		return VERDICT_CONCERN;
 	}

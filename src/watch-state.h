@@ -2,38 +2,55 @@
 /* watch-state.h - what the rooms of watch share. For watch*.c only. */
 #pragma once
 
-#include "keyset.h"
+#include "keymap.h"
 #include "marks.h"
 #include "watch-file.h"
 #include "watch.h"
 
 #define RESOLV_CONF "/etc/resolv.conf"
 
-enum memory {
-	KEPT_FOREIGN, /* tolerated: a daemon's, or benign */
-	KEPT_KERNEL,  /* tolerated while nothing of ours can have caused it */
-	KEPT_OURS,    /* a concern whatever it touches */
-	KEPT_TOLD,    /* told already */
-	MEMORIES,
+/*
+ * What was thought of an object when last something happened to it: the closing comparison knows it
+ * again by its key. The last word counts: what a daemon did before the harm does not hide the harm,
+ * and what it did after stands.
+ */
+enum opinion {
+	OPINION_NONE,
+	OPINION_TOLERATED, /* a daemon's, or benign */
+	OPINION_KERNELS,   /* tolerated while nothing of ours can have caused it */
+	OPINION_CONCERN,
 };
 
 struct watch {
 	struct policy policy;
 	const char *action;
 	void (*on_undone)(void);
+	int host_fd;
 	struct fib *fib;
 	struct fib_events *events;
 	struct fib_snapshot *before;
 	struct whois *who;
 	struct marks *marks; /* only at level strict */
 	struct watch_file *resolv_conf; /* NULL: cannot be read */
-	struct key_set kept[MEMORIES];
-	struct key_set touched; /* links on which a daemon changed addresses: routes go with them unseen */
-	struct key_set ways; /* links to those whom this host must reach */
+	struct key_map opinions; /* by fib_object_key() */
+	struct key_map touched;	 /* links on which a daemon changed addresses: routes go with them unseen */
+	struct key_map ways;	 /* links to those whom this host must reach */
+	struct key_map told; /* a bit for each fib_change */
 	bool ways_known;
-	struct strv messages;
-	size_t told;
-	uint64_t *lookups; /* K4: which way to policy.watched[i]; only around a command */
+	struct {
+		uint32_t port; /* 0: none */
+		enum who who;
+		bool details;
+		struct requester by;
+	} asked; /* the last one in this reading: who does much is not looked for again and again */
+	struct strv messages; /* that wait */
+	struct strv left; /* that was told of */
+	size_t n_told;
+	struct way {
+		struct fib_flow flow;
+		uint64_t hash;
+	} *lookups; /* K4, only around a command */
+	size_t n_lookups;
 	bool hearing;	   /* in the midst of a comparison: what comes now is judged, and undone later */
 	bool dirty;	   /* only a dump tells how things are */
 	bool tripped;	   /* something was a concern */
@@ -48,7 +65,7 @@ struct watch {
 };
 
 /* Remembers; where there is no memory for it, the comparison will see it as unknown, and so as ours. */
-void watch_keep(struct watch *w, struct key_set *s, uint64_t key);
+void watch_keep(struct watch *w, struct key_map *m, uint64_t key, uint8_t value);
 
 /* ---- watch-tell.c: what the messages say. They are printed when nothing else waits. ---- */
 
@@ -62,8 +79,17 @@ void watch_flush_messages(struct watch *w);
 
 /* ---- watch-judge.c: what a change means, with what only a look at the host can tell. ---- */
 
-/* Which ways the host has now to those it must reach. -ENOMEM. */
+/* K4: which ways the host has now to those it must reach. -ENOMEM. */
 int watch_remember_ways(struct watch *w);
+/* The same once more, after somebody who may do so has changed them. */
+void watch_renew_ways(struct watch *w, const struct fib_object *o);
 enum verdict watch_judge(struct watch *w, const struct fib_object *o, enum who who, const char **ret_why);
+
+/* ---- watch-link.c: links that come from our namespaces, lead there, or went there. ---- */
+
 /* K5: the other end of a new link is where a process of ours is. */
 bool watch_leads_to_ours(struct watch *w, const struct fib_object *o);
+/* The tunnel itself on the host, or a way into its namespace: deleted. False: it is none, or that failed. */
+bool watch_delete_landed(struct watch *w, const struct fib_object *o);
+/* A link of the host that was moved to a namespace of ours, or to a named one, is fetched. False: it is elsewhere, or gone. */
+bool watch_fetch_link(struct watch *w, const struct nlmsghdr *event);

@@ -6,7 +6,7 @@
 
 void watch_tell(struct watch *w, const char *text)
 {
-	if (w->told++ < MAX_MESSAGES)
+	if (w->n_told++ < MAX_MESSAGES)
 		(void)strv_add(&w->messages, text, strlen(text));
 }
 
@@ -14,7 +14,7 @@ void watch_flush_messages(struct watch *w)
 {
 	for (size_t i = 0; i < w->messages.n; i++)
 		log_error("%s", w->messages.v[i]);
-	if (w->told > MAX_MESSAGES && w->messages.n)
+	if (w->n_told > MAX_MESSAGES && w->messages.n)
 		log_error("guard: ... and more");
 	strv_free(&w->messages);
 	w->messages = (struct strv){ 0 };
@@ -24,10 +24,16 @@ void watch_tell_object(struct watch *w, const struct fib_object *o, const struct
 {
 	_cleanup_buf_ struct buf text = { 0 };
 	uint64_t key = fib_object_key(o);
+	uint8_t told = key_map_get(&w->told, key);
 
-	if (key_set_has(&w->kept[KEPT_TOLD], key))
+	if (told & 1 << o->change)
 		return;
-	watch_keep(w, &w->kept[KEPT_TOLD], key);
+	watch_keep(w, &w->told, key, (uint8_t)(told | 1 << o->change));
+	/* Words take longer to find than things take to be put back. */
+	if (w->n_told >= MAX_MESSAGES) {
+		w->n_told++;
+		return;
+	}
 	buf_fmt(&text, "guard: the host's network changed during `%s': ", w->action);
 	fib_describe(o, &text);
 	if (by && by->pid)
@@ -48,6 +54,12 @@ void watch_tell_left(struct watch *w, const char *text)
 {
 	_cleanup_buf_ struct buf line = { 0 };
 
+	/* Every attempt finds it again. */
+	for (size_t i = 0; i < w->left.n; i++)
+		if (strcmp(w->left.v[i], text) == 0)
+			return;
+	if (w->left.n < MAX_MESSAGES)
+		(void)strv_add(&w->left, text, strlen(text));
 	buf_fmt(&line, "guard: could not be put back: %s", text);
 	if (!line.failed)
 		watch_tell(w, line.data);

@@ -13,6 +13,7 @@
  */
 #include "watch-state.h"
 
+#include <fcntl.h>
 #include <linux/rtnetlink.h>
 #include <sys/resource.h>
 
@@ -23,21 +24,48 @@
 #define MAX_RESTORES 3	/* in RESTORE_MS: then somebody keeps writing */
 #define RESTORE_MS 2000
 
-void watch_keep(struct watch *w, struct key_set *s, uint64_t key)
+void watch_keep(struct watch *w, struct key_map *m, uint64_t key, uint8_t value)
 {
-	if (key_set_add(s, key) < 0)
+	if (key_map_set(m, key, value) < 0)
 		w->dirty = true;
 }
 
-/* The tunnel itself on the host, or a way into its namespace. */
-static bool delete_landed(struct watch *w, const struct fib_object *o)
+static void remember(struct watch *w, const struct fib_object *o, enum opinion opinion)
 {
-	return (policy_is_landing(&w->policy, o) || watch_leads_to_ours(w, o)) && fib_delete_link(w->fib, o->ifindex) == 0;
+	watch_keep(w, &w->opinions, fib_object_key(o), (uint8_t)opinion);
+	/* Routes go unseen with what these lose. */
+	if (o->kind == FIB_ADDRESS || o->kind == FIB_LINK || o->kind == FIB_NEXTHOP)
+		watch_keep(w, &w->touched, o->ifindex, opinion != OPINION_CONCERN);
+}
+
+static enum who ask(struct watch *w, uint32_t port)
+{
+	if (port == 0)
+		return WHO_KERNEL;
+	if (w->asked.port != port) {
+		w->asked.port = port;
+		w->asked.details = false;
+		w->asked.who = who_asked(w->who, port, NULL);
+	}
+	return w->asked.who;
+}
+
+static const struct requester *ask_details(struct watch *w, uint32_t port)
+{
+	static const struct requester kernel = { .who = WHO_KERNEL };
+
+	if (port == 0)
+		return &kernel;
+	if (w->asked.port != port || !w->asked.details) {
+		w->asked.port = port;
+		w->asked.details = true;
+		w->asked.who = who_asked(w->who, port, &w->asked.by);
+	}
+	return &w->asked.by;
 }
 
 static void undo(struct watch *w, const struct nlmsghdr *event, const struct fib_object *o, const char *why)
 {
-	struct requester by = { .who = WHO_UNKNOWN };
 	const char *end = "put back";
 	int r = w->hearing ? 2 : fib_undo(w->fib, w->before, event);
 
@@ -45,19 +73,21 @@ static void undo(struct watch *w, const struct nlmsghdr *event, const struct fib
 		w->on_undone();
 	if (!w->hearing)
 		(void)fib_drop_unresolved(w->fib, event);
-	if (r == 2 && !w->hearing && delete_landed(w, o))
+	if (r == 2 && !w->hearing && watch_delete_landed(w, o))
 		end = "deleted";
 	else if (r != 1)
 		w->dirty = true;
 	if (r != 1 && w->dirty)
 		end = "";
+	/* The rest of it, addresses and routes, by the comparison. */
+	if (o->kind == FIB_LINK && o->change == FIB_REMOVED && watch_fetch_link(w, event))
+		end = "fetched from the namespace that it was moved to";
+	/* What the kernel did meanwhile may have been its consequence; what it does from now on is not remembered. */
+	if (!w->tripped)
+		key_map_replace(&w->opinions, OPINION_KERNELS, OPINION_NONE);
 	w->tripped = true;
-	/* What the kernel did meanwhile may have been its consequence. */
-	key_set_clear(&w->kept[KEPT_KERNEL]);
-	(void)who_asked(w->who, event->nlmsg_pid, &by);
-	if (by.who == WHO_OURS)
-		watch_keep(w, &w->kept[KEPT_OURS], fib_object_key(o));
-	watch_tell_object(w, o, &by, why, end);
+	remember(w, o, OPINION_CONCERN);
+	watch_tell_object(w, o, ask_details(w, event->nlmsg_pid), why, end);
 }
 
 static void on_event(void *arg, const struct nlmsghdr *event)
@@ -83,14 +113,15 @@ static void on_event(void *arg, const struct nlmsghdr *event)
 		w->policy.transit_ifindex = o.ifindex;
 		w->policy.transit = false;
 	}
-	who = who_asked(w->who, event->nlmsg_pid, NULL);
+	who = ask(w, event->nlmsg_pid);
 	switch (watch_judge(w, &o, who, &why)) {
 	case VERDICT_NOISE:
 		break;
 	case VERDICT_FOREIGN:
-		if (o.kind == FIB_ADDRESS || o.kind == FIB_LINK || o.kind == FIB_NEXTHOP)
-			watch_keep(w, &w->touched, o.ifindex);
-		watch_keep(w, &w->kept[who == WHO_KERNEL ? KEPT_KERNEL : KEPT_FOREIGN], fib_object_key(&o));
+		/* After harm, what the kernel does may follow from it. */
+		if (who != WHO_KERNEL || !w->tripped)
+			remember(w, &o, who == WHO_KERNEL ? OPINION_KERNELS : OPINION_TOLERATED);
+		watch_renew_ways(w, &o);
 		break;
 	case VERDICT_BENIGN:
 		/*
@@ -98,15 +129,12 @@ static void on_event(void *arg, const struct nlmsghdr *event)
 		 * And so is all that a command did: harm that came after it takes it back as well.
 		 */
 		if (!w->policy.command && (o.kind != FIB_LINK || o.change != FIB_ADDED))
-			watch_keep(w, &w->kept[KEPT_FOREIGN], fib_object_key(&o));
+			watch_keep(w, &w->opinions, fib_object_key(&o), OPINION_TOLERATED);
 		break;
 	case VERDICT_CONCERN:
 		if (w->policy.level == GUARD_WARN) {
-			struct requester by;
-
-			(void)who_asked(w->who, event->nlmsg_pid, &by);
-			watch_tell_object(w, &o, &by, why, "level is warn: left as it is");
-			watch_keep(w, &w->kept[KEPT_FOREIGN], fib_object_key(&o));
+			watch_tell_object(w, &o, ask_details(w, event->nlmsg_pid), why, "level is warn: left as it is");
+			watch_keep(w, &w->opinions, fib_object_key(&o), OPINION_TOLERATED);
 		} else {
 			undo(w, event, &o, why);
 		}
@@ -114,15 +142,11 @@ static void on_event(void *arg, const struct nlmsghdr *event)
 	}
 }
 
-static bool is_remembered(const struct watch *w, uint64_t key)
-{
-	return key_set_has(&w->kept[KEPT_OURS], key) || key_set_has(&w->kept[KEPT_FOREIGN], key) || key_set_has(&w->kept[KEPT_KERNEL], key);
-}
-
 /* What happened while the dump was made is in it, and its events wait. */
 static void hear(struct watch *w)
 {
 	w->hearing = true;
+	w->asked.port = 0;
 	if (fib_events_read(w->events, on_event, w) < 0)
 		w->dirty = true;
 	w->hearing = false;
@@ -133,23 +157,26 @@ static bool is_concern(void *arg, const struct fib_object *o)
 {
 	struct watch *w = arg;
 	uint64_t key = fib_object_key(o);
+	enum opinion opinion;
 	const char *why;
+	enum who who;
 
 	if (w->policy.level == GUARD_STRICT)
 		return policy_judge(&w->policy, w->before, o, WHO_UNKNOWN, &why) == VERDICT_CONCERN;
-	if (!is_remembered(w, key))
+	if (key_map_get(&w->opinions, key) == OPINION_NONE)
 		hear(w);
-	if (key_set_has(&w->kept[KEPT_OURS], key))
-		return true;
-	if (key_set_has(&w->kept[KEPT_FOREIGN], key) || key_set_has(&w->kept[KEPT_KERNEL], key))
-		return false;
+	opinion = key_map_get(&w->opinions, key);
+	if (opinion != OPINION_NONE)
+		return opinion == OPINION_CONCERN;
 	/* Routes that went with an address that a daemon changed. */
-	if (o->kind == FIB_ROUTE && o->ifindex && key_set_has(&w->touched, o->ifindex))
+	if (o->kind == FIB_ROUTE && o->ifindex && key_map_get(&w->touched, o->ifindex))
 		return false;
 	/* Around a command that did harm, all that is not known to be a daemon's goes back. */
 	if (w->policy.command && w->tripped)
 		return o->kind != FIB_LINK || o->change != FIB_ADDED;
-	return watch_judge(w, o, o->kernel_managed && !w->tripped ? WHO_KERNEL : WHO_UNKNOWN, &why) == VERDICT_CONCERN;
+	/* There would have been a notice of a request. */
+	who = (o->kernel_managed && !w->tripped) || policy_is_consequence(o) ? WHO_KERNEL : WHO_UNKNOWN;
+	return watch_judge(w, o, who, &why) == VERDICT_CONCERN;
 }
 
 static void report_left(void *arg, const char *text)
@@ -165,9 +192,9 @@ static int tell_unknown(void *arg, const struct fib_object *o)
 	if (!is_concern(w, o))
 		return 0;
 	(void)watch_judge(w, o, WHO_UNKNOWN, &why);
-	watch_tell_object(w, o, NULL, why, w->policy.level == GUARD_WARN ? "level is warn: left as it is" : delete_landed(w, o) ? "deleted" : "");
+	watch_tell_object(w, o, NULL, why, w->policy.level == GUARD_WARN ? "level is warn: left as it is" : watch_delete_landed(w, o) ? "deleted" : "");
 	if (w->policy.level == GUARD_WARN)
-		watch_keep(w, &w->kept[KEPT_FOREIGN], fib_object_key(o));
+		watch_keep(w, &w->opinions, fib_object_key(o), OPINION_TOLERATED);
 	else
 		w->tripped = true;
 	return 0;
@@ -257,13 +284,17 @@ bool watch_read_file(struct watch *w)
 bool watch_read(struct watch *w)
 {
 	bool before = w->tripped;
-	int r = fib_events_read(w->events, on_event, w);
+	int r;
+
+	w->asked.port = 0;
+	r = fib_events_read(w->events, on_event, w);
 
 	if (r == -ENOBUFS)
 		w->dirty = true;
 	else if (r < 0)
 		go_blind(w, "cannot hear of changes any more", r);
-	if (w->dirty && w->policy.level != GUARD_WARN) {
+	/* More than once: what comes while it is put back was only heard. */
+	for (int round = 0; w->dirty && w->policy.level != GUARD_WARN && round < MAX_RESTORES; round++) {
 		_cleanup_fib_snapshot_ struct fib_snapshot *now = NULL;
 
 		w->dirty = false;
@@ -293,6 +324,8 @@ void watch_expect_transit(struct watch *w)
 
 static int verdict(const struct watch *w)
 {
+	if (w->policy.level == GUARD_WARN)
+		return 0;
 	if (w->blind)
 		return EXIT_GUARD_BLIND;
 	if (w->damaged || w->file_damaged || w->marked)
@@ -410,7 +443,7 @@ static void on_early_event(void *arg, const struct nlmsghdr *event)
 
 	w->dirty |= r != 0;
 	if (r > 0)
-		watch_keep(w, &w->kept[KEPT_FOREIGN], fib_object_key(&o));
+		watch_keep(w, &w->opinions, fib_object_key(&o), OPINION_TOLERATED);
 }
 
 /* Events from before the snapshot must not be taken for changes since: it is taken again, or they are known at least. */
@@ -421,7 +454,7 @@ static int open_snapshot(struct watch *w)
 	for (int tries = 0; tries < SNAPSHOTS; tries++) {
 		fib_snapshot_free(w->before);
 		w->before = NULL;
-		key_set_clear(&w->kept[KEPT_FOREIGN]);
+		key_map_clear(&w->opinions);
 		w->dirty = false;
 		r = take_snapshot(w, &w->before);
 		if (r == 0)
@@ -443,10 +476,11 @@ int watch_open(const struct watch_spec *spec, struct watch **ret_watch)
 	if (!w)
 		return -ENOMEM;
 	w->policy = *spec->policy;
+	w->host_fd = fcntl(spec->host_fd, F_DUPFD_CLOEXEC, 3);
 	w->action = spec->action;
 	w->on_undone = spec->on_undone;
 	/* Events first: what happens between is heard. */
-	r = ns_call(spec->host_fd, open_sockets, w);
+	r = w->host_fd < 0 ? -errno : ns_call(spec->host_fd, open_sockets, w);
 	if (r == 0)
 		r = open_who(w, spec->foreign);
 	if (r == 0)
@@ -477,12 +511,14 @@ void watch_free(struct watch *w)
 	fib_events_close(w->events);
 	fib_close(w->fib);
 	fib_snapshot_free(w->before);
-	for (size_t i = 0; i < MEMORIES; i++)
-		key_set_clear(&w->kept[i]);
-	key_set_clear(&w->touched);
-	key_set_clear(&w->ways);
+	key_map_clear(&w->opinions);
+	key_map_clear(&w->touched);
+	key_map_clear(&w->ways);
+	key_map_clear(&w->told);
+	close_fd(w->host_fd);
 	free(w->lookups);
 	strv_free(&w->messages);
+	strv_free(&w->left);
 	free(w);
 }
 

@@ -10,7 +10,7 @@
 
 #include "conf.h"
 #include "conffile.h"
-#include "keyset.h"
+#include "keymap.h"
 #include "lint.h"
 #include "plan.h"
 #include "settings.h"
@@ -256,14 +256,14 @@ static void every_allocation(const char *name, int (*work)(void))
 	ok(total > 0 && wrong == 0, "%s: each of its %zu allocations fails once: -ENOMEM", name, total);
 }
 
-static int work_keyset(void)
+static int work_keymap(void)
 {
-	struct key_set s = { 0 };
+	struct key_map m = { 0 };
 	int r = 0;
 
 	for (uint64_t i = 1; i < 200 && r == 0; i++)
-		r = key_set_add(&s, i);
-	key_set_clear(&s);
+		r = key_map_set(&m, i, 1);
+	key_map_clear(&m);
 	return r;
 }
 
@@ -320,7 +320,7 @@ int main(void)
 	every_allocation("file", work_file);
 	every_allocation("settings", work_settings);
 	every_allocation("util", work_util);
-	every_allocation("keyset", work_keyset);
+	every_allocation("keymap", work_keymap);
 	unlink(config_path);
 	unlink(settings_path);
 	rmdir(folder);

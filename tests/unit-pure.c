@@ -5,7 +5,7 @@
 #include <sys/stat.h>
 
 #include "conffile.h"
-#include "keyset.h"
+#include "keymap.h"
 #include "log.h"
 #include "tap.h"
 #include "uapi.h"
@@ -177,21 +177,27 @@ static void test_util(void)
 	is_num(parse_cnum("0x+1", 1000, &n), -EINVAL, "parse_cnum: a plus inside");
 }
 
-static void test_keyset(void)
+static void test_keymap(void)
 {
-	struct key_set s = { 0 };
+	struct key_map m = { 0 };
 	size_t missing = 0, wrong = 0;
 
-	ok(!key_set_has(&s, 0) && !key_set_has(&s, 1), "an empty set has nothing");
+	ok(!key_map_get(&m, 0) && !key_map_get(&m, 1), "an empty map has nothing");
 	for (uint64_t i = 0; i < 100000; i++)
-		missing += key_set_add(&s, i * i) != 0 || key_set_add(&s, i * i) != 0;
+		missing += key_map_set(&m, i * i, 7) != 0 || key_map_set(&m, i * i, (uint8_t)(1 + i % 3)) != 0;
 	for (uint64_t i = 0; i < 100000; i++) {
-		missing += !key_set_has(&s, i * i);
-		wrong += i > 1 && key_set_has(&s, i * i + 1);
+		missing += key_map_get(&m, i * i) != 1 + i % 3;
+		wrong += i > 1 && key_map_get(&m, i * i + 1);
 	}
-	ok(missing == 0 && wrong == 0 && s.n == 99999 && s.zero, "100,000 keys, each once, and no others");
-	key_set_clear(&s);
-	ok(!key_set_has(&s, 4) && !key_set_has(&s, 0), "empty again");
+	ok(missing == 0 && wrong == 0 && m.n == 99999, "100,000 keys, each once, with its last value, and no others");
+	key_map_replace(&m, 1, 9);
+	ok(key_map_get(&m, 0) == 9 && key_map_get(&m, 9) == 9 && key_map_get(&m, 1) == 2, "one value is replaced wherever it is");
+	key_map_set(&m, 0, 0);
+	key_map_set(&m, 4, 0);
+	key_map_set(&m, 5, 0);
+	ok(!key_map_get(&m, 0) && !key_map_get(&m, 4) && m.n == 99999, "forgotten; what was never there takes no room");
+	key_map_clear(&m);
+	ok(!key_map_get(&m, 1) && !key_map_get(&m, 0), "empty again");
 }
 
 static void test_addr(void)
@@ -254,7 +260,7 @@ int main(void)
 	test_log();
 	test_conffile();
 	test_util();
-	test_keyset();
+	test_keymap();
 	test_addr();
 	test_uapi();
 	rmdir(folder);
