@@ -29,6 +29,43 @@ static void drop_automatic(const struct conf *conf, struct prefix *addresses, si
 	*n = kept;
 }
 
+static void swap(struct prefix *a, struct prefix *b)
+{
+	struct prefix c = *a;
+
+	*a = *b;
+	*b = c;
+}
+
+/*
+ * The file's own first, in its order: of equally good ones the kernel takes the
+ * first or the last as source. Of IPv6 it lists the latest first: those that were
+ * added by hand are turned round, to be added in the order in which they were.
+ */
+static void order_as_added(const struct conf *conf, struct prefix *addresses, size_t n)
+{
+	size_t done = 0, v6;
+
+	for (size_t i = 0; i < conf->n_addresses; i++) {
+		struct prefix item;
+
+		if (parse_address(conf->addresses[i].text, &item) < 0)
+			continue;
+		for (size_t j = done; j < n; j++)
+			if (prefix_equal(&item, &addresses[j])) {
+				/* The rest keeps its order. */
+				for (; j > done; j--)
+					swap(&addresses[j], &addresses[j - 1]);
+				done++;
+				break;
+			}
+	}
+	for (v6 = done; v6 < n && addresses[v6].family == AF_INET;)
+		v6++;
+	for (; n > v6 + 1; v6++, n--)
+		swap(&addresses[v6], &addresses[n - 1]);
+}
+
 static int replace(const char *path, const struct buf *text)
 {
 	_cleanup_free_ char *temporary = NULL;
@@ -85,6 +122,7 @@ int save_tunnel(const struct conf *conf, const struct journal *journal, struct r
 		return 1;
 	}
 	drop_automatic(conf, addresses, &what.n_addresses);
+	order_as_added(conf, addresses, what.n_addresses);
 	what.addresses = addresses;
 	what.mtu = link.mtu;
 	resolve_file(conf, journal);

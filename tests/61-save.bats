@@ -86,6 +86,24 @@ device_state() { # NAME
 	refute_line --partial "fe80"
 }
 
+@test "addresses stay in the file's order, which decides on the source; those added by hand follow in theirs" {
+	local wanted
+	ADDRESS="fd09::b/64, 10.9.0.2/24, fd09::a/64, 10.9.0.1/24, fd09::c/64" config wg0
+	run wg-nsquick up wg0
+	ip -n wg0 addr add fd09::1/64 dev wg0
+	ip -n wg0 addr add fd09::2/64 dev wg0
+	ip -n wg0 addr add 10.8.0.9/24 dev wg0
+	ip -n wg0 addr add 10.8.0.3/24 dev wg0
+	run wg-nsquick save wg0
+	wanted=$(printf 'Address = %s\n' fd09::b/64 10.9.0.2/24 fd09::a/64 10.9.0.1/24 fd09::c/64 10.8.0.9/24 10.8.0.3/24 fd09::1/64 fd09::2/64)
+	assert_equal "$(grep ^Address /etc/wireguard/wg0.conf)" "$wanted"
+	run wg-nsquick down wg0
+	run wg-nsquick up wg0
+	assert_success
+	run wg-nsquick save wg0
+	assert_equal "$(grep ^Address /etc/wireguard/wg0.conf)" "$wanted"
+}
+
 @test "neither the automatic mark nor the kernel's port is frozen in" {
 	config wg0 "PostUp = wg show %i fwmark"
 	run wg-nsquick up wg0

@@ -143,7 +143,7 @@ class Up:
             links, routes, rules, *link = self.ip(namespace, family, *queries)
             for one in link and link[0]:
                 state["link"] = {"mtu": one["mtu"], "flags": sorted(one["flags"]), "operstate": one["operstate"]}
-            state["addresses" + family] = [{k: v for k, v in a.items() if "life_time" not in k} for link in links for a in link.get("addr_info", [])]
+            state["addresses" + family] = [{k: v for k, v in a.items() if "life_time" not in k and k != "tentative"} for link in links for a in link.get("addr_info", [])]
             state["routes" + family] = sorted((json.dumps({k: v for k, v in route.items() if k != "dev"}, sort_keys=True) for route in routes))
             state["rules" + family] = [{k: v for k, v in rule.items() if k != "priority"} for rule in rules if rule not in self.rules_before[family]]
         if b"/0" in text:
