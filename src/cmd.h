@@ -17,6 +17,8 @@ struct options {
 	bool force;
 	bool dry_run;
 	bool json;
+	bool keep_running; /* confine: Wants= in place of BindsTo= */
+	bool user_manager; /* confine, release: --user, as systemctl has it */
 	const char *user; /* exec's -u */
 };
 
@@ -32,6 +34,8 @@ int cmd_exec(const struct options *options, char **args);
 int cmd_guard(const struct options *options, char **args);
 int cmd_status(const struct options *options, char **args);
 int cmd_recover(const struct options *options, char **args);
+int cmd_confine(const struct options *options, char **args);
+int cmd_release(const struct options *options, char **args);
 int cmd_reload(const struct options *options, char **args);
 int cmd_reresolve(const struct options *options, char **args);
 

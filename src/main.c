@@ -33,20 +33,24 @@ static const struct command {
 	{ .name = "recover", .run = cmd_recover },
 	{ .name = "status", .run = cmd_status, .max_args = 1, .json = true },
 	{ .name = "reload", .run = cmd_reload, .min_args = 1, .max_args = 1, .dry_run = true },
+	{ .name = "confine", .run = cmd_confine, .min_args = 2, .max_args = INT_MAX, .dry_run = true },
+	{ .name = "release", .run = cmd_release, .min_args = 1, .max_args = INT_MAX, .dry_run = true },
 	{ .name = "reresolve", .run = cmd_reresolve, .min_args = 1, .max_args = 1 },
 };
 
 static void usage(void)
 {
 	fprintf(stderr,
-		"Usage: %s [ up | down | save | strip ] [ CONFIG_FILE | INTERFACE ]\n"
-		"       %s exec INTERFACE [-u USER] [--] COMMAND...\n"
-		"       %s check CONFIG_FILE | INTERFACE\n"
-		"       %s reload CONFIG_FILE | INTERFACE\n"
-		"       %s reresolve INTERFACE\n"
-		"       %s guard [--level LEVEL] [--] COMMAND...\n"
-		"       %s recover\n"
-		"       %s status [INTERFACE] [--json]\n"
+		"Usage: %1$s [ up | down | save | strip ] [ CONFIG_FILE | INTERFACE ]\n"
+		"       %1$s exec INTERFACE [-u USER] [--] COMMAND...\n"
+		"       %1$s check CONFIG_FILE | INTERFACE\n"
+		"       %1$s reload CONFIG_FILE | INTERFACE\n"
+		"       %1$s reresolve INTERFACE\n"
+		"       %1$s confine INTERFACE UNIT...\n"
+		"       %1$s release UNIT...\n"
+		"       %1$s guard [--level LEVEL] [--] COMMAND...\n"
+		"       %1$s recover\n"
+		"       %1$s status [INTERFACE] [--json]\n"
 		"\n"
 		"  CONFIG_FILE is a wg-quick(8) file whose name is the interface's name followed\n"
 		"  by `.conf'; INTERFACE stands for /etc/wireguard/INTERFACE.conf. The interface\n"
@@ -64,13 +68,14 @@ static void usage(void)
 		"  --transport host|self|NAME|PATH where the encrypted packets leave [host]\n"
 		"  --guard off|warn|default|strict what to do when the host's network changes\n"
 		"  --hooks guarded|open|none       whether hooks may enter the host's namespace\n"
-		"  --force                         up: although a device has the same key\n"
+		"  --force                         do it although there is a reason against it\n"
+		"  --keep-running                  confine: the unit goes on without the tunnel\n"
 		"  --json                          status: for programs\n"
 		"  --dry-run                       print the plan, do nothing\n"
 		"  --version, --help\n"
 		"\n"
 		"See wg-nsquick(8) for more, wg-quick(8) for the file.\n",
-		log_program(), log_program(), log_program(), log_program(), log_program(), log_program(), log_program(), log_program());
+		log_program());
 }
 
 /* How many words an option at argv[0] takes; 0: it is none; -1: it is wrong, and that was told. */
@@ -97,6 +102,14 @@ static int read_option(char **argv, struct options *options)
 	}
 	if (strcmp(argv[0], "--dry-run") == 0) {
 		options->dry_run = true;
+		return 1;
+	}
+	if (strcmp(argv[0], "--keep-running") == 0) {
+		options->keep_running = true;
+		return 1;
+	}
+	if (strcmp(argv[0], "--user") == 0) {
+		options->user_manager = true;
 		return 1;
 	}
 	for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {
@@ -365,7 +378,7 @@ int main(int argc, char **argv)
 		return failure(command);
 	}
 	if (options.dry_run && !command->dry_run) {
-		log_error("%s has no dry run; expected up, down or reload", command->name);
+		log_error("%s has no dry run; expected up, down, reload, confine or release", command->name);
 		return 1;
 	}
 	if (getuid() != 0 && !command->any_user && !(command->run == cmd_exec && rights_suffice()))

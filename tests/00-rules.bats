@@ -22,6 +22,10 @@ users_of() { grep -lE "$1" src/*.c src/*.h | sed 's,^src/,,' | sort | tr '\n' ' 
 	assert_equal "$(users_of '^#include <wireguard.h>')" "wg-kernel.c "
 }
 
+@test "libsystemd is unit-bus.c's alone" {
+	assert_equal "$(users_of '^#include <systemd/')" "unit-bus.c "
+}
+
 @test "libseccomp is filter.c's alone" {
 	assert_equal "$(users_of '^#include <seccomp.h>')" "filter.c "
 }
@@ -79,7 +83,7 @@ users_of() { grep -lE "$1" src/*.c src/*.h | sed 's,^src/,,' | sort | tr '\n' ' 
 		run grep -F -- "${option#--}" contrib/wg-nsquick.8
 		assert_success
 	done < <(grep -oE '^"? *--[a-z-]+' src/main.c | grep -oE -- '--[a-z-]+' | sort -u)
-	for option in up down save strip check exec guard recover reload reresolve status json netns transport guard hooks force dry-run; do
+	for option in up down save strip check exec guard recover reload reresolve confine release status json keep-running netns transport guard hooks force dry-run; do
 		run grep -F -- "$option" contrib/wg-nsquick.8
 		assert_success
 	done
@@ -112,6 +116,6 @@ users_of() { grep -lE "$1" src/*.c src/*.h | sed 's,^src/,,' | sort | tr '\n' ' 
 
 @test "shell files are clean" {
 	command -v shellcheck > /dev/null || fail "shellcheck is not installed"
-	run shellcheck -x autogen.sh check-all contrib/demo contrib/install-deps tests/private tests/[2-9]*.bats tests/coverage tests/fuzz tests/vm/run tests/vm/kernel.bash tests/vm/guest-job
+	run shellcheck -x autogen.sh check-all contrib/demo contrib/install-deps contrib/wg-nsquick-migrate contrib/dispatcher/* tests/private tests/systemd/* tests/[2-9]*.bats tests/coverage tests/fuzz tests/vm/run tests/vm/kernel.bash tests/vm/guest-job
 	assert_success
 }

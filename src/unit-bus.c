@@ -1,0 +1,254 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* unit-bus.c - the manager, asked over its own socket: root needs no message bus for it, and some machines have none. */
+#include "config.h"
+#include "unit.h"
+
+#ifdef HAVE_SYSTEMD
+#include <dlfcn.h>
+#include <systemd/sd-bus.h>
+
+#define DESTINATION "org.freedesktop.systemd1"
+#define MANAGER_PATH "/org/freedesktop/systemd1"
+#define MANAGER DESTINATION ".Manager"
+#define UNIT_IFACE DESTINATION ".Unit"
+#define SERVICE_IFACE DESTINATION ".Service"
+#define SOCKET_IFACE DESTINATION ".Socket"
+
+/* Loaded when it is needed, which is seldom, as firewall.c does it: it brings many others along. */
+static struct {
+	void *library;
+	__typeof__(sd_bus_new) *sd_bus_new;
+	__typeof__(sd_bus_set_address) *sd_bus_set_address;
+	__typeof__(sd_bus_start) *sd_bus_start;
+	__typeof__(sd_bus_unref) *sd_bus_unref;
+	__typeof__(sd_bus_flush_close_unref) *sd_bus_flush_close_unref;
+	__typeof__(sd_bus_call_method) *sd_bus_call_method;
+	__typeof__(sd_bus_message_read) *sd_bus_message_read;
+	__typeof__(sd_bus_message_unref) *sd_bus_message_unref;
+	__typeof__(sd_bus_message_enter_container) *sd_bus_message_enter_container;
+	__typeof__(sd_bus_get_property) *sd_bus_get_property;
+	__typeof__(sd_bus_get_property_string) *sd_bus_get_property_string;
+	__typeof__(sd_bus_get_property_strv) *sd_bus_get_property_strv;
+	__typeof__(sd_bus_get_property_trivial) *sd_bus_get_property_trivial;
+} lib;
+
+static int load_library(void)
+{
+	const struct {
+		void *to;
+		const char *name;
+	} symbols[] = {
+		{ &lib.sd_bus_new, "sd_bus_new" },
+		{ &lib.sd_bus_set_address, "sd_bus_set_address" },
+		{ &lib.sd_bus_start, "sd_bus_start" },
+		{ &lib.sd_bus_unref, "sd_bus_unref" },
+		{ &lib.sd_bus_flush_close_unref, "sd_bus_flush_close_unref" },
+		{ &lib.sd_bus_call_method, "sd_bus_call_method" },
+		{ &lib.sd_bus_message_read, "sd_bus_message_read" },
+		{ &lib.sd_bus_message_unref, "sd_bus_message_unref" },
+		{ &lib.sd_bus_message_enter_container, "sd_bus_message_enter_container" },
+		{ &lib.sd_bus_get_property, "sd_bus_get_property" },
+		{ &lib.sd_bus_get_property_string, "sd_bus_get_property_string" },
+		{ &lib.sd_bus_get_property_strv, "sd_bus_get_property_strv" },
+		{ &lib.sd_bus_get_property_trivial, "sd_bus_get_property_trivial" },
+	};
+
+	if (lib.library)
+		return 0;
+	lib.library = dlopen("libsystemd.so.0", RTLD_NOW | RTLD_LOCAL);
+	for (size_t i = 0; i < ARRAY_SIZE(symbols); i++) {
+		void *symbol = lib.library ? dlsym(lib.library, symbols[i].name) : NULL;
+
+		if (!symbol)
+			return -ELIBACC;
+		memcpy(symbols[i].to, &symbol, sizeof(symbol));
+	}
+	return 0;
+}
+
+static void cleanup_bus(sd_bus **bus)
+{
+	if (*bus)
+		lib.sd_bus_flush_close_unref(*bus);
+}
+
+static void cleanup_message(sd_bus_message **message)
+{
+	if (*message)
+		lib.sd_bus_message_unref(*message);
+}
+
+#define _cleanup_bus_ CLEANUP(cleanup_bus)
+#define _cleanup_message_ CLEANUP(cleanup_message)
+
+static int connect_manager(sd_bus **ret_bus)
+{
+	sd_bus *bus = NULL;
+	int r = load_library();
+
+	if (r >= 0)
+		r = lib.sd_bus_new(&bus);
+
+	if (r >= 0)
+		r = lib.sd_bus_set_address(bus, "unix:path=/run/systemd/private");
+	if (r >= 0)
+		r = lib.sd_bus_start(bus);
+	if (r < 0) {
+		if (bus)
+			lib.sd_bus_unref(bus);
+		return r;
+	}
+	*ret_bus = bus;
+	return 0;
+}
+
+static int load_path(sd_bus *bus, const char *name, char **ret_path)
+{
+	_cleanup_message_ sd_bus_message *reply = NULL;
+	const char *path;
+	int r;
+
+	r = lib.sd_bus_call_method(bus, DESTINATION, MANAGER_PATH, MANAGER, "LoadUnit", NULL, &reply, "s", name);
+	if (r >= 0)
+		r = lib.sd_bus_message_read(reply, "o", &path);
+	if (r < 0)
+		return r;
+	*ret_path = strdup(path);
+	return *ret_path ? 0 : -ENOMEM;
+}
+
+/* A string property; "" counts as none. */
+static int get_text(sd_bus *bus, const char *path, const char *iface, const char *name, char **ret_text)
+{
+	char *text = NULL;
+	int r = lib.sd_bus_get_property_string(bus, DESTINATION, path, iface, name, NULL, &text);
+
+	if (r < 0)
+		return r;
+	if (!*text) {
+		free(text);
+		text = NULL;
+	}
+	*ret_text = text;
+	return 0;
+}
+
+static int get_list(sd_bus *bus, const char *path, const char *name, struct strv *list)
+{
+	char **items = NULL;
+	int r = lib.sd_bus_get_property_strv(bus, DESTINATION, path, UNIT_IFACE, name, NULL, &items);
+
+	for (char **p = items; p && *p; p++) {
+		if (r >= 0)
+			r = strv_add(list, *p, strlen(*p));
+		free(*p);
+	}
+	free(items);
+	return r < 0 ? r : 0;
+}
+
+/* Sockets in the file system are the same in every network namespace; others are the host's. */
+static int note_ports(sd_bus *bus, const char *name, struct unit *unit)
+{
+	_cleanup_message_ sd_bus_message *reply = NULL;
+	_cleanup_free_ char *path = NULL;
+	const char *type, *address;
+	int r;
+
+	r = load_path(bus, name, &path);
+	if (r >= 0)
+		r = lib.sd_bus_get_property(bus, DESTINATION, path, SOCKET_IFACE, "Listen", NULL, &reply, "a(ss)");
+	if (r >= 0)
+		r = lib.sd_bus_message_enter_container(reply, 'a', "(ss)");
+	while (r >= 0 && (r = lib.sd_bus_message_read(reply, "(ss)", &type, &address)) > 0) {
+		_cleanup_free_ char *text = NULL;
+
+		if (*address == '/' || *address == '@')
+			continue;
+		if (asprintf(&text, "%s (%s %s)", name, type, address) < 0) {
+			text = NULL;
+			return -ENOMEM;
+		}
+		r = strv_add(&unit->sockets, text, strlen(text));
+	}
+	return r < 0 ? r : 0;
+}
+
+static int read_service(sd_bus *bus, const char *path, struct unit *unit)
+{
+	struct strv triggers = { 0 };
+	int yes = 0, r;
+
+	r = lib.sd_bus_get_property_trivial(bus, DESTINATION, path, SERVICE_IFACE, "PrivateNetwork", NULL, 'b', &yes);
+	unit->private_network = yes;
+	if (r >= 0)
+		r = get_text(bus, path, SERVICE_IFACE, "NetworkNamespacePath", &unit->netns);
+	if (r >= 0)
+		r = get_list(bus, path, "JoinsNamespaceOf", &unit->joins);
+	if (r >= 0)
+		r = get_list(bus, path, "Before", &unit->before);
+	if (r >= 0)
+		r = get_list(bus, path, "TriggeredBy", &triggers);
+	for (size_t i = 0; r >= 0 && i < triggers.n; i++) {
+		const char *dot = strrchr(triggers.v[i], '.');
+
+		if (dot && strcmp(dot, ".socket") == 0)
+			r = note_ports(bus, triggers.v[i], unit);
+	}
+	strv_free(&triggers);
+	return r;
+}
+
+int unit_load(const char *name, struct unit *ret_unit)
+{
+	_cleanup_bus_ sd_bus *bus = NULL;
+	_cleanup_free_ char *path = NULL, *state = NULL, *active = NULL;
+	struct unit unit = { 0 };
+	int r;
+
+	r = connect_manager(&bus);
+	if (r >= 0)
+		r = load_path(bus, name, &path);
+	if (r >= 0)
+		r = get_text(bus, path, UNIT_IFACE, "LoadState", &state);
+	if (r >= 0)
+		r = get_text(bus, path, UNIT_IFACE, "ActiveState", &active);
+	if (r < 0)
+		return r;
+	unit.found = state && strcmp(state, "loaded") == 0;
+	unit.active = active && strcmp(active, "inactive") != 0 && strcmp(active, "failed") != 0;
+	if (unit.found)
+		r = read_service(bus, path, &unit);
+	if (r < 0)
+		unit_free(&unit);
+	else
+		*ret_unit = unit;
+	return r < 0 ? r : 0;
+}
+
+int unit_manager_reload(void)
+{
+	_cleanup_bus_ sd_bus *bus = NULL;
+	int r = connect_manager(&bus);
+
+	if (r >= 0)
+		r = lib.sd_bus_call_method(bus, DESTINATION, MANAGER_PATH, MANAGER, "Reload", NULL, NULL, NULL);
+	/* As it goes over, the manager may close the line before it answers. */
+	return r == -ECONNRESET || r == -ENOTCONN || r >= 0 ? 0 : r;
+}
+
+#else
+
+int unit_load(const char *name, struct unit *ret_unit)
+{
+	(void)name;
+	(void)ret_unit;
+	return -EOPNOTSUPP;
+}
+
+int unit_manager_reload(void)
+{
+	return -EOPNOTSUPP;
+}
+
+#endif
