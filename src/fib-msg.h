@@ -233,6 +233,8 @@ struct fib {
 	struct fib_ra_line *ra; /* the kernel's own routes when they were last read */
 	size_t n_ra;
 	int ra_reads; /* in this dump */
+	void (*idle)(void *arg); /* NULL: nothing to do meanwhile */
+	void *idle_arg;
 	bool ra_failed;
 };
 

@@ -77,6 +77,12 @@ void fib_ra_open(struct fib *f)
 		f->proc_fd = close_fd(f->proc_fd);
 }
 
+void fib_while_waiting(struct fib *f, void (*idle)(void *arg), void *arg)
+{
+	f->idle = idle;
+	f->idle_arg = arg;
+}
+
 void fib_ra_close(struct fib *f)
 {
 	close_fd(f->proc_fd);
@@ -451,6 +457,8 @@ int64_t fib_ra_bring_back(struct fib *f, const struct fib_snapshot *before, cons
 	for (;; elapsed = fib_now() - start) {
 		if (read_lines(f) < 0 || elapsed >= WAIT_MS || !ask(f, now, wanted, n, asked, elapsed))
 			break;
+		if (f->idle)
+			f->idle(f->idle_arg);
 		usleep(pause_us);
 		if (pause_us < 10000)
 			pause_us += pause_us / 2;

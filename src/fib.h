@@ -197,6 +197,9 @@ int fib_restore(struct fib *f, const struct fib_snapshot *before,
 		bool (*concern)(void *arg, const struct fib_object *o),
 		void (*report_left)(void *arg, const char *text), void *arg);
 
+/* What to do again and again while fib_restore() waits for routers. It may call fib_undo(). */
+void fib_while_waiting(struct fib *f, void (*idle)(void *arg), void *arg);
+
 /*
  * The fast way back for one event (a RTM_NEW… or RTM_DEL… message of a subscribed
  * socket), without any dump: removes what `before` does not have, adds again what it

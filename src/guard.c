@@ -82,6 +82,8 @@ struct guard {
 	struct filters *filters; /* hooks that ask before they enter a namespace */
 	bool refused; /* level strict: a hook wanted to enter the host's namespace */
 	bool committed; /* the closing comparison was equal, and the worker was told so */
+	int control;	/* the line to the worker; -1: there is none yet, or any more */
+	bool ended;	/* hooks, or the command, were told to end */
 	int64_t kill_at; /* when a command that was asked to end is killed, ms; 0: it was not asked */
 };
 
@@ -116,17 +118,19 @@ static void hear_worker(struct guard *g, int control)
 }
 
 /* The host was changed, and is as before again: now whoever did it ends, and then everything of ours is rolled back. */
-static void trip(struct guard *g, int control)
+static void trip(struct guard *g)
 {
+	if (g->ended || g->control < 0)
+		return;
+	g->ended = true;
 	if (!g->work->policy.command) {
 		/* Only the worker knows which of its children are hooks, and which are its own hands. */
-		say(control, SAY_KILL);
+		say(g->control, SAY_KILL);
 		return;
 	}
 	/* A command rolls back by itself, if it can: wg-quick does. */
 	spawn_kill_below(g->worker, SIGTERM);
-	if (!g->kill_at)
-		g->kill_at = fib_now() + KILL_AFTER_MS;
+	g->kill_at = fib_now() + KILL_AFTER_MS;
 }
 
 /* How long to wait, ms; -1: for ever. A command that did not end by then is killed now, however much it does meanwhile. */
@@ -170,15 +174,15 @@ static int watch_worker(struct guard *g, int control, int signals)
 		if (fds[1].revents & POLLIN)
 			hear_worker(g, control);
 		if (fds[0].revents && watch_read(g->watch))
-			trip(g, control);
+			trip(g);
 		if (fds[3].revents && watch_read_file(g->watch))
-			trip(g, control);
+			trip(g);
 		if (fds[4].revents) {
 			filters_answer(g->filters);
 			/* At level strict the attempt is enough. */
 			if (g->work->policy.level == GUARD_STRICT && filters_refused(g->filters) && !g->refused) {
 				g->refused = true;
-				trip(g, control);
+				trip(g);
 			}
 		}
 		if (fds[2].revents && read(signals, &info, sizeof(info)) == sizeof(info))
@@ -191,9 +195,16 @@ static int watch_worker(struct guard *g, int control, int signals)
 	return status;
 }
 
+static void on_wait(void *arg)
+{
+	struct guard *g = arg;
+
+	trip(g);
+}
+
 static int open_guard(struct guard *g)
 {
-	struct watch_spec spec = { .host_fd = g->work->host_fd, .action = g->work->action, .policy = &g->work->policy, .foreign = g->work->foreign,
+	struct watch_spec spec = { .on_wait = on_wait, .arg = g, .host_fd = g->work->host_fd, .action = g->work->action, .policy = &g->work->policy, .foreign = g->work->foreign,
 				   .others_run = g->work->others_run };
 	int r;
 
@@ -214,9 +225,11 @@ static int supervise(struct guard *g, int control, int signals)
 {
 	int wait_status, status, verdict;
 
+	g->control = control;
 	watch_hurry(g->watch != NULL);
 	wait_status = watch_worker(g, control, signals);
 	watch_hurry(false);
+	g->control = -1;
 	status = WIFEXITED(wait_status) ? WEXITSTATUS(wait_status) : 1;
 	if (WIFSIGNALED(wait_status)) {
 		log_error("the worker was killed by signal %d", WTERMSIG(wait_status));
@@ -260,7 +273,7 @@ static void survive_closed_pipes(void)
 
 int guard_run(const struct guarded_work *work)
 {
-	struct guard g = { .work = work };
+	struct guard g = { .work = work, .control = -1 };
 	_cleanup_fd_ int signals = -1;
 	sigset_t handled, before;
 	int control[2], status;

@@ -25,6 +25,8 @@ struct watch {
 	struct policy policy;
 	const char *action;
 	void (*on_undone)(void);
+	void (*on_wait)(void *arg);
+	void *arg;
 	int host_fd;
 	struct fib *fib;
 	struct fib_events *events;

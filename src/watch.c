@@ -152,6 +152,18 @@ static void hear(struct watch *w)
 	w->hearing = false;
 }
 
+/* The hand goes on: who did it may go on, too. */
+static void wait_for_routers(void *arg)
+{
+	struct watch *w = arg;
+
+	if (w->on_wait)
+		w->on_wait(w->arg);
+	w->asked.port = 0;
+	if (fib_events_read(w->events, on_event, w) < 0)
+		w->dirty = true;
+}
+
 /* For a difference that no event explains, or one that was not heard yet. */
 static bool is_concern(void *arg, const struct fib_object *o)
 {
@@ -479,8 +491,12 @@ int watch_open(const struct watch_spec *spec, struct watch **ret_watch)
 	w->host_fd = fcntl(spec->host_fd, F_DUPFD_CLOEXEC, 3);
 	w->action = spec->action;
 	w->on_undone = spec->on_undone;
+	w->on_wait = spec->on_wait;
+	w->arg = spec->arg;
 	/* Events first: what happens between is heard. */
 	r = w->host_fd < 0 ? -errno : ns_call(spec->host_fd, open_sockets, w);
+	if (r == 0)
+		fib_while_waiting(w->fib, wait_for_routers, w);
 	if (r == 0)
 		r = open_who(w, spec->foreign);
 	if (r == 0)

@@ -21,6 +21,9 @@ struct watch_spec {
 	const struct policy *policy;	/* copied, but not what it points to */
 	const struct strv *foreign;	/* NULL: policy_foreign_daemons */
 	void (*on_undone)(void);	/* NULL, or called when an event was undone: to measure */
+	/* NULL, or called when what is being put back takes seconds: whoever did it should be ended before that. More than once. */
+	void (*on_wait)(void *arg);
+	void *arg;
 	bool others_run;		/* hooks, or a command: who writes files must be heard (to stop listening takes some 10 ms) */
 };
 

@@ -230,6 +230,62 @@ ask_daemon() { printf "%s" "rm -f /run/daemon.did; echo '$1' > /run/daemon.go; u
 	assert_clean
 }
 
+@test "who took a router's route is ended before the router is waited for" {
+	load lib/noise
+	OWN_NETNS='@(rt|hostns)'
+	ra_up
+	ip netns exec rt pkill -STOP radvd
+	# The router does not answer: 4 s in which all else would be open.
+	config wg0 "PostUp = nsenter -t 1 -n bash -c 'ip -6 route del default dev ra0; while :; do ip route replace default via 198.51.100.1; echo . >> /run/loops; done'; sleep 60"
+	run timeout 40 wg-nsquick up wg0 --hooks open
+	[[ ! -e /run/loops ]] || (($(wc -l < /run/loops) < 20)) || fail "$(wc -l < /run/loops) loops"
+	pkill -CONT radvd
+	rm -f /run/loops
+	assert_failure 194
+	assert_line --regexp "could not be put back: changed: route default via fe80::1 dev ra0 metric 1024 proto ra "
+	run ip route show default
+	assert_line --partial "default via 192.0.2.1 dev veth0"
+	noise_down || true
+	assert_clean
+}
+
+@test "/etc/resolv.conf: a symlink that is replaced by a file or leads elsewhere, and one that goes, come back" {
+	# In a copy of the folder: what is bound cannot be replaced.
+	# Whoever does it stays: one that is gone at once is nobody we know, on a busy machine.
+	local way
+	for way in "os.symlink('/run/other', '/etc/new'); os.rename('/etc/new', '/etc/resolv.conf')" "open('/etc/new', 'w').write('nameserver 9.9.9.9'); os.rename('/etc/new', '/etc/resolv.conf')" \
+		"os.unlink('/etc/resolv.conf')" "open('/run/real.conf', 'w').write('nameserver 9.9.9.9')"; do
+		run unshare -m bash -c '
+			mkdir -p /run/etc
+			mount -t tmpfs etc /run/etc
+			cp -a /etc/. /run/etc 2> /dev/null
+			mount --rbind /run/etc /etc
+			echo nameserver 192.0.2.53 > /run/real.conf
+			ln -sfn /run/real.conf /etc/resolv.conf
+			wg-nsquick guard -- python3 -c "import os, time; $1; time.sleep(60)"
+			echo "status $?"
+			readlink /etc/resolv.conf
+			cat /etc/resolv.conf' - "$way"
+		assert_line "status 193"
+		assert_line "/run/real.conf"
+		assert_line "nameserver 192.0.2.53"
+		assert_line --regexp "guard: /etc/resolv.conf changed during .python3' by process [0-9]+ .*; put back"
+	done
+	rm -f /run/real.conf
+}
+
+@test "/etc/resolv.conf, changed in PostDown, is put back" {
+	local before
+	before=$(cat /etc/resolv.conf)
+	config wg0 "PostDown = echo 'nameserver 9.9.9.9' > /proc/1/root/etc/resolv.conf"
+	wg-nsquick up wg0 > /dev/null 2>&1 3>&-
+	run timeout 30 wg-nsquick down wg0
+	assert_failure 193
+	assert_line --partial "guard: /etc/resolv.conf changed during \`down' by process"
+	assert_equal "$(cat /etc/resolv.conf)" "$before"
+	assert_clean
+}
+
 @test "after all of this the host is the same" {
 	assert_host_unchanged
 }

@@ -192,9 +192,11 @@ static void run_bare(double *times, int runs)
 
 static const struct policy policy = { .level = GUARD_DEFAULT, .iface = "wg0" };
 
+static bool hooks; /* as if there were some: then who writes files is heard, too */
+
 static struct watch *open_watch(void)
 {
-	struct watch_spec spec = { .action = "bench", .policy = &policy, .on_undone = note_undone };
+	struct watch_spec spec = { .action = "bench", .policy = &policy, .on_undone = note_undone, .others_run = hooks };
 	struct watch *w;
 	int r;
 
@@ -341,7 +343,8 @@ static bool measure_reverted(int runs)
 	return seen == runs;
 }
 
-static bool measure_cost(void)
+/* Of opening and closing, on an ordinary host: what the guard adds to `up`. */
+static bool measure_cost(const char *name)
 {
 	enum { RUNS = 200 };
 	double times[RUNS];
@@ -356,7 +359,7 @@ static bool measure_cost(void)
 		watch_free(w);
 		times[i] = now_us() - start;
 	}
-	f = sum_up("cost", times, RUNS);
+	f = sum_up(name, times, RUNS);
 	return f.p50 < 2000;
 }
 
@@ -410,11 +413,15 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	shell("ip link add veth0 type veth peer name veth1; ip addr add 192.0.2.2/24 dev veth0; ip link set veth0 up; ip link set veth1 up; ip route add default via 192.0.2.1;"
-	      "for i in 1 2 3 4 5 6 7 8; do ip route add 10.$i.0.0/16 via 192.0.2.1; done; sleep 2");
+	      "for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18; do ip route add 10.$i.0.0/16 via 192.0.2.1; done; sleep 2");
 	/* What the guard tells is part of its work, but nobody wants to read it a thousand times. */
 	dup2(null, STDERR_FILENO);
 	current = mmap(NULL, sizeof(*current), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	good &= measure_cost();
+	good &= measure_cost("cost");
+	/* To stop hearing who writes files takes the kernel some milliseconds; told, and no figure is wanted of it. */
+	hooks = true;
+	(void)measure_cost("hooks");
+	hooks = false;
 	good &= measure_exposure(runs);
 	good &= measure_reverted(40);
 	if (routes)
