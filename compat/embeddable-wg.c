@@ -8,7 +8,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void wiping_free(void *p)
+/*
+ * Not inlined: where the compiler sees what was asked for, its fortified explicit_bzero()
+ * takes the rest of the block, which is ours too, for an overflow.
+ */
+__attribute__((noinline)) static void wiping_free(void *p)
 {
 	if (p)
 		explicit_bzero(p, malloc_usable_size(p));

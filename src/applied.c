@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <limits.h>
 
+#include "atomic.h"
 #include "merge.h"
 
 /* A peer takes some 200 bytes: more than any device has. */
@@ -34,7 +35,7 @@ int applied_save(struct journal *j, const struct conf *conf)
 	if (r == 0)
 		r = numbered_path(j, j->applied + 1, path);
 	if (r == 0)
-		r = journal_replace_file(path, &text);
+		r = atomic_replace(path, &text, 0600, ATOMIC_VOLATILE);
 	if (r < 0)
 		return r;
 	/* The one step that makes it valid is the journal's. */
@@ -72,7 +73,7 @@ int before_save(const struct journal *j, const struct live *live)
 	int r = path_of(j, "before", path);
 
 	live_format(live, &text);
-	return r < 0 ? r : journal_replace_file(path, &text);
+	return r < 0 ? r : atomic_replace(path, &text, 0600, ATOMIC_VOLATILE);
 }
 
 int before_load(const struct journal *j, struct live *ret_live)
@@ -93,13 +94,8 @@ int before_load(const struct journal *j, struct live *ret_live)
 /* Also what a save that was killed left beside it. */
 static void remove_file(const char *path)
 {
-	_cleanup_free_ char *temporary = NULL;
-
 	unlink(path);
-	if (asprintf(&temporary, "%s.new", path) >= 0)
-		unlink(temporary);
-	else
-		temporary = NULL;
+	atomic_forget(path);
 }
 
 void before_remove(const struct journal *j)

@@ -43,6 +43,7 @@ static bool somebody_elses(const char *iface)
 
 static int find(const struct conf *conf, const struct options *options, struct settings *settings, struct txn *txn)
 {
+	bool found;
 	int r;
 
 	if (cmd_settings(options, conf->iface, settings) < 0)
@@ -51,12 +52,19 @@ static int find(const struct conf *conf, const struct options *options, struct s
 	r = tunnel_find(conf->iface, options->netns, txn);
 	if (r == -ENOTUNIQ)
 		return 1;
-	if (r < 0 || !tunnel_alive(txn)) {
-		if (r < 0 && somebody_elses(conf->iface))
+	found = r == 0;
+	if (found)
+		r = tunnel_alive(txn);
+	if (r == 0 || r == -ENOENT) {
+		if (!found && somebody_elses(conf->iface))
 			log_error("`%s' is a WireGuard interface that %s did not bring up; expected one of its own (`wg-quick down' takes down what wg-quick brought up)",
 				  conf->iface, log_program());
 		else
 			log_error("`%s' is not a WireGuard interface", conf->iface);
+		return 1;
+	}
+	if (r < 0) {
+		log_error("%s: cannot find its device: %s", conf->iface, strerror(-r));
 		return 1;
 	}
 	txn->conf = conf;

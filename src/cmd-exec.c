@@ -75,7 +75,7 @@ int cmd_exec(const struct options *options, char **args)
 	r = tunnel_find(iface, options->netns, &txn);
 	if (r == -ENOTUNIQ)
 		return EXIT_CANCELED_EXEC;
-	if (r < 0 || txn.target_fd < 0 || !tunnel_alive(&txn)) {
+	if (r < 0 || txn.target_fd < 0 || tunnel_alive(&txn) <= 0) {
 		log_error("`%s' is not up; expected `%s up %s' first", iface, log_program(), iface);
 		return EXIT_CANCELED_EXEC;
 	}
@@ -106,7 +106,7 @@ int cmd_recover(const struct options *options, char **args)
 	if (r == 0)
 		r = tunnel_recover(NULL, false);
 	if (r >= 0)
-		namespace_sweep();
+		r = tunnel_recover_files();
 	if (r < 0) {
 		log_error("cannot recover: %s", strerror(-r));
 		return 1;

@@ -122,8 +122,13 @@ static int complete(struct txn *txn, const struct live *before, struct live *wan
 
 	*ret_auto_fwmark = before->wg.fwmark == wanted->wg.fwmark ? txn->journal.auto_fwmark : 0;
 	if (!wanted->mtu) {
-		int mtu = txn_auto_mtu(txn, &wanted->wg);
+		int mtu;
 
+		r = txn_auto_mtu(txn, &wanted->wg, &mtu);
+		if (r < 0) {
+			log_error("%s: cannot look the route to the endpoint up: %s", txn->conf->iface, strerror(-r));
+			return EXIT_KERNEL;
+		}
 		if (mtu < 1280) {
 			log_error("%s: the automatic MTU is %d; expected an MTU line, or a route to the endpoint with an MTU of 1360 or more", txn->conf->iface, mtu);
 			return EXIT_KERNEL;
@@ -277,7 +282,7 @@ int cmd_reload(const struct options *options, char **args)
 	r = tunnel_find(conf.iface, options->netns, &txn);
 	if (r == -ENOTUNIQ)
 		return 1;
-	if (r < 0 || !tunnel_alive(&txn)) {
+	if (r < 0 || tunnel_alive(&txn) <= 0) {
 		log_error("`%s' is not a WireGuard interface", conf.iface);
 		return 1;
 	}

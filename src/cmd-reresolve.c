@@ -131,7 +131,7 @@ int cmd_reresolve(const struct options *options, char **args)
 	r = tunnel_find(iface, options->netns, &txn);
 	if (r == -ENOTUNIQ)
 		return 1;
-	if (r < 0 || !tunnel_alive(&txn)) {
+	if (r < 0 || tunnel_alive(&txn) <= 0) {
 		log_error("`%s' is not a WireGuard interface", iface);
 		return 1;
 	}

@@ -80,12 +80,18 @@ int cmd_check_key(const struct conf *conf, const struct place *place)
 {
 	_cleanup_free_ char *where = NULL;
 	struct key public_key;
+	int r;
 
 	if (!conf->wg.has_private_key || key_is_zero(&conf->wg.private_key))
 		return 0;
 	wg_public_key(&conf->wg.private_key, &public_key);
-	if (tunnel_key_in_use(&public_key, place, &where) < 0)
+	r = tunnel_key_in_use(&public_key, place, &where);
+	if (r == -ENOENT)
 		return 0;
+	if (r < 0) {
+		log_error("%s: cannot look for other devices with this public key: %s", conf->iface, strerror(-r));
+		return 1;
+	}
 	log_error("%s: a device with this public key already exists: %s; two of them take each other's session (--force does it all the same)", conf->iface,
 		  where);
 	return 1;

@@ -1,14 +1,20 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "dns.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <limits.h>
+#include <stdarg.h>
 #include <sys/stat.h>
+
+#include "atomic.h"
+#include "log.h"
 
 /* Over a reboot: the saved file is the only copy of somebody's configuration. */
 #define STATE_DIR "/var/lib/wg-nsquick"
 #define MAX_SIZE (1 << 20)
+#define PAGE 4096
 /* The first line of what we write: after a power cut it tells whose a file is. */
 #define HEADER "# Written by wg-nsquick for this network namespace.\n"
 
@@ -68,19 +74,70 @@ void dns_format_nsswitch(const char *host_text, struct buf *text)
 		buf_str(text, "hosts: files dns\n");
 }
 
-static int make_dirs(const struct ns_record *record, const char *dir, bool *ret_made)
+/* The names of a namespace's files. */
+struct files {
+	char dir[PATH_MAX], resolv[PATH_MAX], nsswitch[PATH_MAX];
+	char saved[PATH_MAX]; /* somebody's resolv.conf, while ours has its place */
+};
+
+__attribute__((format(printf, 2, 3))) static int put_path(char to[static PATH_MAX], const char *fmt, ...)
+{
+	va_list ap;
+	int n;
+
+	va_start(ap, fmt);
+	n = vsnprintf(to, PATH_MAX, fmt, ap);
+	va_end(ap);
+	return n < 0 || n >= PATH_MAX ? -ENAMETOOLONG : 0;
+}
+
+static int find_files(const struct ns_record *record, struct files *f)
+{
+	_cleanup_free_ char *dir = dns_dir(record->name, record->cookie);
+	int r = dir ? put_path(f->dir, "%s", dir) : -ENOMEM;
+
+	if (r == 0)
+		r = put_path(f->resolv, "%s/resolv.conf", dir);
+	if (r == 0)
+		r = put_path(f->nsswitch, "%s/nsswitch.conf", dir);
+	/* '/' cannot be in a namespace's name. */
+	if (r == 0 && record->name)
+		r = put_path(f->saved, STATE_DIR "/%s.resolv.conf", record->name);
+	else if (r == 0)
+		r = put_path(f->saved, STATE_DIR "/%" PRIx64 ".resolv.conf", record->cookie);
+	return r;
+}
+
+/* 1, 0, or -errno. */
+static int exists(const char *path)
 {
 	struct stat st;
-	int r;
 
-	r = make_dir(record->name ? NETNS_ETC_DIR : RUN_DIR "/etc", 0755);
-	if (r < 0)
+	if (lstat(path, &st) == 0)
+		return 1;
+	return errno == ENOENT || errno == ENOTDIR ? 0 : -errno;
+}
+
+/* ---- whose a file is, is told by its text: no note of it can be lost or outlive it ---- */
+
+/* Without following a link. */
+static int read_plain(const char *path, char **ret_text, size_t *ret_len)
+{
+	_cleanup_fd_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+
+	return fd < 0 ? -errno : read_all(fd, MAX_SIZE, ret_text, ret_len);
+}
+
+/* 1, 0, or -errno where that cannot be told. */
+static int is_ours(const char *path)
+{
+	_cleanup_free_ char *text = NULL;
+	size_t len;
+	int r = read_plain(path, &text, &len);
+
+	if (is_transient(r))
 		return r;
-	*ret_made = lstat(dir, &st) < 0;
-	/* A link may lead to the host's own files. */
-	if (!*ret_made && !S_ISDIR(st.st_mode))
-		return -ENOTDIR;
-	return make_dir(dir, 0755);
+	return r == 0 && strncmp(text, HEADER, strlen(HEADER)) == 0;
 }
 
 /* By its other names, the host's file must not be written either. */
@@ -91,187 +148,176 @@ static bool is_hosts(const struct stat *file)
 	return file->st_nlink > 1 || (stat("/proc/1/root/etc/resolv.conf", &host) == 0 && host.st_ino == file->st_ino && host.st_dev == file->st_dev);
 }
 
-static bool is_ours(const char *path)
+/*
+ * O_NOFOLLOW: a symlink here may lead to the host's own resolv.conf. -EMLINK: it is a file of that kind.
+ * Whoever is killed in here leaves a file that has its old beginning, or the new text and perhaps blank lines.
+ */
+static int write_in_place(const char *path, const struct buf *text, mode_t mode)
 {
-	_cleanup_free_ char *text = NULL;
-	size_t len;
-
-	return read_file(path, MAX_SIZE, &text, &len) == 0 && strncmp(text, HEADER, strlen(HEADER)) == 0;
-}
-
-/* O_NOFOLLOW: a symlink here may lead to the host's own resolv.conf. -EMLINK: it is a file of that kind. */
-static int write_in_place(const char *path, const struct buf *text, bool exclusive)
-{
-	_cleanup_fd_ int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW | (exclusive ? O_EXCL : 0), 0644);
+	_cleanup_fd_ int fd = open(path, O_WRONLY | O_CLOEXEC | O_NOFOLLOW);
+	_cleanup_buf_ struct buf padded = { 0 };
+	size_t first;
 	struct stat st;
 	int r;
 
 	if (fd < 0)
 		return -errno;
-	if (text->failed)
-		return -ENOMEM;
 	if (fstat(fd, &st) < 0)
 		return -errno;
 	if (is_hosts(&st))
 		return -EMLINK;
-	if (fchmod(fd, 0644) < 0)
+	buf_add(&padded, text->data, text->len);
+	while (padded.len < (size_t)st.st_size && !padded.failed)
+		buf_str(&padded, "\n");
+	if (text->failed || padded.failed)
+		return -ENOMEM;
+	if (fchmod(fd, mode) < 0)
 		return -errno;
-	/* Shorter or longer, at no moment does the file lack its beginning. */
-	r = write_all(fd, text->data, text->len);
+	/* One page is written at once; it comes last. */
+	first = padded.len < PAGE ? padded.len : PAGE;
+	if (lseek(fd, (off_t)first, SEEK_SET) < 0)
+		return -errno;
+	r = write_all(fd, padded.data + first, padded.len - first);
+	if (r == 0 && lseek(fd, 0, SEEK_SET) < 0)
+		r = -errno;
+	if (r == 0)
+		r = write_all(fd, padded.data, first);
 	if (r == 0 && ftruncate(fd, (off_t)text->len) < 0)
+		r = -errno;
+	if (r == 0 && fsync(fd) < 0)
 		r = -errno;
 	return r;
 }
 
-static int join(const char *dir, const char *name, char ret_path[static PATH_MAX])
+/* In place if there is a place. */
+static int write_file(const char *path, const struct buf *text, mode_t mode)
 {
-	int n = snprintf(ret_path, PATH_MAX, "%s/%s", dir, name);
+	struct stat st;
 
-	return n < 0 || n >= PATH_MAX ? -ENAMETOOLONG : 0;
+	if (lstat(path, &st) == 0 ? !S_ISREG(st.st_mode) : errno == ENOENT)
+		return atomic_replace(path, text, mode, ATOMIC_DURABLE);
+	return write_in_place(path, text, mode);
 }
 
-static int prepare_nsswitch(struct ns_record *record, const char *dir)
+/* A symlink with the target of another. */
+static int copy_link(const char *from, const char *to)
+{
+	char target[PATH_MAX], temporary[PATH_MAX];
+	ssize_t n = readlink(from, target, sizeof(target) - 1);
+	int r;
+
+	if (n < 0)
+		return -errno;
+	target[n] = '\0';
+	atomic_forget(to);
+	r = put_path(temporary, "%s" ATOMIC_TMP, to);
+	if (r < 0)
+		return r;
+	return symlink(target, temporary) < 0 || rename(temporary, to) < 0 ? -errno : 0;
+}
+
+/* ---- setting up ---- */
+
+static int make_dirs(struct ns_record *record, const char *dir)
+{
+	struct stat st;
+	int r;
+
+	r = make_dir(record->name ? NETNS_ETC_DIR : RUN_DIR "/etc", 0755);
+	if (r < 0)
+		return r;
+	if (lstat(dir, &st) == 0)
+		/* A link may lead to the host's own files. */
+		return S_ISDIR(st.st_mode) ? 0 : -ENOTDIR;
+	record->etc_made = true;
+	r = ns_record_save(record);
+	return r < 0 ? r : make_dir(dir, 0755);
+}
+
+static int prepare_nsswitch(const char *path)
 {
 	_cleanup_buf_ struct buf text = { 0 };
 	_cleanup_free_ char *host = NULL;
-	char path[PATH_MAX];
 	size_t len;
 	int r;
 
 	/* Without one, glibc itself goes by files and DNS only. */
-	if (read_file("/etc/nsswitch.conf", MAX_SIZE, &host, &len) < 0)
-		return 0;
+	r = read_file("/etc/nsswitch.conf", MAX_SIZE, &host, &len);
+	if (r < 0)
+		return r == -ENOENT ? 0 : r;
 	dns_format_nsswitch(host, &text);
-	r = join(dir, "nsswitch.conf", path);
-	if (r == 0)
-		r = write_in_place(path, &text, true);
-	if (r == -EEXIST && !is_ours(path))
-		return 0;
-	if (r == 0 || r == -EEXIST)
-		record->nsswitch_ours = true;
+	r = atomic_create(path, &text, 0644);
 	return r == -EEXIST ? 0 : r;
-}
-
-/* The saved file's name; '/' cannot be in a namespace's name. */
-static int saved_path(const struct ns_record *record, char ret_path[static PATH_MAX])
-{
-	int n;
-
-	if (record->name)
-		n = snprintf(ret_path, PATH_MAX, STATE_DIR "/%s.resolv.conf", record->name);
-	else
-		n = snprintf(ret_path, PATH_MAX, STATE_DIR "/%" PRIx64 ".resolv.conf", record->cookie);
-	return n < 0 || n >= PATH_MAX ? -ENAMETOOLONG : 0;
-}
-
-static int put_back(const struct ns_record *record, const char *path);
-
-/* A file of ours without a record of it: the machine went down while a tunnel was up. */
-static int reclaim(struct ns_record *record, const char *path)
-{
-	char saved[PATH_MAX];
-	struct stat st;
-	int r = saved_path(record, saved);
-
-	if (r < 0 || record->resolv_ours || record->resolv_saved || !is_ours(path))
-		return r;
-	if (lstat(saved, &st) == 0)
-		return put_back(record, path);
-	record->resolv_ours = true;
-	return 0;
 }
 
 int dns_prepare(struct ns_record *record)
 {
-	_cleanup_free_ char *dir = dns_dir(record->name, record->cookie);
 	_cleanup_buf_ struct buf text = { 0 };
 	const struct strv nothing = { 0 };
-	char path[PATH_MAX];
-	bool made = false;
+	struct files f;
 	int r;
 
-	if (!dir)
-		return -ENOMEM;
-	r = make_dirs(record, dir, &made);
-	if (r < 0)
-		return r;
-	record->etc_made |= made;
-	r = join(dir, "resolv.conf", path);
+	r = find_files(record, &f);
+	if (r == 0)
+		r = make_dirs(record, f.dir);
 	if (r < 0)
 		return r;
 	dns_format_resolv(&nothing, &text);
-	r = write_in_place(path, &text, true);
-	if (r == 0)
-		record->resolv_ours = true;
-	else if (r == -EEXIST)
-		r = reclaim(record, path);
-	if (r < 0 && r != -ELOOP)
-		return r;
-	return prepare_nsswitch(record, dir);
+	r = atomic_create(f.resolv, &text, 0644);
+	return r < 0 && r != -EEXIST ? r : prepare_nsswitch(f.nsswitch);
 }
 
-static int copy_file(const char *from, const char *to)
+int dns_is_ours(const struct ns_record *record)
 {
-	_cleanup_buf_ struct buf copy = { 0 };
+	struct files f;
+	int r = find_files(record, &f);
+
+	return r < 0 ? r : is_ours(f.resolv);
+}
+
+/* Whole and on the disk before the original is touched. A symlink is kept as a symlink. */
+static int save_foreign(const struct files *f)
+{
 	_cleanup_free_ char *text = NULL;
-	size_t len;
+	struct buf copy = { 0 };
+	struct stat st;
 	int r;
 
-	r = read_file(from, MAX_SIZE, &text, &len);
-	if (r < 0)
-		return r;
-	buf_add(&copy, text, len);
-	return write_in_place(to, &copy, false);
-}
-
-/* A symlink is kept as a symlink, and its place taken by a file. */
-static int save_foreign(struct ns_record *record, const char *path)
-{
-	char saved[PATH_MAX], link[PATH_MAX];
-	ssize_t n;
-	int r;
-
+	if (lstat(f->resolv, &st) < 0)
+		return errno == ENOENT ? 0 : -errno;
+	if (!S_ISLNK(st.st_mode) && is_hosts(&st))
+		return -EMLINK;
 	r = make_dir(STATE_DIR, 0700);
-	if (r == 0)
-		r = saved_path(record, saved);
 	if (r < 0)
 		return r;
-	n = readlink(path, link, sizeof(link) - 1);
-	if (n >= 0) {
-		link[n] = '\0';
-		unlink(saved);
-		if (symlink(link, saved) < 0 || unlink(path) < 0)
-			return -errno;
-	} else {
-		unlink(saved);
-		r = copy_file(path, saved);
-		if (r < 0)
-			return r;
-	}
-	record->resolv_saved = true;
-	return ns_record_save(record);
+	if (S_ISLNK(st.st_mode))
+		return copy_link(f->resolv, f->saved);
+	r = read_plain(f->resolv, &text, &copy.len);
+	if (r < 0)
+		return r;
+	copy.data = text;
+	return atomic_replace(f->saved, &copy, st.st_mode & 07777, ATOMIC_DURABLE);
 }
 
-int dns_write(struct ns_record *record, const struct strv *items)
+int dns_write(const struct ns_record *record, const struct strv *items)
 {
-	_cleanup_free_ char *dir = dns_dir(record->name, record->cookie);
 	_cleanup_buf_ struct buf text = { 0 };
-	char path[PATH_MAX];
+	struct files f;
 	int r;
 
-	if (!dir)
-		return -ENOMEM;
-	r = join(dir, "resolv.conf", path);
+	r = find_files(record, &f);
 	if (r < 0)
 		return r;
-	if (!record->resolv_ours && !record->resolv_saved) {
-		r = save_foreign(record, path);
-		if (r < 0 && r != -ENOENT)
-			return r;
-	}
+	r = is_ours(f.resolv);
+	if (r == 0)
+		r = save_foreign(&f);
+	if (r < 0)
+		return r;
 	dns_format_resolv(items, &text);
-	return write_in_place(path, &text, false);
+	return write_file(f.resolv, &text, 0644);
 }
+
+/* ---- the way back ---- */
 
 static void keep_first(int *first, int r)
 {
@@ -279,46 +325,104 @@ static void keep_first(int *first, int r)
 		*first = r;
 }
 
-static int put_back(const struct ns_record *record, const char *path)
+/* Whether what stands there may go: it is ours, or half of what is put back. Anything else, somebody has put there since. */
+static int may_go(const char *path, const struct buf *saved)
 {
-	char saved[PATH_MAX], link[PATH_MAX];
-	ssize_t n;
-	int r = saved_path(record, saved);
+	_cleanup_free_ char *now = NULL;
+	size_t len;
+	int r = exists(path);
 
-	if (r < 0)
+	if (r <= 0)
+		return r < 0 ? r : 1;
+	r = is_ours(path);
+	if (r != 0 || !saved)
 		return r;
-	n = readlink(saved, link, sizeof(link) - 1);
-	if (n >= 0) {
-		link[n] = '\0';
-		if (unlink(path) < 0 && errno != ENOENT)
-			return -errno;
-		r = symlink(link, path) < 0 ? -errno : 0;
+	r = read_plain(path, &now, &len);
+	if (is_transient(r))
+		return r;
+	return r == 0 && len >= saved->len && memcmp(now, saved->data, saved->len) == 0;
+}
+
+/* The saved one goes last: until then all of this can be done again. */
+static int put_back(const struct files *f)
+{
+	_cleanup_free_ char *text = NULL;
+	struct buf copy = { 0 };
+	struct stat st;
+	int r;
+
+	if (lstat(f->saved, &st) < 0)
+		return -errno;
+	if (S_ISLNK(st.st_mode)) {
+		r = may_go(f->resolv, NULL);
+		if (r > 0)
+			r = copy_link(f->saved, f->resolv);
 	} else {
-		r = copy_file(saved, path);
+		r = read_plain(f->saved, &text, &copy.len);
+		copy.data = text;
+		if (r == 0)
+			r = may_go(f->resolv, &copy);
+		if (r > 0)
+			r = write_file(f->resolv, &copy, st.st_mode & 07777);
 	}
-	if (r == 0)
-		unlink(saved);
-	return r;
+	return r < 0 || unlink(f->saved) == 0 ? r : -errno;
+}
+
+static int delete_ours(const char *path)
+{
+	int r = is_ours(path);
+
+	return r > 0 && unlink(path) < 0 ? -errno : r;
+}
+
+static int restore_resolv(const struct files *f)
+{
+	int saved = exists(f->saved), dir = exists(f->dir);
+
+	if (saved < 0 || dir < 0)
+		return saved < 0 ? saved : dir;
+	return saved && dir ? put_back(f) : delete_ours(f->resolv);
 }
 
 int dns_restore(const struct ns_record *record)
 {
-	_cleanup_free_ char *dir = dns_dir(record->name, record->cookie);
-	char path[PATH_MAX];
+	struct files f;
+	int first = find_files(record, &f);
+
+	if (first < 0)
+		return first;
+	keep_first(&first, restore_resolv(&f));
+	keep_first(&first, delete_ours(f.nsswitch));
+	atomic_forget(f.resolv);
+	atomic_forget(f.nsswitch);
+	atomic_forget(f.saved);
+	/* Not empty: somebody put a file of theirs beside ours. */
+	if (first == 0 && record->etc_made && rmdir(f.dir) < 0 && errno != ENOTEMPTY)
+		keep_first(&first, -errno);
+	return first;
+}
+
+int dns_sweep(const struct strv *known)
+{
+	DIR *dir = opendir(NETNS_ETC_DIR);
+	const struct dirent *entry;
 	int first = 0;
 
-	if (!dir)
-		return -ENOMEM;
-	if (join(dir, "resolv.conf", path) == 0) {
-		if (record->resolv_saved)
-			keep_first(&first, put_back(record, path));
-		else if (record->resolv_ours && unlink(path) < 0)
-			keep_first(&first, -errno);
+	while (dir && (entry = readdir(dir))) {
+		struct ns_record record = { .name = (char *)entry->d_name, .etc_made = true };
+		bool live = false;
+		struct files f;
+
+		for (size_t i = 0; i < known->n && !live; i++)
+			live = strcmp(known->v[i], entry->d_name) == 0;
+		if (live || !ns_name_valid(entry->d_name) || find_files(&record, &f) < 0)
+			continue;
+		if (is_ours(f.resolv) == 0 && is_ours(f.nsswitch) == 0 && exists(f.saved) == 0)
+			continue;
+		log_note("%s: putting back what was there before a tunnel that is gone", f.dir);
+		keep_first(&first, dns_restore(&record));
 	}
-	if (record->nsswitch_ours && join(dir, "nsswitch.conf", path) == 0 && unlink(path) < 0)
-		keep_first(&first, -errno);
-	/* Not empty: somebody put a file of theirs beside ours. */
-	if (record->etc_made && rmdir(dir) < 0 && errno != ENOTEMPTY)
-		keep_first(&first, -errno);
+	if (dir)
+		closedir(dir);
 	return first;
 }

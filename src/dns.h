@@ -17,7 +17,7 @@ char *dns_dir(const char *ns_name, ns_cookie cookie);
 /*
  * Makes the folder and the files so that they can be bound: whoever looks a
  * name up before DNS is set gets no answer, never the host's. A resolv.conf of
- * somebody else's stays as it is until dns_write(). Notes in `record` what it made.
+ * somebody else's stays as it is until dns_write(). Saves `record` before it makes the folder.
  */
 int dns_prepare(struct ns_record *record);
 
@@ -25,10 +25,14 @@ int dns_prepare(struct ns_record *record);
  * Writes resolv.conf from the items (servers and search domains, as in DNS
  * lines) of all tunnels in the namespace. Somebody else's file is saved first, once.
  */
-int dns_write(struct ns_record *record, const struct strv *items);
+int dns_write(const struct ns_record *record, const struct strv *items);
+/* Whether resolv.conf is one that we wrote: 1, 0 or -errno. */
+int dns_is_ours(const struct ns_record *record);
 
-/* Takes back what dns_prepare() and dns_write() did. Goes on after errors and answers the first. */
+/* Takes back what dns_prepare() and dns_write() did, or a killed run of them. Goes on after errors and answers the first. */
 int dns_restore(const struct ns_record *record);
+/* The same for all folders of namespaces that are not known: what a power cut left. The caller holds the shared lock. */
+int dns_sweep(const struct strv *known);
 
 /* Pure: the text of resolv.conf for these items, and nsswitch.conf with lookups of hosts by files and DNS only. */
 void dns_format_resolv(const struct strv *items, struct buf *text);

@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <time.h>
 
 #include "filter.h"
 #include "log.h"
@@ -168,8 +169,12 @@ static int watch_worker(struct guard *g, int control, int signals)
 
 		if (pidfd < 0 && (timeout < 0 || timeout > 10))
 			timeout = 10;
-		if (poll(fds, ARRAY_SIZE(fds), timeout) < 0 && errno != EINTR)
-			break;
+		/* Blind for a moment is better than for good. */
+		if (poll(fds, ARRAY_SIZE(fds), timeout) < 0) {
+			if (errno != EINTR)
+				nanosleep(&(struct timespec){ .tv_nsec = 1000 * 1000 }, NULL);
+			continue;
+		}
 		/* What the worker announces comes before what the kernel then tells. */
 		if (fds[1].revents & POLLIN)
 			hear_worker(g, control);
@@ -187,6 +192,9 @@ static int watch_worker(struct guard *g, int control, int signals)
 		}
 		if (fds[2].revents && read(signals, &info, sizeof(info)) == sizeof(info))
 			say(control, SAY_ABORT);
+		/* It has ended, though its parent may not learn of it before a debugger has. */
+		if (fds[5].revents)
+			break;
 		if (waitpid(g->worker, &status, WNOHANG) == g->worker)
 			return status;
 	}
@@ -295,8 +303,7 @@ int guard_run(const struct guarded_work *work)
 	}
 	signals = signalfd(-1, &handled, SFD_CLOEXEC);
 	/* Hooks' orphans come to us, and can be ended. */
-	prctl(PR_SET_CHILD_SUBREAPER, 1);
-	g.worker = fork();
+	g.worker = signals >= 0 && prctl(PR_SET_CHILD_SUBREAPER, 1) == 0 ? fork() : -1;
 	if (g.worker == 0) {
 		struct worker w = { .control = control[1], .mask = &before };
 
@@ -304,7 +311,10 @@ int guard_run(const struct guarded_work *work)
 		watch_free(g.watch);
 		filters_free(g.filters);
 		/* If the supervisor dies, the orphans are ours to end. */
-		prctl(PR_SET_CHILD_SUBREAPER, 1);
+		if (prctl(PR_SET_CHILD_SUBREAPER, 1) < 0) {
+			log_error("cannot start the worker: %s", strerror(errno));
+			_exit(1);
+		}
 		status = work->work(work->arg, &w);
 		if (status && w.orphaned)
 			spawn_kill_descendants();

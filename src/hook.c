@@ -6,6 +6,7 @@
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <time.h>
 
 #include "filter.h"
 #include "ns.h"
@@ -51,6 +52,8 @@ static _Noreturn void exec_hook(const struct spawn *spawn, const struct hook_env
 	setenv("INTERFACE", env->iface, 1);
 	setenv("CONFIG_FILE", env->config, 1);
 	setenv("WG_NSQUICK_NETNS", env->netns, 1);
+	if (env->mark && putenv((char *)env->mark) != 0)
+		spawn_fail(spawn, -ENOMEM);
 	if (env->guarded)
 		r = filter_install(env->control, env->guarded);
 	spawn_reset(env->mask);
@@ -81,8 +84,11 @@ int hook_run(const struct hook_env *env, const char *text, int watch_fd, int (*o
 	while (pidfd >= 0) {
 		struct pollfd fds[] = { { .fd = pidfd, .events = POLLIN }, { .fd = watching ? watch_fd : -1, .events = POLLIN } };
 
-		if (poll(fds, ARRAY_SIZE(fds), -1) < 0 && errno != EINTR)
-			break;
+		if (poll(fds, ARRAY_SIZE(fds), -1) < 0) {
+			if (errno != EINTR)
+				nanosleep(&(struct timespec){ .tv_nsec = 1000 * 1000 }, NULL);
+			continue;
+		}
 		if (fds[0].revents)
 			break;
 		if (fds[1].revents && on_watch(arg, pid))

@@ -15,6 +15,7 @@
 struct hook_env {
 	const char *iface;
 	const char *config;  /* canonical path */
+	const char *mark;    /* NAME=VALUE: whose hook it is, for whoever finds it when we are gone */
 	const char *netns;   /* name or path, "" when it has neither */
 	int target_fd;	     /* network namespace */
 	int room_fd;	     /* mount namespace */

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 
 #include "applied.h"
+#include "atomic.h"
 #include "log.h"
 
 #define TUNNEL_DIR RUN_DIR "/tunnels"
@@ -89,25 +90,6 @@ static const char *boot_id(void)
 	return id;
 }
 
-int journal_replace_file(const char *path, const struct buf *text)
-{
-	_cleanup_free_ char *temporary = NULL;
-	_cleanup_fd_ int fd = -1;
-	int r;
-
-	if (text->failed || asprintf(&temporary, "%s.new", path) < 0)
-		return -ENOMEM;
-	fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
-	if (fd < 0)
-		return -errno;
-	r = write_all(fd, text->data, text->len);
-	if (r == 0 && rename(temporary, path) < 0)
-		r = -errno;
-	if (r < 0)
-		unlink(temporary);
-	return r;
-}
-
 struct field {
 	char *name;
 	char *value;
@@ -162,6 +144,10 @@ int journal_save(struct journal *j)
 		j->file = NULL;
 		return -ENOMEM;
 	}
+	if (!j->mark && asprintf(&j->mark, "WG_NSQUICK_TUNNEL=%s@%" PRIx64, j->iface, j->cookie) < 0) {
+		j->mark = NULL;
+		return -ENOMEM;
+	}
 	buf_fmt(&text, MAGIC "\nboot %s\niface %s\ncookie %" PRIx64 "\nstate %s\n", boot_id(), j->iface, j->cookie, state_names[j->state]);
 	add_text(&text, "config", j->config);
 	add_text(&text, "ns-name", j->ns_name);
@@ -179,17 +165,22 @@ int journal_save(struct journal *j)
 		buf_fmt(&text, "undo %s %" PRIu64 " %" PRIu64 " %" PRIu64 "\n", undo_names[j->undo[i].kind], j->undo[i].arg, j->undo[i].arg2,
 			j->undo[i].arg3);
 	buf_str(&text, "end\n");
-	return journal_replace_file(j->file, &text);
+	return atomic_replace(j->file, &text, 0600, ATOMIC_VOLATILE);
 }
 
 int journal_note(struct journal *j, enum undo_kind kind, uint64_t arg, uint64_t arg2, uint64_t arg3)
 {
 	struct undo *undo = GROW(j->undo, j->n_undo);
+	int r;
 
 	if (!undo)
 		return -ENOMEM;
 	*undo = (struct undo){ kind, arg, arg2, arg3 };
-	return journal_save(j);
+	r = journal_save(j);
+	/* What could not be noted is not made. */
+	if (r < 0)
+		j->n_undo--;
+	return r;
 }
 
 int journal_pop(struct journal *j)
@@ -201,7 +192,10 @@ int journal_pop(struct journal *j)
 
 int journal_remove(struct journal *j)
 {
-	if (j->file && unlink(j->file) < 0 && errno != ENOENT)
+	if (!j->file)
+		return 0;
+	atomic_forget(j->file);
+	if (unlink(j->file) < 0 && errno != ENOENT)
 		return -errno;
 	applied_remove(j);
 	return 0;
@@ -210,6 +204,7 @@ int journal_remove(struct journal *j)
 void journal_free(struct journal *j)
 {
 	free(j->file);
+	free(j->mark);
 	free(j->config);
 	free(j->ns_name);
 	free(j->ns_path);
@@ -344,6 +339,10 @@ static int load_file(const char *path, struct journal *ret_journal)
 	r = strlen(text) == len ? parse_file(text, parse_journal_line, &j) : -EBADMSG;
 	if (r == 0 && !(j.file = strdup(path)))
 		r = -ENOMEM;
+	if (r == 0 && asprintf(&j.mark, "WG_NSQUICK_TUNNEL=%s@%" PRIx64, j.iface, j.cookie) < 0) {
+		j.mark = NULL;
+		r = -ENOMEM;
+	}
 	if (r < 0) {
 		journal_free(&j);
 		return r == -EBADMSG ? set_aside(path) : r;
@@ -384,14 +383,50 @@ int journal_each(const char *iface, int (*each)(void *arg, struct journal *j), v
 		if (r == 0 && (!iface || (strlen(iface) == len && memcmp(iface, names[i]->d_name, len) == 0))) {
 			if (asprintf(&path, TUNNEL_DIR "/%s", names[i]->d_name) < 0)
 				r = -ENOMEM;
-			/* One that is gone meanwhile, or not readable, is not in the way of the others. */
-			else if (load_file(path, &j) == 0)
+			else
+				r = load_file(path, &j);
+			/* One that is gone meanwhile, or was set aside, is not in the way of the others. */
+			if (r == 0)
 				r = each(arg, &j);
+			else if (r == -ENOENT || r == -EBADMSG)
+				r = 0;
 		}
 		free(names[i]);
 	}
 	free(names);
 	return r;
+}
+
+/* A first write that was killed before its rename: nothing but the temporary file tells of it. */
+static void sweep_tunnel(const char *name, const char *iface)
+{
+	_cleanup_free_ char *path = NULL, *whose = NULL;
+	const char *at = strrchr(name, '@');
+	size_t len = strlen(name), tail = strlen(ATOMIC_TMP);
+	_cleanup_fd_ int lock = -1;
+
+	if (!at || len < tail || strcmp(name + len - tail, ATOMIC_TMP) != 0)
+		return;
+	whose = strndup(name, (size_t)(at - name));
+	if (!whose || (iface ? strcmp(whose, iface) != 0 : journal_lock(whose, &lock) < 0))
+		return;
+	if (asprintf(&path, TUNNEL_DIR "/%s", name) < 0)
+		path = NULL;
+	else
+		unlink(path);
+}
+
+void journal_sweep(const char *iface)
+{
+	struct dirent **names;
+	int n = scandir(TUNNEL_DIR, &names, NULL, alphasort);
+
+	for (int i = 0; i < n; i++) {
+		sweep_tunnel(names[i]->d_name, iface);
+		free(names[i]);
+	}
+	if (n >= 0)
+		free(names);
 }
 
 /* ---- namespaces ---- */
@@ -422,12 +457,6 @@ static int parse_record_line(void *arg, const struct field *f)
 		record->made = value;
 	else if (strcmp(f->name, "etc-made") == 0)
 		record->etc_made = value;
-	else if (strcmp(f->name, "resolv-ours") == 0)
-		record->resolv_ours = value;
-	else if (strcmp(f->name, "resolv-saved") == 0)
-		record->resolv_saved = value;
-	else if (strcmp(f->name, "nsswitch-ours") == 0)
-		record->nsswitch_ours = value;
 	else if (strcmp(f->name, "kept") == 0)
 		record->kept = value;
 	else if (strcmp(f->name, "keep") == 0)
@@ -469,9 +498,25 @@ int ns_record_save(const struct ns_record *record)
 		return r;
 	buf_fmt(&text, MAGIC "\nboot %s\n", boot_id());
 	add_text(&text, "name", record->name);
-	buf_fmt(&text, "made %d\netc-made %d\nresolv-ours %d\nresolv-saved %d\nnsswitch-ours %d\nkept %d\nkeep %d\nend\n", record->made, record->etc_made,
-		record->resolv_ours, record->resolv_saved, record->nsswitch_ours, record->kept, (int)record->keep);
-	return journal_replace_file(path, &text);
+	buf_fmt(&text, "made %d\netc-made %d\nkept %d\nkeep %d\nend\n", record->made, record->etc_made, record->kept, (int)record->keep);
+	return atomic_replace(path, &text, 0600, ATOMIC_VOLATILE);
+}
+
+static int add_name(void *arg, struct ns_record *record)
+{
+	return record->name ? strv_add(arg, record->name, strlen(record->name)) : 0;
+}
+
+int ns_record_names(struct strv *ret_names)
+{
+	struct strv names = { 0 };
+	int r = ns_record_each(add_name, &names);
+
+	if (r < 0)
+		strv_free(&names);
+	else
+		*ret_names = names;
+	return r;
 }
 
 int ns_record_remove(ns_cookie cookie)
@@ -481,6 +526,7 @@ int ns_record_remove(ns_cookie cookie)
 
 	if (r < 0)
 		return r;
+	atomic_forget(path);
 	return unlink(path) < 0 && errno != ENOENT ? -errno : 0;
 }
 
@@ -501,9 +547,13 @@ int ns_record_each(int (*each)(void *arg, struct ns_record *record), void *arg)
 		struct ns_record record = { 0 };
 		ns_cookie cookie;
 
-		/* One that cannot be read is not in the way of the others. */
-		if (r == 0 && sscanf(names[i]->d_name, "%" SCNx64, &cookie) == 1 && ns_record_load(cookie, &record) == 0) {
-			r = each(arg, &record);
+		if (r == 0 && sscanf(names[i]->d_name, "%" SCNx64, &cookie) == 1) {
+			r = ns_record_load(cookie, &record);
+			/* One that is gone meanwhile, or was set aside, is not in the way of the others. */
+			if (r == 0)
+				r = each(arg, &record);
+			else if (r == -ENOENT || r == -EBADMSG)
+				r = 0;
 			ns_record_free(&record);
 		}
 		free(names[i]);

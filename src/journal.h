@@ -38,6 +38,7 @@ enum journal_state { JOURNAL_STARTING, JOURNAL_UP, JOURNAL_STOPPING };
 
 struct journal {
 	char *file; /* its path; NULL until it was saved or loaded */
+	char *mark; /* in the environment of what we start for the tunnel: whose it is, should nobody live to note its number */
 	char iface[IFNAMSIZ];
 	ns_cookie cookie;
 	enum journal_state state;
@@ -63,17 +64,9 @@ struct ns_record {
 	char *name; /* NULL: unnamed */
 	bool made;  /* by us: it goes with the last tunnel */
 	bool etc_made; /* /etc/netns/NAME did not exist */
-	bool resolv_ours;   /* we wrote resolv.conf */
-	bool resolv_saved;  /* somebody's file was there: it is kept in STATE_DIR */
-	bool nsswitch_ours; /* we wrote nsswitch.conf */
 	enum keep_mode keep; /* the settings' word of the last up or down */
 	bool kept;	    /* it has outlived its last tunnel once */
 };
-
-/* Makes RUN_DIR and its folders. -errno. */
-int journal_prepare(void);
-/* Writes a file of mode 0600 so that whoever reads it sees the old or the new one whole. */
-int journal_replace_file(const char *path, const struct buf *text);
 
 /* Writes the file anew, atomically. */
 int journal_save(struct journal *j);
@@ -89,11 +82,16 @@ void journal_free(struct journal *j);
 /* -ENOENT; -EBADMSG when it is not a journal of this boot and version (it is set aside, and that is said). */
 int journal_load(const char *iface, ns_cookie cookie, struct journal *ret_journal);
 
+/* Deletes what killed runs had begun to write. `iface` NULL: for all that no other run is at work on. */
+void journal_sweep(const char *iface);
+
 /* Calls `each` with every journal that can be read; ends early with its non-zero answer. `iface` NULL: all. */
 int journal_each(const char *iface, int (*each)(void *arg, struct journal *j), void *arg);
 
 int ns_record_load(ns_cookie cookie, struct ns_record *ret_record);
 int ns_record_save(const struct ns_record *record);
+/* The names of all namespaces that have a record. */
+int ns_record_names(struct strv *ret_names);
 int ns_record_remove(ns_cookie cookie);
 /* Calls `each` with every record that can be read; ends early with its non-zero answer. */
 int ns_record_each(int (*each)(void *arg, struct ns_record *record), void *arg);

@@ -32,7 +32,7 @@ bool namespace_stays(const struct txn *txn, const struct ns_record *record)
 	bool stays;
 
 	/* Somebody else's stays by itself; but programs in it may have our resolv.conf bound. */
-	if (txn->target_fd < 0 || !record->name || record->keep == KEEP_NO || !(record->made || record->resolv_ours))
+	if (txn->target_fd < 0 || !record->name || record->keep == KEEP_NO || !(record->made || dns_is_ours(record) != 0))
 		return false;
 	/* What a failed `up` leaves is nobody's home. */
 	if (txn->journal.state == JOURNAL_STARTING && !record->kept)
@@ -86,8 +86,12 @@ static bool is_over(const struct ns_record *record)
 	if (!record->kept || !record->name)
 		return false;
 	r = ns_open(record->name, &fd);
-	if (r < 0 || ns_get_cookie(fd, &cookie) < 0 || cookie != record->cookie)
-		return r == 0 || r == -ENOENT || r == -EINVAL;
+	if (r < 0)
+		return r == -ENOENT || r == -EINVAL;
+	if (ns_get_cookie(fd, &cookie) < 0)
+		return false;
+	if (cookie != record->cookie)
+		return true;
 	if (record->made && record->keep == KEEP_YES)
 		return false;
 	r = inside_list(fd, &processes, &n);

@@ -19,6 +19,7 @@
 
 struct rt {
 	struct nl_sock *sock;
+	bool unread;   /* an answer was not read to its end */
 	char why[160]; /* the kernel's text for the last failure, or "" */
 };
 
@@ -198,6 +199,7 @@ static int receive(struct rt *rt, struct reply *reply)
 	reply->rt = rt;
 	while (reply->acks && r >= 0)
 		r = nl_recvmsgs(rt->sock, cb);
+	rt->unread = r < 0;
 	nl_cb_put(cb);
 	/* What on_error() kept is the kernel's own number; libnl's knows EADDRINUSE as EEXIST. */
 	if (r < 0 && !reply->error)
@@ -211,6 +213,18 @@ static void cleanup_msg(struct nl_msg **msg)
 }
 #define _cleanup_msg_ CLEANUP(cleanup_msg)
 
+/* The rest of an answer to one request must not be taken for that to the next. A dump goes on as it is read. */
+static void skip_unread(struct rt *rt)
+{
+	char part[8192];
+
+	if (!rt->unread)
+		return;
+	while (recv(nl_socket_get_fd(rt->sock), part, sizeof(part), MSG_DONTWAIT) > 0 || errno == EINTR || errno == ENOBUFS)
+		;
+	rt->unread = false;
+}
+
 /* Sends one request and waits for its acknowledgement; replies before it go to `each`. */
 static int request(struct rt *rt, struct nl_msg *msg, int (*each)(void *, const struct nlmsghdr *), void *arg)
 {
@@ -218,6 +232,7 @@ static int request(struct rt *rt, struct nl_msg *msg, int (*each)(void *, const 
 	int r;
 
 	rt->why[0] = '\0';
+	skip_unread(rt);
 	nlmsg_hdr(msg)->nlmsg_flags |= NLM_F_REQUEST | ((nlmsg_hdr(msg)->nlmsg_flags & NLM_F_DUMP) == NLM_F_DUMP ? 0 : NLM_F_ACK);
 	nl_complete_msg(rt->sock, msg);
 	r = nl_send(rt->sock, msg);
@@ -560,6 +575,7 @@ int rt_routes_add(struct rt *rt, unsigned int ifindex, const struct prefix *dst,
 	int first_error = 0;
 
 	rt->why[0] = '\0';
+	skip_unread(rt);
 	for (size_t done = 0; done < n && !first_error; done += BATCH) {
 		struct buf batch = { 0 };
 		struct reply reply = { 0 };

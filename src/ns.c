@@ -60,9 +60,12 @@ int ns_open(const char *name_or_path, int *ret_fd)
 	r = open_ns_path(path, ret_fd);
 	if (r == -EINVAL || r == -ENOENT) {
 		/* In a unit with mounts of its own the name's mount is not visible; PID 1 sees it. */
+		int outer;
+
 		snprintf(path, sizeof(path), "/proc/1/root" NETNS_RUN_DIR "/%s", name_or_path);
-		if (open_ns_path(path, ret_fd) == 0)
-			return 0;
+		outer = open_ns_path(path, ret_fd);
+		if (outer == 0 || is_transient(outer))
+			return outer;
 	}
 	return r;
 }
@@ -311,11 +314,19 @@ int ns_find_name(int ns_fd, char **ret_name)
 	CLEANUP(cleanup_dir) DIR *dir = opendir(NETNS_RUN_DIR);
 	struct dirent *entry;
 
-	while (dir && (entry = readdir(dir))) {
+	if (!dir)
+		return -errno;
+	while ((errno = 0, entry = readdir(dir))) {
 		_cleanup_fd_ int fd = -1;
 		char *name;
+		int r;
 
-		if (!ns_name_valid(entry->d_name) || ns_open(entry->d_name, &fd) < 0 || !ns_same(fd, ns_fd))
+		if (!ns_name_valid(entry->d_name))
+			continue;
+		r = ns_open(entry->d_name, &fd);
+		if (is_transient(r))
+			return r;
+		if (r < 0 || !ns_same(fd, ns_fd))
 			continue;
 		name = strdup(entry->d_name);
 		if (!name)
@@ -323,5 +334,5 @@ int ns_find_name(int ns_fd, char **ret_name)
 		*ret_name = name;
 		return 0;
 	}
-	return -ENOENT;
+	return errno ? -errno : -ENOENT;
 }

@@ -51,8 +51,13 @@ static int named_target(struct place *p, const char *netns, char *error)
 			return -EINVAL;
 		}
 		/* What later runs open must not depend on where, or who, this one is. */
-		if (ns_find_name(p->target_fd, &p->name) == 0)
+		r = ns_find_name(p->target_fd, &p->name);
+		if (r == 0)
 			return duplicate(p->name, &p->path);
+		if (r != -ENOENT) {
+			snprintf(error, 512, "cannot look at the names in " NETNS_RUN_DIR ": %s", strerror(-r));
+			return -EINVAL;
+		}
 		if (strncmp(netns, "/proc/", 6) != 0)
 			p->path = realpath(netns, NULL);
 		return 0;
@@ -87,9 +92,13 @@ static int find_target(struct place *p, const char *netns, const char *iface, ch
 		return named_target(p, iface, error);
 	p->target_fd = take_fd(&own);
 	p->inside = true;
-	if (ns_find_name(p->target_fd, &p->name) == 0)
+	r = ns_find_name(p->target_fd, &p->name);
+	if (r == 0)
 		return duplicate(p->name, &p->path);
-	return 0;
+	if (r == -ENOENT)
+		return 0;
+	snprintf(error, 512, "cannot look at the names in " NETNS_RUN_DIR ": %s", strerror(-r));
+	return -EINVAL;
 }
 
 static int find_transport(struct place *p, const char *transport, char *error)

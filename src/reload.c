@@ -227,7 +227,7 @@ static int write_dns(struct txn *txn, const struct conf *conf)
 	struct ns_record record = { 0 };
 	_cleanup_fd_ int lock = -1;
 	size_t tunnels;
-	int r;
+	int r, ours;
 
 	r = journal_lock_shared(&lock);
 	if (r == 0)
@@ -238,13 +238,15 @@ static int write_dns(struct txn *txn, const struct conf *conf)
 		r = ns_record_load(txn->journal.cookie, &record);
 	if (r < 0)
 		return r;
+	ours = record.made ? 1 : dns_is_ours(&record);
 	/* Somebody else's namespace may have had no need of our files until now. */
-	if (!record.made && !record.resolv_ours && !record.resolv_saved && has_server(&txn->journal.dns)) {
+	if (ours == 0 && has_server(&txn->journal.dns)) {
 		r = dns_prepare(&record);
-		if (r == 0)
-			r = ns_record_save(&record);
+		ours = 1;
 	}
-	if (r == 0 && (record.made || record.resolv_ours || record.resolv_saved))
+	if (ours < 0)
+		r = ours;
+	if (r == 0 && ours)
 		r = txn_write_dns(&record, txn->journal.cookie, NULL, &tunnels);
 	ns_record_free(&record);
 	return r;
@@ -293,7 +295,9 @@ int reload_undo(struct txn *txn, const struct undo *undo)
 
 	(void)undo;
 	/* Without the device there is nothing to be restored. */
-	r = tunnel_alive(txn) && txn->target_fd >= 0 ? ns_call(txn->target_fd, restore, txn) : 0;
+	r = tunnel_alive(txn);
+	if (r > 0)
+		r = ns_call(txn->target_fd, restore, txn);
 	if (r == 0)
 		before_remove(&txn->journal);
 	return r;

@@ -84,7 +84,7 @@ static void judge(struct report_tunnel *t, int64_t now)
 		worsen(t, REPORT_DOWN, txn->journal.ns_path ? "its network namespace is gone" : "its network namespace can only be seen from inside");
 		return;
 	}
-	if (!tunnel_alive(txn) || rt_link_get(txn->target, NULL, txn->journal.ifindex, &link) < 0) {
+	if (tunnel_alive(txn) <= 0 || rt_link_get(txn->target, NULL, txn->journal.ifindex, &link) < 0) {
 		worsen(t, REPORT_DOWN, "the device is gone");
 		return;
 	}

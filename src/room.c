@@ -105,7 +105,10 @@ static int bind_etc(const char *etc_dir, const char **ret_what)
 	CLEANUP(cleanup_dir) DIR *dir = opendir(etc_dir);
 	struct dirent *entry;
 
-	while (dir && (entry = readdir(dir))) {
+	if (!dir && errno == ENOENT)
+		return 0;
+	*ret_what = etc_dir;
+	while (dir && (errno = 0, entry = readdir(dir))) {
 		char from[PATH_MAX], to[PATH_MAX];
 		int r;
 
@@ -120,7 +123,7 @@ static int bind_etc(const char *etc_dir, const char **ret_what)
 			return r;
 		}
 	}
-	return 0;
+	return -errno;
 }
 
 static int mask_sockets(const char **ret_what)
@@ -299,9 +302,9 @@ static int create_on(int cpu, const struct room_spec *spec, int *ret_fd, const c
 			(void)sched_setaffinity(0, sizeof(one), &one);
 		}
 		answer.error = room_build(spec, &answer.what);
-		(void)!write(ready[1], &answer, sizeof(answer));
 		/* Stays until the parent has opened the room. */
-		(void)!read(leave[0], &byte, 1);
+		if (write_all(ready[1], &answer, sizeof(answer)) == 0)
+			(void)!read(leave[0], &byte, 1);
 		_exit(0);
 	}
 	r = pid < 0 ? -errno : 0;
@@ -448,13 +451,16 @@ static int do_unpin(void *arg)
 	if (rmdir(ROOM_DIR) < 0 && errno == EBUSY) {
 		CLEANUP(cleanup_dir) DIR *dir = opendir(ROOM_DIR);
 		struct dirent *entry;
-		bool empty = dir != NULL;
+		bool empty = true;
 
-		while (dir && (entry = readdir(dir)))
+		if (!dir)
+			return r < 0 ? r : -errno;
+		errno = 0;
+		while ((entry = readdir(dir)))
 			if (entry->d_name[0] != '.')
 				empty = false;
-		if (empty && umount2(ROOM_DIR, MNT_DETACH) == 0)
-			(void)rmdir(ROOM_DIR);
+		if (errno || (empty && (umount2(ROOM_DIR, MNT_DETACH) < 0 || rmdir(ROOM_DIR) < 0)))
+			return r < 0 ? r : -errno;
 	}
 	return r;
 }

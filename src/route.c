@@ -210,13 +210,13 @@ static int add_ruled_default(struct txn *txn, struct wg_iface *live, const struc
 	return r < 0 ? refused(txn, "the default route", r) : add_firewall(txn, family, table);
 }
 
-bool txn_needs_rules(const struct txn *txn, const struct prefix *route)
+int txn_needs_rules(const struct txn *txn, const struct prefix *route)
 {
 	struct search s = { .txn = txn };
 
 	if (!prefix_is_default(route))
-		return false;
-	return ns_same(txn->transport_fd, txn->target_fd) || rt_routes(txn->target, route->family, foreign_default, &s) > 0;
+		return 0;
+	return ns_same(txn->transport_fd, txn->target_fd) ? 1 : rt_routes(txn->target, route->family, foreign_default, &s);
 }
 
 /* ---- the mark for kill-switch hooks ---- */
@@ -310,19 +310,25 @@ static int add_plain(struct txn *txn, const struct prefix *routes, size_t n)
 static int add_routes(struct txn *txn, struct wg_iface *live, struct prefix *routes, size_t n)
 {
 	size_t plain = 0;
-	int r;
+	int r = 0;
 
 	/* Default routes sort last: what comes before them goes in one batch. */
-	while (plain < n && (txn->conf->table == TABLE_NAMED || !txn_needs_rules(txn, &routes[plain])))
+	while (plain < n && (txn->conf->table == TABLE_NAMED || (r = txn_needs_rules(txn, &routes[plain])) == 0))
 		plain++;
+	if (r < 0)
+		return refused(txn, "the routes", r);
 	if (txn->conf->table == TABLE_AUTO && !live->fwmark && plain == n && (has_default(routes, n) || plan_wants_mark(txn->conf))) {
 		r = set_harmless_mark(txn, live);
 		if (r < 0)
 			return refused(txn, "a mark", r);
 	}
 	r = add_plain(txn, routes, plain);
-	for (size_t i = plain; i < n && r == 0; i++)
-		r = txn_needs_rules(txn, &routes[i]) ? add_ruled_default(txn, live, &routes[i]) : add_plain(txn, &routes[i], 1);
+	for (size_t i = plain; i < n && r == 0; i++) {
+		r = txn_needs_rules(txn, &routes[i]);
+		if (r < 0)
+			return refused(txn, "the default route", r);
+		r = r ? add_ruled_default(txn, live, &routes[i]) : add_plain(txn, &routes[i], 1);
+	}
 	return r;
 }
 

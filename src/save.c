@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "save.h"
 
-#include <fcntl.h>
-#include <sys/stat.h>
-
+#include "atomic.h"
 #include "log.h"
 #include "place.h"
 #include "resolve.h"
@@ -66,29 +64,6 @@ static void order_as_added(const struct conf *conf, struct prefix *addresses, si
 		swap(&addresses[v6], &addresses[n - 1]);
 }
 
-static int replace(const char *path, const struct buf *text)
-{
-	_cleanup_free_ char *temporary = NULL;
-	_cleanup_fd_ int fd = -1;
-	int r;
-
-	if (asprintf(&temporary, "%s.tmp", path) < 0)
-		return -ENOMEM;
-	/* A leftover of a killed run, or somebody's trap: never written through. */
-	unlink(temporary);
-	fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
-	if (fd < 0)
-		return -errno;
-	r = write_all(fd, text->data, text->len);
-	if (r == 0 && fsync(fd) < 0)
-		r = -errno;
-	if (r == 0 && rename(temporary, path) < 0)
-		r = -errno;
-	if (r < 0)
-		unlink(temporary);
-	return r;
-}
-
 /* Host names are kept where they still lead to the address in use: so they are asked, once. */
 static void resolve_file(const struct conf *conf, const struct journal *journal)
 {
@@ -129,7 +104,7 @@ int save_tunnel(const struct conf *conf, const struct journal *journal, struct r
 	r = conf_write(conf, &what, &text);
 	wg_iface_free(&live);
 	if (r == 0)
-		r = replace(conf->path, &text);
+		r = atomic_replace(conf->path, &text, 0600, ATOMIC_DURABLE);
 	if (r < 0) {
 		log_error("Could not write configuration file: %s: %s", conf->path, strerror(-r));
 		return 1;

@@ -1,25 +1,22 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "spawn.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/close_range.h>
+#include <poll.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 
+/* What the kernel takes for arguments and environment is less, by default. */
+#define MAX_ENVIRON (8U << 20)
+
 void spawn_reset(const sigset_t *mask)
 {
-	struct sigaction standard = { .sa_handler = SIG_DFL };
-
-	/* SIGPIPE and job control signals that we ignore or catch must not be inherited that way. */
-	for (int sig = 1; sig < NSIG; sig++) {
-		struct sigaction now;
-
-		/* What the caller ignored (nohup) stays ignored; a handler of ours does not. */
-		if (sigaction(sig, NULL, &now) == 0 && now.sa_handler != SIG_DFL && now.sa_handler != SIG_IGN)
-			sigaction(sig, &standard, NULL);
-	}
+	/* Handlers of ours end with exec; what the caller ignored (nohup) stays ignored. */
 	if (mask)
 		sigprocmask(SIG_SETMASK, mask, NULL);
 	/* A netlink socket of the host's namespace would act there, wherever its holder stands. */
@@ -59,11 +56,21 @@ int spawn_wait(struct spawn *spawn)
 	while (waitpid(spawn->pid, &status, 0) < 0)
 		if (errno != EINTR) {
 			error = -errno;
+			/* Whose end cannot be waited for must not go on. */
+			kill(spawn->pid, SIGKILL);
+			(void)waitpid(spawn->pid, &status, 0);
 			break;
 		}
 	/* What it wrote is there by now; nobody else holds the other end. */
-	if (error == 0 && read(spawn->report[0], &error, sizeof(error)) != sizeof(error))
-		error = 0;
+	if (error == 0) {
+		ssize_t n;
+
+		do
+			n = read(spawn->report[0], &error, sizeof(error));
+		while (n < 0 && errno == EINTR);
+		if (n != sizeof(error))
+			error = n < 0 ? -errno : 0;
+	}
 	spawn->report[0] = close_fd(spawn->report[0]);
 	if (error < 0)
 		return error;
@@ -100,6 +107,69 @@ pid_t spawn_child(void)
 	while (f && fscanf(f, "%ld", &child) == 1)
 		last = child;
 	return (pid_t)last;
+}
+
+static bool has_env(const char *pid, const char *entry)
+{
+	_cleanup_free_ char *text = NULL;
+	char path[64];
+	size_t len;
+
+	snprintf(path, sizeof(path), "/proc/%.16s/environ", pid);
+	if (read_file(path, MAX_ENVIRON, &text, &len) < 0)
+		return false;
+	for (const char *p = text; p < text + len; p += strlen(p) + 1)
+		if (strcmp(p, entry) == 0)
+			return true;
+	return false;
+}
+
+static bool marked_number(pid_t pid, const char *mark)
+{
+	char text[16];
+
+	snprintf(text, sizeof(text), "%d", pid);
+	return has_env(text, mark);
+}
+
+/* One that is gone meanwhile is none. */
+static int find_marked(const char *mark, pid_t *ret_pid)
+{
+	DIR *dir = opendir("/proc");
+	const struct dirent *process;
+	uint64_t pid, found = 0;
+
+	if (!dir)
+		return -errno;
+	while (!found && (errno = 0, process = readdir(dir)))
+		if (parse_u64(process->d_name, INT32_MAX, &pid) == 0 && pid != (uint64_t)getpid() && has_env(process->d_name, mark))
+			found = pid;
+	closedir(dir);
+	if (!found)
+		return errno ? -errno : -ENOENT;
+	*ret_pid = (pid_t)found;
+	return 0;
+}
+
+void spawn_kill_marked(const char *mark)
+{
+	pid_t pid = 0;
+
+	/* A parent may be about to make a child, and in the middle of execve(2) there is no environment to see: look twice. */
+	for (int tries = 0, none = 0; tries < 1000 && none < 2; tries++) {
+		_cleanup_fd_ int pidfd = -1;
+		int r = find_marked(mark, &pid);
+
+		if (r == -ENOENT && ++none < 2)
+			nanosleep(&(struct timespec){ .tv_nsec = 2000 * 1000 }, NULL);
+		if (r == 0)
+			pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+		/* The number may have gone to another process since. */
+		if (pidfd < 0 || !marked_number(pid, mark))
+			continue;
+		(void)syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, NULL, 0);
+		(void)poll(&(struct pollfd){ .fd = pidfd, .events = POLLIN }, 1, 1000);
+	}
 }
 
 uint64_t spawn_start_time(pid_t pid)

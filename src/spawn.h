@@ -31,6 +31,8 @@ bool spawn_in_path(const char *name);
 
 /* A child of the caller that is still there (the newest), 0: none. With PR_SET_CHILD_SUBREAPER, orphans are children. */
 pid_t spawn_child(void);
+/* Ends every process, but the caller, that was started with this NAME=VALUE in its environment, until there is none. */
+void spawn_kill_marked(const char *mark);
 /* When a process started, in clock ticks since boot: with its pid an identity. 0: it is gone. */
 uint64_t spawn_start_time(pid_t pid);
 

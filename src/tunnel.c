@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "tunnel.h"
 
+#include "dns.h"
 #include "log.h"
 #include "reload.h"
+#include "spawn.h"
 
 static int take_journal(struct txn *txn, struct journal *j)
 {
@@ -64,12 +66,16 @@ int tunnel_find(const char *iface, const char *netns, struct txn *txn)
 	return only.n ? only.error : -ENOENT;
 }
 
-bool tunnel_alive(const struct txn *txn)
+int tunnel_alive(const struct txn *txn)
 {
 	struct rt_link link;
+	int r;
 
-	if (!txn->target || !txn->journal.ifindex || rt_link_get(txn->target, NULL, txn->journal.ifindex, &link) < 0)
-		return false;
+	if (!txn->target || !txn->journal.ifindex)
+		return 0;
+	r = rt_link_get(txn->target, NULL, txn->journal.ifindex, &link);
+	if (r < 0)
+		return r == -ENODEV ? 0 : r;
 	return strcmp(link.kind, txn->journal.userspace ? "tun" : "wireguard") == 0;
 }
 
@@ -77,13 +83,16 @@ bool tunnel_alive(const struct txn *txn)
  * A finished tunnel is dead when its device is gone, or the namespace that had a
  * name lost it. One in a namespace that only those inside can open is left alone.
  */
-static bool dead(const struct txn *txn)
+static int dead(const struct txn *txn)
 {
+	int r;
+
 	if (txn->journal.state != JOURNAL_UP)
-		return true;
+		return 1;
 	if (!txn->target)
 		return txn->journal.ns_name != NULL;
-	return !tunnel_alive(txn);
+	r = tunnel_alive(txn);
+	return r < 0 ? r : !r;
 }
 
 struct recovery {
@@ -92,35 +101,52 @@ struct recovery {
 	int error;
 };
 
+static int undo_dead(struct txn *txn)
+{
+	int r;
+
+	log_note("%s: undoing what an interrupted run left in network namespace %s", txn->journal.iface,
+		 txn->journal.ns_path ? txn->journal.ns_path : "(unnamed)");
+	/* Of an `up' or `down' that broke off no hook goes on; what hooks of a finished tunnel started is its user's. */
+	if (txn->journal.state != JOURNAL_UP)
+		spawn_kill_marked(txn->journal.mark);
+	r = txn_undo(txn, UNDO_ALL);
+	return r == 0 ? journal_remove(&txn->journal) : r;
+}
+
 static int recover_one(void *arg, struct journal *j)
 {
 	struct recovery *recovery = arg;
 	struct txn txn = TXN_INIT;
 	_cleanup_fd_ int lock = -1;
-	int r;
+	int r, is_dead = 0;
 
+	r = recovery->locked ? 0 : journal_lock(j->iface, &lock);
 	/* Somebody is at work on it. */
-	if (!recovery->locked && journal_lock(j->iface, &lock) < 0)
+	if (r == -EAGAIN)
 		return 0;
-	r = take_journal(&txn, j);
-	if (r == 0 && dead(&txn)) {
-		log_note("%s: undoing what an interrupted run left in network namespace %s", txn.journal.iface,
-			 txn.journal.ns_path ? txn.journal.ns_path : "(unnamed)");
-		r = txn_undo(&txn, UNDO_ALL);
-		if (r == 0)
-			r = journal_remove(&txn.journal);
-		if (r == 0)
-			recovery->done++;
-		else
-			log_error("%s: could not undo everything: %s", txn.journal.iface, strerror(-r));
-		if (r < 0)
-			recovery->error = r;
+	/* It was read without the lock: what it says may be over. */
+	if (r == 0)
+		r = journal_load(j->iface, j->cookie, &txn.journal);
+	if (r == -ENOENT || r == -EBADMSG)
+		return 0;
+	if (r == 0)
+		r = txn_open_journal(&txn);
+	if (r == 0)
+		r = is_dead = dead(&txn);
+	if (is_dead > 0) {
+		r = undo_dead(&txn);
 	} else if (r == 0 && reload_interrupted(&txn.journal)) {
+		is_dead = 1;
 		log_note("%s: undoing what an interrupted reload left in network namespace %s", txn.journal.iface,
 			 txn.journal.ns_path ? txn.journal.ns_path : "(unnamed)");
-		recovery->error = txn_undo(&txn, 1U << UNDO_RELOAD);
-		if (recovery->error == 0)
-			recovery->done++;
+		r = txn_undo(&txn, 1U << UNDO_RELOAD);
+	}
+	if (r < 0) {
+		log_error("%s: could not undo everything: %s", j->iface, strerror(-r));
+		recovery->error = r;
+	} else if (is_dead) {
+		recovery->done++;
 	}
 	txn_free(&txn);
 	return 0;
@@ -131,9 +157,30 @@ int tunnel_recover(const char *iface, bool locked)
 	struct recovery recovery = { .locked = locked };
 	int r = journal_each(iface, recover_one, &recovery);
 
-	if (r == 0)
+	if (r < 0)
+		log_error("cannot read the journals in " RUN_DIR ": %s", strerror(-r));
+	else
 		r = recovery.error;
+	if (!iface || locked)
+		journal_sweep(iface);
 	return r < 0 ? r : recovery.done;
+}
+
+int tunnel_recover_files(void)
+{
+	struct strv names = { 0 };
+	_cleanup_fd_ int lock = -1;
+	int r;
+
+	namespace_sweep();
+	r = journal_lock_shared(&lock);
+
+	if (r == 0)
+		r = ns_record_names(&names);
+	if (r == 0)
+		r = dns_sweep(&names);
+	strv_free(&names);
+	return r;
 }
 
 int tunnel_lock(const char *iface, int *ret_lock)
@@ -152,11 +199,13 @@ int tunnel_lock(const char *iface, int *ret_lock)
 		log_error("`%s' is being brought up or down by another run", iface);
 	else if (r < 0)
 		log_error("cannot write to " RUN_DIR ": %s; expected a writable /run", strerror(-r));
-	else {
-		(void)tunnel_recover(iface, true);
+	if (r == 0)
+		r = tunnel_recover(iface, true);
+	if (r >= 0)
 		namespace_sweep();
-	}
-	return r;
+	else
+		*ret_lock = close_fd(*ret_lock);
+	return r < 0 ? r : 0;
 }
 
 /* ---- one key, two devices ---- */
@@ -178,7 +227,11 @@ static int search_names(struct key_search *search, enum wg_backend backend, cons
 		struct wg_iface wg = { 0 };
 		bool same;
 
-		if (wg_read(backend, names->v[i], &wg) < 0)
+		int r = wg_read(backend, names->v[i], &wg);
+
+		if (is_transient(r))
+			return r;
+		if (r < 0)
 			continue;
 		same = key_equal(&wg.public_key, search->key);
 		wg_iface_free(&wg);
@@ -197,7 +250,7 @@ static int search_kernel(void *arg)
 		r = search_names(arg, WG_KERNEL, &names);
 	strv_free(&names);
 	/* A kernel without WireGuard has no device with the key. */
-	return r < 0 && r != -ENOMEM ? 0 : r;
+	return r < 0 && !is_transient(r) ? 0 : r;
 }
 
 static int compare_journal(void *arg, struct journal *j)

@@ -12,8 +12,8 @@
  */
 int tunnel_find(const char *iface, const char *netns, struct txn *txn);
 
-/* Whether the device that the journal speaks of is there, by index, kind and name. */
-bool tunnel_alive(const struct txn *txn);
+/* Whether the device that the journal speaks of is there, by index and kind: 1, 0, or -errno where that cannot be told. */
+int tunnel_alive(const struct txn *txn);
 
 /*
  * Undoes what runs left that were killed, and what lost its device: every journal
@@ -21,6 +21,8 @@ bool tunnel_alive(const struct txn *txn);
  * `locked`: the caller already holds the lock of `iface`. Returns how many were undone, or -errno.
  */
 int tunnel_recover(const char *iface, bool locked);
+/* Also what a power cut left in files: resolvers of namespaces that are gone. -errno. */
+int tunnel_recover_files(void);
 
 /*
  * The start of every up, down and save: the lock of that name, and what a killed run of it

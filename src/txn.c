@@ -69,6 +69,7 @@ static int join_namespace(struct txn *txn, bool made)
 {
 	struct ns_record record = { .cookie = txn->journal.cookie };
 	_cleanup_fd_ int lock = -1;
+	bool fresh = false;
 	int r;
 
 	r = journal_lock_shared(&lock);
@@ -83,17 +84,18 @@ static int join_namespace(struct txn *txn, bool made)
 		if (txn->place->name)
 			record.name = strdup(txn->place->name);
 		r = txn->place->name && !record.name ? -ENOMEM : 0;
+		fresh = true;
 	}
 	if (r == 0) {
 		record.keep = txn->keep;
 		r = ns_record_save(&record);
+		/* Of a namespace that had this name, when the machine went down. */
+		if (r == 0 && fresh)
+			r = dns_restore(&record);
 	}
 	/* Somebody else's namespace without DNS from us keeps the resolver it has. */
-	if (r == 0 && (record.made || has_server(txn->conf))) {
+	if (r == 0 && (record.made || has_server(txn->conf)))
 		r = dns_prepare(&record);
-		if (r == 0)
-			r = ns_record_save(&record);
-	}
 	ns_record_free(&record);
 	return r;
 }
@@ -195,17 +197,20 @@ static int create_renamed(struct txn *txn, unsigned int ifindex)
 	return r;
 }
 
-static int create_kernel(struct txn *txn)
+/* *ret_asked: it was the kernel that said no. */
+static int create_kernel(struct txn *txn, bool *ret_asked)
 {
 	struct rt_link link;
 	int r = -EBUSY;
 
+	*ret_asked = false;
 	for (int tries = 0; tries < 8 && (r == -EBUSY || r == -EEXIST); tries++) {
 		unsigned int ifindex = random_ifindex();
 
 		r = journal_note(&txn->journal, UNDO_LINK, ifindex, 0, 0);
 		if (r < 0)
 			return r;
+		*ret_asked = true;
 		txn->journal.ifindex = ifindex;
 		if (getenv("WG_NSQUICK_TEST_RENAME"))
 			r = -EEXIST;
@@ -213,8 +218,9 @@ static int create_kernel(struct txn *txn)
 			r = rt_link_create(txn->transport, "wireguard", txn->conf->iface, ifindex, txn->target_fd);
 		if (r == -EEXIST && rt_link_get(txn->target, txn->conf->iface, 0, &link) == -ENODEV)
 			r = create_renamed(txn, ifindex);
-		if (r == 0)
-			return 0;
+		/* Where only the answer was lost, it may be there all the same: the note stays. */
+		if (r == 0 || is_transient(r))
+			return r;
 		txn->journal.ifindex = 0;
 		journal_pop(&txn->journal);
 	}
@@ -226,12 +232,18 @@ static int do_link(struct txn *txn, struct step *step)
 	const char *fallback = userspace_program();
 	const struct step *link_up = NULL;
 	unsigned int mtu;
+	bool asked;
 	int r;
 
 	trace(txn, step);
-	r = create_kernel(txn);
+	r = create_kernel(txn, &asked);
 	if (r == 0)
 		return 0;
+	if (!asked)
+		return fail(1, txn, "cannot write the journal: %s", strerror(-r));
+	/* Out of memory for a moment is no reason for the slow one. */
+	if (is_transient(r))
+		return fail(EXIT_KERNEL, txn, "cannot create the WireGuard interface: %s", rt_why(txn->transport, r));
 	if (access("/sys/module/wireguard", F_OK) == 0 || !fallback) {
 		if (r == -EEXIST)
 			return fail(1, txn, "`%s' already exists in network namespace %s", txn->conf->iface, place_target(txn->place));
@@ -247,8 +259,10 @@ static int do_link(struct txn *txn, struct step *step)
 	if (link_up && link_up->mtu_set) {
 		mtu = link_up->mtu;
 	} else {
-		int automatic = txn_auto_mtu(txn, &txn->conf->wg);
+		int automatic = 0;
 
+		/* A first one only; the right one is set later. */
+		(void)txn_auto_mtu(txn, &txn->conf->wg, &automatic);
 		mtu = automatic >= 1280 ? (unsigned int)automatic : 1420;
 	}
 	return userspace_start(txn, mtu);
@@ -285,9 +299,10 @@ static int do_address(struct txn *txn, struct step *step)
 	return 0;
 }
 
-int txn_auto_mtu(struct txn *txn, const struct wg_iface *wg)
+int txn_auto_mtu(struct txn *txn, const struct wg_iface *wg, int *ret_mtu)
 {
 	unsigned int mtu = 0, best = 0;
+	int r;
 
 	for (size_t i = 0; i < wg->n_peers; i++) {
 		const union endpoint_addr *ep = &wg->peers[i].endpoint;
@@ -295,12 +310,19 @@ int txn_auto_mtu(struct txn *txn, const struct wg_iface *wg)
 		/* wg-quick's pattern does not match an address with a zone. */
 		if (ep->sa.sa_family == AF_UNSPEC || (ep->sa.sa_family == AF_INET6 && ep->v6.sin6_scope_id))
 			continue;
-		if (rt_mtu_towards(txn->transport, ep, &mtu) == 0 && (!best || mtu < best))
+		r = rt_mtu_towards(txn->transport, ep, &mtu);
+		if (is_transient(r))
+			return r;
+		if (r == 0 && (!best || mtu < best))
 			best = mtu;
 	}
-	if (!best && rt_mtu_default(txn->transport, &mtu) == 0)
+	r = best ? 0 : rt_mtu_default(txn->transport, &mtu);
+	if (is_transient(r))
+		return r;
+	if (!best && r == 0)
 		best = mtu;
-	return (int)(best ? best : 1500) - 80;
+	*ret_mtu = (int)(best ? best : 1500) - 80;
+	return 0;
 }
 
 /* Addresses, and the routes that are to come. */
@@ -331,9 +353,11 @@ static int do_link_up(struct txn *txn, struct step *step)
 		r = wg_read(backend(txn), txn->conf->iface, &live);
 		if (r < 0)
 			return fail(1, txn, "Unable to access interface: %s", strerror(-r));
-		mtu = txn_auto_mtu(txn, &live);
+		r = txn_auto_mtu(txn, &live, &mtu);
 		ipv6 = uses_ipv6(txn->conf, &live);
 		wg_iface_free(&live);
+		if (r < 0)
+			return fail(EXIT_KERNEL, txn, "cannot look the route to the endpoint up: %s", strerror(-r));
 		if (mtu < 1280 && ipv6)
 			return fail(EXIT_KERNEL, txn, "the automatic MTU is %d, and IPv6 needs 1280; expected `MTU = 1280' or more, or no IPv6 in Address and AllowedIPs", mtu);
 		if (mtu <= 0)
@@ -377,8 +401,11 @@ int txn_write_dns(struct ns_record *record, ns_cookie cookie, const struct journ
 	struct dns_walk walk = { .cookie = cookie, .without = without };
 	int r = journal_each(NULL, collect_dns, &walk);
 
-	if (r == 0 && (walk.items.n || record->resolv_ours || record->resolv_saved) && (!without || walk.tunnels))
-		r = dns_write(record, &walk.items);
+	if (r == 0 && (!without || walk.tunnels)) {
+		r = walk.items.n ? 1 : dns_is_ours(record);
+		if (r > 0)
+			r = dns_write(record, &walk.items);
+	}
 	strv_free(&walk.items);
 	if (r == 0)
 		*ret_tunnels = walk.tunnels;
@@ -474,6 +501,7 @@ static int do_hook(struct txn *txn, struct step *step)
 	struct hook_env env = {
 		.iface = txn->conf->iface,
 		.config = txn->conf->path,
+		.mark = txn->journal.mark,
 		.netns = netns,
 		.target_fd = txn->target_fd,
 		.room_fd = txn->room_fd,
@@ -512,7 +540,11 @@ static int do_link_delete(struct txn *txn, struct step *step)
 
 	/* Traced as it goes, like the rules that go before it. */
 	(void)step;
-	r = txn_undo(txn, UNDO_DEVICE);
+	/* From here on there is no way back but to the end: whoever finds the journal goes on. */
+	txn->journal.state = JOURNAL_STOPPING;
+	r = journal_save(&txn->journal);
+	if (r == 0)
+		r = txn_undo(txn, UNDO_DEVICE);
 	return r < 0 ? fail(EXIT_KERNEL, txn, "cannot delete the interface: %s", strerror(-r)) : 0;
 }
 
@@ -568,7 +600,7 @@ static int run_steps(struct txn *txn)
 		r = step_ops[step->kind](txn, step);
 		if (!status)
 			status = r;
-		if (step->kind == STEP_LINK_DELETE && r == 0)
+		if (txn->journal.state == JOURNAL_STOPPING)
 			deleted = true;
 	}
 	if (!status && worker_aborted(txn->worker)) {
@@ -589,6 +621,8 @@ static int commit(struct txn *txn)
 		if (!txn->conf->wg.has_listen_port || !txn->conf->wg.listen_port)
 			txn->journal.auto_listen_port = live.listen_port;
 		wg_iface_free(&live);
+	} else if (is_transient(r)) {
+		return r;
 	}
 	txn->journal.state = JOURNAL_UP;
 	/* With what the file said, for a reload to compare with. */

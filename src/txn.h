@@ -60,7 +60,7 @@ void namespace_sweep(void);
 /* route.c: the routes step. 0 or an exit status. */
 int txn_routes(struct txn *txn);
 /* Whether it is a default route that needs wg-quick's table and rules in the target. */
-bool txn_needs_rules(const struct txn *txn, const struct prefix *route);
+int txn_needs_rules(const struct txn *txn, const struct prefix *route);
 /* A mark without effect on the transport's rules, 0 (told): there is none. -errno. */
 int txn_pick_mark(struct txn *txn, uint32_t *ret_mark);
 
@@ -70,5 +70,5 @@ int userspace_start(struct txn *txn, unsigned int mtu);
 const char *userspace_program(void);
 int userspace_undo(struct txn *txn, const struct undo *undo);
 
-/* The automatic MTU for these peers (spec C.5), looked up in the transport namespace; negative when nothing is left. */
-int txn_auto_mtu(struct txn *txn, const struct wg_iface *wg);
+/* The automatic MTU for these peers (spec C.5), looked up in the transport namespace; it may be negative, when nothing is left. -errno. */
+int txn_auto_mtu(struct txn *txn, const struct wg_iface *wg, int *ret_mtu);

@@ -14,29 +14,60 @@
 #include "room.h"
 #include "txn.h"
 
-int txn_open_journal(struct txn *txn)
+/* What opening a namespace by its name or path answers when it is no more. Anything else leaves the question open. */
+static bool is_gone(int r)
+{
+	return r == -ENOENT || r == -EINVAL || r == -ENOTDIR || r == -ESRCH;
+}
+
+/* Its namespace by path, if it still is the one. One without a name is found when the caller stands in it. */
+static int find_target(struct txn *txn)
 {
 	struct journal *j = &txn->journal;
-	_cleanup_fd_ int own = -1;
+	_cleanup_fd_ int fd = -1;
 	ns_cookie cookie;
 	int r;
 
-	if (txn->target_fd < 0) {
-		r = j->ns_path ? ns_open(j->ns_path, &txn->target_fd) : -ENOENT;
-		if (r == 0 && (ns_get_cookie(txn->target_fd, &cookie) < 0 || cookie != j->cookie)) {
-			log_warn("network namespace %s is not the one that %s was made in any more; it is left alone", j->ns_path, j->iface);
-			txn->target_fd = close_fd(txn->target_fd);
+	if (txn->target_fd >= 0)
+		return 0;
+	r = j->ns_path ? ns_open(j->ns_path, &fd) : -ENOENT;
+	if (r < 0 && !is_gone(r))
+		return r;
+	if (r == 0) {
+		r = ns_get_cookie(fd, &cookie);
+		if (r < 0)
+			return r;
+		if (cookie == j->cookie) {
+			txn->target_fd = take_fd(&fd);
+			return 0;
 		}
+		log_warn("network namespace %s is not the one that %s was made in any more; it is left alone", j->ns_path, j->iface);
+		fd = close_fd(fd);
 	}
-	/* One without a name is found when the caller stands in it. */
-	if (txn->target_fd < 0 && ns_open_current(&own) == 0 && ns_get_cookie(own, &cookie) == 0 && cookie == j->cookie)
-		txn->target_fd = take_fd(&own);
+	r = ns_open_current(&fd);
+	if (r == 0)
+		r = ns_get_cookie(fd, &cookie);
+	if (r == 0 && cookie == j->cookie)
+		txn->target_fd = take_fd(&fd);
+	return r;
+}
+
+int txn_open_journal(struct txn *txn)
+{
+	struct journal *j = &txn->journal;
+	int r;
+
+	r = find_target(txn);
+	if (r < 0 && r != -ENOENT)
+		return r;
 	if (txn->target_fd >= 0) {
 		r = rt_open_in(txn->target_fd, &txn->target);
 		if (r < 0)
 			return r;
 	}
 	r = j->transport ? place_open_transport(j->transport, &txn->transport_fd) : -ENOENT;
+	if (r < 0 && !is_gone(r))
+		return r;
 	if (r == 0 && txn->transport_fd < 0 && txn->target_fd >= 0)
 		txn->transport_fd = dup(txn->target_fd);
 	if (txn->transport_fd >= 0) {
@@ -44,8 +75,8 @@ int txn_open_journal(struct txn *txn)
 		if (r < 0)
 			return r;
 	}
-	(void)room_open(j->iface, j->cookie, &txn->room_fd);
-	return 0;
+	r = room_open(j->iface, j->cookie, &txn->room_fd);
+	return r == -ENOENT ? 0 : r;
 }
 
 void txn_free(struct txn *txn)
@@ -86,8 +117,16 @@ static int undo_link(struct txn *txn, const struct undo *undo)
 	r = delete_wireguard(txn, txn->target, (unsigned int)undo->arg);
 	if (r == -ENODEV)
 		r = delete_wireguard(txn, txn->transport, (unsigned int)undo->arg);
-	if (r == -ENODEV && ns_open_host(&host) == 0 && rt_open_in(host, &rt) == 0)
-		r = delete_wireguard(txn, rt, (unsigned int)undo->arg);
+	if (r == -ENODEV) {
+		r = ns_open_host(&host);
+		/* What cannot be seen (some containers) no hook could reach either. */
+		if (r == -EACCES || r == -EPERM)
+			return 0;
+		if (r == 0)
+			r = rt_open_in(host, &rt);
+		if (r == 0)
+			r = delete_wireguard(txn, rt, (unsigned int)undo->arg);
+	}
 	return r == -ENODEV ? 0 : r;
 }
 
@@ -156,8 +195,10 @@ static int undo_member(struct txn *txn, const struct undo *undo)
 	if (r < 0)
 		return r;
 	r = ns_record_load(txn->journal.cookie, &record);
+	if (r == -ENOENT || r == -EBADMSG)
+		return ns_record_remove(txn->journal.cookie);
 	if (r < 0)
-		return r == -ENOENT || r == -EBADMSG ? 0 : r;
+		return r;
 	if (txn->keep != KEEP_UNSET)
 		record.keep = txn->keep;
 	first = txn_write_dns(&record, txn->journal.cookie, &txn->journal, &others);
@@ -166,7 +207,9 @@ static int undo_member(struct txn *txn, const struct undo *undo)
 
 		/* Programs inside have the file bound: it stays, and names no server. */
 		record.kept = true;
-		r = record.resolv_ours ? dns_write(&record, &nothing) : 0;
+		r = dns_is_ours(&record);
+		if (r > 0)
+			r = dns_write(&record, &nothing);
 		if (r == 0)
 			r = ns_record_save(&record);
 		if (first == 0)
@@ -186,7 +229,7 @@ static int (*const undo_ops[UNDO_KINDS])(struct txn *txn, const struct undo *und
 	[UNDO_RELOAD] = reload_undo,
 };
 
-int txn_undo(struct txn *txn, unsigned int kinds)
+static int undo_once(struct txn *txn, unsigned int kinds)
 {
 	struct journal *j = &txn->journal;
 	int first = 0, r;
@@ -206,4 +249,12 @@ int txn_undo(struct txn *txn, unsigned int kinds)
 		(void)journal_save(j);
 	}
 	return first;
+}
+
+/* A second try is for what was out for a moment: memory, descriptors. */
+int txn_undo(struct txn *txn, unsigned int kinds)
+{
+	int r = undo_once(txn, kinds);
+
+	return r < 0 ? undo_once(txn, kinds) : 0;
 }

@@ -44,6 +44,8 @@ static int start(const struct txn *txn, const char *program)
 			spawn_fail(&spawn, r);
 		/* It goes to the background without leaving our session: the end of a terminal (sudo's, ssh's) would end it. */
 		setsid();
+		if (putenv(txn->journal.mark) != 0)
+			spawn_fail(&spawn, -ENOMEM);
 		spawn_reset(txn->worker->mask);
 		execvp(program, (char *const *)argv);
 		spawn_fail(&spawn, -errno);
@@ -171,8 +173,11 @@ static int delete_tun(struct rt *rt, unsigned int ifindex, const char *name)
 	struct rt_link link;
 	int r;
 
-	if (!rt || !ifindex || rt_link_get(rt, NULL, ifindex, &link) < 0)
+	if (!rt || !ifindex)
 		return 0;
+	r = rt_link_get(rt, NULL, ifindex, &link);
+	if (r < 0)
+		return r == -ENODEV ? 0 : r;
 	if (strcmp(link.kind, "tun") != 0 || strcmp(link.name, name) != 0)
 		return 0;
 	log_trace("ip link delete dev %s", name);
@@ -180,27 +185,49 @@ static int delete_tun(struct rt *rt, unsigned int ifindex, const char *name)
 	return r == -ENODEV ? 0 : r;
 }
 
-/* Gives the program a moment to notice that its TUN is gone; then it is ended. */
-static void end_daemon(const char *iface, pid_t daemon, uint64_t started)
+/* Ends a process within a few seconds; `patience` (ms) is what it gets to end by itself. */
+static void end_process(pid_t pid, int patience)
+{
+	_cleanup_fd_ int pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+	struct pollfd fd = { .fd = pidfd, .events = POLLIN };
+
+	if (pidfd < 0 || (patience && poll(&fd, 1, patience) != 0))
+		return;
+	(void)syscall(SYS_pidfd_send_signal, pidfd, SIGTERM, NULL, 0);
+	if (poll(&fd, 1, 3000) != 0)
+		return;
+	(void)syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, NULL, 0);
+	poll(&fd, 1, 1000);
+}
+
+/* A killed one leaves its socket's file behind, and may take a moment to let go of the socket. */
+static void forget_socket(const char *iface)
 {
 	_cleanup_free_ char *path = wg_userspace_socket(iface);
-	_cleanup_fd_ int socket = -1;
-	_cleanup_fd_ int pidfd = -1;
-	struct pollfd fd = { .fd = -1, .events = POLLIN };
 
-	if (daemon && started && spawn_start_time(daemon) == started)
-		fd.fd = pidfd = (int)syscall(SYS_pidfd_open, daemon, 0);
-	/* wireguard-go takes the end of its TUN for its own, but may need a second to see it. */
-	if (pidfd >= 0 && poll(&fd, 1, 20) == 0) {
-		(void)syscall(SYS_pidfd_send_signal, pidfd, SIGTERM, NULL, 0);
-		if (poll(&fd, 1, 3000) == 0) {
-			(void)syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, NULL, 0);
-			poll(&fd, 1, 1000);
+	for (int tries = 0; path && tries < 20; tries++) {
+		_cleanup_fd_ int socket = -1;
+		int r = wg_userspace_connect(iface, &socket);
+
+		if (r == -ENODEV) {
+			unlink(path);
+			return;
 		}
+		nanosleep(&(struct timespec){ .tv_nsec = 10 * 1000 * 1000 }, NULL);
 	}
-	/* A killed one leaves its socket's file behind. */
-	if (path && wg_userspace_connect(iface, &socket) == -ENODEV)
-		unlink(path);
+}
+
+static void end_daemon(const struct journal *j, const struct undo *undo)
+{
+	pid_t daemon = (pid_t)undo->arg2;
+
+	/* wireguard-go takes the end of its TUN for its own, but may need a second to see it. */
+	if (daemon && undo->arg3 && spawn_start_time(daemon) == undo->arg3)
+		end_process(daemon, 20);
+	else if (!daemon)
+		/* Killed before it was noted, and so with its TUN where it was made. */
+		spawn_kill_marked(j->mark);
+	forget_socket(j->iface);
 }
 
 int userspace_undo(struct txn *txn, const struct undo *undo)
@@ -209,6 +236,6 @@ int userspace_undo(struct txn *txn, const struct undo *undo)
 
 	if (r == 0)
 		r = delete_tun(txn->transport, (unsigned int)undo->arg, txn->journal.iface);
-	end_daemon(txn->journal.iface, (pid_t)undo->arg2, undo->arg3);
+	end_daemon(&txn->journal, undo);
 	return r;
 }

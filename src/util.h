@@ -48,6 +48,15 @@ static inline void cleanup_file(FILE **f)
 		fclose(*f);
 }
 
+/*
+ * An error that says nothing about what was asked: memory or descriptors were out, a signal came, a
+ * device failed. "Is it there?" must not be answered with no then.
+ */
+static inline bool is_transient(int r)
+{
+	return r == -ENOMEM || r == -ENOBUFS || r == -EINTR || r == -EIO || r == -EMFILE || r == -ENFILE;
+}
+
 /* Ownership of a descriptor leaves the variable that would close it. */
 static inline int take_fd(int *fd)
 {

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * atomic.h - files that are there whole or not at all, whoever is killed and when. What
+ * was begun has the file's name with TMP behind it; the next write takes its place.
+ */
+#pragma once
+
+#include <sys/types.h>
+
+#include "util.h"
+
+#define ATOMIC_TMP ".tmp"
+
+/* ATOMIC_DURABLE: over a power cut, too; for files that are not under /run. */
+enum atomic_kind { ATOMIC_VOLATILE, ATOMIC_DURABLE };
+
+/* Who reads the file sees the old one or the new one whole. `mode` is exact, whatever the umask. */
+int atomic_replace(const char *path, const struct buf *text, mode_t mode, enum atomic_kind kind);
+/* A new file, durable. -EEXIST when the name is taken. */
+int atomic_create(const char *path, const struct buf *text, mode_t mode);
+/* Deletes what a killed write left beside `path`. */
+void atomic_forget(const char *path);
