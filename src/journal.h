@@ -68,6 +68,9 @@ struct ns_record {
 	bool kept;	    /* it has outlived its last tunnel once */
 };
 
+/* Makes RUN_DIR and its folders. -errno. */
+int journal_prepare(void);
+
 /* Writes the file anew, atomically. */
 int journal_save(struct journal *j);
 /* Notes what is about to be made, then saves. */
