@@ -194,11 +194,10 @@ int journal_remove(struct journal *j)
 {
 	if (!j->file)
 		return 0;
-	atomic_forget(j->file);
-	if (unlink(j->file) < 0 && errno != ENOENT)
-		return -errno;
+	/* The journal goes last: nothing else tells of the others. */
 	applied_remove(j);
-	return 0;
+	atomic_forget(j->file);
+	return unlink(j->file) < 0 && errno != ENOENT ? -errno : 0;
 }
 
 void journal_free(struct journal *j)

@@ -66,7 +66,7 @@ int txn_open_journal(struct txn *txn)
 			return r;
 	}
 	r = j->transport ? place_open_transport(j->transport, &txn->transport_fd) : -ENOENT;
-	if (r < 0 && !is_gone(r))
+	if (is_transient(r))
 		return r;
 	if (r == 0 && txn->transport_fd < 0 && txn->target_fd >= 0)
 		txn->transport_fd = dup(txn->target_fd);
@@ -76,7 +76,8 @@ int txn_open_journal(struct txn *txn)
 			return r;
 	}
 	r = room_open(j->iface, j->cookie, &txn->room_fd);
-	return r == -ENOENT ? 0 : r;
+	/* `exec' may be started without the right to see it. */
+	return is_transient(r) ? r : 0;
 }
 
 void txn_free(struct txn *txn)

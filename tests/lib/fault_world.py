@@ -167,7 +167,7 @@ class World:
                 found[f"/run/netns/{name}"] = network(name)
         for top in RUN_DIR, "/etc/netns", "/var/lib/wg-nsquick", "/run/wireguard", "/etc/wireguard":
             for path, folder in files_below(top):
-                if path.startswith(RUN_DIR + "/lock/") or path in (RUN_DIR + "/lock", RUN_DIR + "/tunnels", RUN_DIR + "/netns"):
+                if path.startswith(RUN_DIR + "/lock/") or path in (RUN_DIR + "/lock", RUN_DIR + "/tunnels", RUN_DIR + "/netns", RUN_DIR + "/applied"):
                     continue
                 if folder:
                     found[anonymous(path)] = "folder"
@@ -301,7 +301,7 @@ class World:
             if RUN_DIR in line:
                 call("umount", "-l", line.split()[4])
         call("ip", "netns", "del", "wg0")
-        for folder in RUN_DIR + "/tunnels", RUN_DIR + "/netns", RUN_DIR + "/room", "/run/netns/wg0", "/etc/netns/wg0", "/run/wireguard", "/var/lib/wg-nsquick/*":
+        for folder in RUN_DIR + "/tunnels", RUN_DIR + "/netns", RUN_DIR + "/room", RUN_DIR + "/applied", "/run/netns/wg0", "/etc/netns/wg0", "/run/wireguard", "/var/lib/wg-nsquick/*":
             call("sh", "-c", f"rm -rf {folder}")
         call("ip", "link", "del", "wg0")
         if self.scenario == "adopted":
