@@ -33,6 +33,7 @@ int cmd_check(const struct options *options, char **args);
 int cmd_exec(const struct options *options, char **args);
 int cmd_guard(const struct options *options, char **args);
 int cmd_status(const struct options *options, char **args);
+int cmd_verify(const struct options *options, char **args);
 int cmd_recover(const struct options *options, char **args);
 int cmd_confine(const struct options *options, char **args);
 int cmd_release(const struct options *options, char **args);

@@ -161,6 +161,8 @@ int journal_save(struct journal *j)
 	buf_fmt(&text, "auto-fwmark %u\nauto-listen-port %u\napplied %" PRIu64 "\n", j->auto_fwmark, j->auto_listen_port, j->applied);
 	for (size_t i = 0; i < j->dns.n; i++)
 		add_text(&text, "dns", j->dns.v[i]);
+	for (size_t i = 0; i < j->host.n; i++)
+		add_text(&text, "host", j->host.v[i]);
 	for (size_t i = 0; i < j->n_undo; i++)
 		buf_fmt(&text, "undo %s %" PRIu64 " %" PRIu64 " %" PRIu64 "\n", undo_names[j->undo[i].kind], j->undo[i].arg, j->undo[i].arg2,
 			j->undo[i].arg3);
@@ -209,6 +211,7 @@ void journal_free(struct journal *j)
 	free(j->ns_path);
 	free(j->transport);
 	strv_free(&j->dns);
+	strv_free(&j->host);
 	free(j->undo);
 	*j = (struct journal){ 0 };
 }
@@ -273,10 +276,10 @@ static int parse_journal_field(struct journal *j, const struct field *f)
 		return decode_into(&j->transport, f->value);
 	if (strcmp(f->name, "public-key") == 0)
 		return parse_key(f->value, &j->public_key) < 0 ? -EBADMSG : 0;
-	if (strcmp(f->name, "dns") == 0) {
+	if (strcmp(f->name, "dns") == 0 || strcmp(f->name, "host") == 0) {
 		_cleanup_free_ char *item = decode_text(f->value);
 
-		return item ? strv_add(&j->dns, item, strlen(item)) : -ENOMEM;
+		return item ? strv_add(*f->name == 'd' ? &j->dns : &j->host, item, strlen(item)) : -ENOMEM;
 	}
 	if (strcmp(f->name, "undo") == 0)
 		return parse_undo(j, f->value);

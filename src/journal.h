@@ -53,6 +53,7 @@ struct journal {
 	uint16_t auto_listen_port;
 	int64_t since; /* seconds since the epoch */
 	struct strv dns; /* items as in the file */
+	struct strv host; /* hoststate.h: the host when the tunnel had come up */
 	uint64_t applied; /* which file of applied.h is the valid one, 0: none */
 	struct undo *undo; /* in the order they were made */
 	size_t n_undo;

@@ -31,6 +31,7 @@ static const struct command {
 	{ .name = "exec", .run = cmd_exec, .min_args = 2, .max_args = -1 },
 	{ .name = "guard", .run = cmd_guard, .min_args = 1, .max_args = -1, .takes_command = true },
 	{ .name = "recover", .run = cmd_recover },
+	{ .name = "verify", .run = cmd_verify, .min_args = 1, .max_args = 1, .json = true },
 	{ .name = "status", .run = cmd_status, .max_args = 1, .json = true },
 	{ .name = "reload", .run = cmd_reload, .min_args = 1, .max_args = 1, .dry_run = true },
 	{ .name = "confine", .run = cmd_confine, .min_args = 2, .max_args = INT_MAX, .dry_run = true },
@@ -51,6 +52,7 @@ static void usage(void)
 		"       %1$s guard [--level LEVEL] [--] COMMAND...\n"
 		"       %1$s recover\n"
 		"       %1$s status [INTERFACE] [--json]\n"
+		"       %1$s verify INTERFACE [--json]\n"
 		"\n"
 		"  CONFIG_FILE is a wg-quick(8) file whose name is the interface's name followed\n"
 		"  by `.conf'; INTERFACE stands for /etc/wireguard/INTERFACE.conf. The interface\n"
@@ -70,7 +72,7 @@ static void usage(void)
 		"  --hooks guarded|open|none       whether hooks may enter the host's namespace\n"
 		"  --force                         do it although there is a reason against it\n"
 		"  --keep-running                  confine: the unit goes on without the tunnel\n"
-		"  --json                          status: for programs\n"
+		"  --json                          status, verify: for programs\n"
 		"  --dry-run                       print the plan, do nothing\n"
 		"  --version, --help\n"
 		"\n"

@@ -24,6 +24,7 @@
 #include "applied.h"
 #include "dns.h"
 #include "hook.h"
+#include "hoststate.h"
 #include "log.h"
 #include "room.h"
 #include "spawn.h"
@@ -610,7 +611,17 @@ static int run_steps(struct txn *txn)
 	return status;
 }
 
-/* What `down`, `save` and `status` need to know of the finished tunnel. */
+/* For `verify`, which says so where there is no such record. */
+static void record_host(struct txn *txn, const struct wg_iface *live)
+{
+	_cleanup_rt_ struct rt *host = NULL;
+
+	strv_free(&txn->journal.host);
+	if (rt_open_in(txn->place->host_fd, &host) == 0)
+		(void)hoststate_read(host, live, &txn->journal.host);
+}
+
+/* What `down`, `save`, `status` and `verify` need to know of the finished tunnel. */
 static int commit(struct txn *txn)
 {
 	struct wg_iface live = { 0 };
@@ -620,10 +631,11 @@ static int commit(struct txn *txn)
 		txn->journal.public_key = live.public_key;
 		if (!txn->conf->wg.has_listen_port || !txn->conf->wg.listen_port)
 			txn->journal.auto_listen_port = live.listen_port;
-		wg_iface_free(&live);
 	} else if (is_transient(r)) {
 		return r;
 	}
+	record_host(txn, &live);
+	wg_iface_free(&live);
 	txn->journal.state = JOURNAL_UP;
 	/* With what the file said, for a reload to compare with. */
 	return applied_save(&txn->journal, txn->conf);

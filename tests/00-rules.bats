@@ -83,7 +83,7 @@ users_of() { grep -lE "$1" src/*.c src/*.h | sed 's,^src/,,' | sort | tr '\n' ' 
 		run grep -F -- "${option#--}" contrib/wg-nsquick.8
 		assert_success
 	done < <(grep -oE '^"? *--[a-z-]+' src/main.c | grep -oE -- '--[a-z-]+' | sort -u)
-	for option in up down save strip check exec guard recover reload reresolve confine release status json keep-running netns transport guard hooks force dry-run; do
+	for option in up down save strip check exec guard recover reload reresolve confine release status verify json keep-running netns transport guard hooks force dry-run; do
 		run grep -F -- "$option" contrib/wg-nsquick.8
 		assert_success
 	done
