@@ -84,7 +84,8 @@ int atomic_create(const char *path, const struct buf *text, mode_t mode)
 	/* File systems without it (NFS) know links. */
 	if (r == -EINVAL)
 		r = link(temporary, path) < 0 ? -errno : 0;
-	unlink(temporary);
+	if (unlink(temporary) < 0 && r == -EEXIST && errno != ENOENT)
+		r = -errno;
 	return r;
 }
 

@@ -229,6 +229,8 @@ static int make_dirs(struct ns_record *record, const char *dir)
 	if (lstat(dir, &st) == 0)
 		/* A link may lead to the host's own files. */
 		return S_ISDIR(st.st_mode) ? 0 : -ENOTDIR;
+	if (errno != ENOENT)
+		return -errno;
 	record->etc_made = true;
 	r = ns_record_save(record);
 	return r < 0 ? r : make_dir(dir, 0755);

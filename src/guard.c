@@ -14,7 +14,19 @@
 #include "spawn.h"
 
 /* What goes over the line: one byte a message. */
-enum { SAY_CLOSE = 'C', SAY_COMMIT = 'Y', SAY_ROLL_BACK = 'N', SAY_ABORT = 'A', SAY_KILL = 'K', SAY_TRANSIT = 'T' };
+enum { SAY_CLOSE = 'C', SAY_COMMIT = 'Y', SAY_ROLL_BACK = 'N', SAY_ABORT = 'A', SAY_KILL = 'K', SAY_TRANSIT = 'T', SAY_DONE = 'D' };
+
+/* 0 or -errno. Neither a signal nor memory that is out for a moment must leave the other side waiting. */
+static int send_byte(int control, char byte, int flags)
+{
+	for (int tries = 0;; tries++) {
+		if (send(control, &byte, 1, MSG_NOSIGNAL | flags) == 1)
+			return 0;
+		if (!is_transient(-errno) || tries == 100)
+			return -errno;
+		nanosleep(&(struct timespec){ .tv_nsec = 1000 * 1000 }, NULL);
+	}
+}
 
 #define KILL_AFTER_MS 2000 /* SIGTERM, then SIGKILL */
 #define KILL_AGAIN_MS 100
@@ -47,13 +59,15 @@ int worker_close(struct worker *w)
 {
 	char byte = SAY_CLOSE;
 
-	if (worker_aborted(w) || send(w->control, &byte, 1, MSG_NOSIGNAL) != 1)
+	if (worker_aborted(w) || send_byte(w->control, byte, 0) < 0)
 		return -ECANCELED;
 	for (;;) {
 		ssize_t n = recv(w->control, &byte, 1, 0);
 
-		if (n < 0 && errno == EINTR)
+		if (n < 0 && is_transient(-errno)) {
+			nanosleep(&(struct timespec){ .tv_nsec = 1000 * 1000 }, NULL);
 			continue;
+		}
 		if (n != 1) {
 			w->orphaned = true;
 			return -ECANCELED;
@@ -67,11 +81,9 @@ int worker_close(struct worker *w)
 	}
 }
 
-void worker_announce_transit(struct worker *w)
+int worker_announce_transit(struct worker *w)
 {
-	char byte = SAY_TRANSIT;
-
-	(void)!send(w->control, &byte, 1, MSG_NOSIGNAL);
+	return send_byte(w->control, SAY_TRANSIT, 0);
 }
 
 /* ---- the supervisor's side ---- */
@@ -84,6 +96,7 @@ struct guard {
 	bool refused; /* level strict: a hook wanted to enter the host's namespace */
 	bool committed; /* the closing comparison was equal, and the worker was told so */
 	int control;	/* the line to the worker; -1: there is none yet, or any more */
+	bool done;	/* the worker came to its own end */
 	bool ended;	/* hooks, or the command, were told to end */
 	int64_t kill_at; /* when a command that was asked to end is killed, ms; 0: it was not asked */
 };
@@ -91,7 +104,7 @@ struct guard {
 static void say(int control, char byte)
 {
 	/* A worker that is gone is noticed by its pidfd. */
-	(void)!send(control, &byte, 1, MSG_NOSIGNAL | MSG_DONTWAIT);
+	(void)send_byte(control, byte, MSG_DONTWAIT);
 }
 
 static void answer_close(struct guard *g, int control)
@@ -115,6 +128,8 @@ static void hear_worker(struct guard *g, int control)
 		watch_hurry(true);
 	} else if (byte == SAY_TRANSIT && g->watch) {
 		watch_expect_transit(g->watch);
+	} else if (byte == SAY_DONE) {
+		g->done = true;
 	}
 }
 
@@ -232,15 +247,24 @@ static int open_guard(struct guard *g)
 static int supervise(struct guard *g, int control, int signals)
 {
 	int wait_status, status, verdict;
+	char byte;
 
 	g->control = control;
 	watch_hurry(g->watch != NULL);
 	wait_status = watch_worker(g, control, signals);
 	watch_hurry(false);
+	/* What it said last is still to be heard. */
+	while (poll(&(struct pollfd){ .fd = control, .events = POLLIN }, 1, 0) > 0 && !g->done && recv(control, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 1)
+		hear_worker(g, control);
 	g->control = -1;
 	status = WIFEXITED(wait_status) ? WEXITSTATUS(wait_status) : 1;
-	if (WIFSIGNALED(wait_status)) {
-		log_error("the worker was killed by signal %d", WTERMSIG(wait_status));
+	/* A library may end its caller: libnftables does when a netlink call fails. */
+	if (WIFSIGNALED(wait_status) || !g->done) {
+		if (WIFSIGNALED(wait_status))
+			log_error("the worker was killed by signal %d", WTERMSIG(wait_status));
+		else
+			log_error("the worker broke off with status %d", status);
+		status = status ? status : 1;
 		/* First, or a surviving hook would hold on to the namespace. */
 		spawn_kill_descendants();
 		g->work->recover(g->work->arg);
@@ -318,6 +342,7 @@ int guard_run(const struct guarded_work *work)
 		status = work->work(work->arg, &w);
 		if (status && w.orphaned)
 			spawn_kill_descendants();
+		(void)send_byte(control[1], SAY_DONE, 0);
 		_exit(status);
 	}
 	close_fd(control[1]);

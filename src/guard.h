@@ -33,8 +33,8 @@ void worker_listen(struct worker *w);
  */
 int worker_close(struct worker *w);
 
-/* The worker is about to start a userspace implementation: its TUN will pass through the host. */
-void worker_announce_transit(struct worker *w);
+/* The worker is about to start a userspace implementation: its TUN will pass through the host. -errno. */
+int worker_announce_transit(struct worker *w);
 
 struct guarded_work {
 	struct policy policy;

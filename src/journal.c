@@ -74,20 +74,21 @@ static char *decode_text(const char *value)
 	return text;
 }
 
-static const char *boot_id(void)
+static int get_boot_id(const char **ret_id)
 {
 	static char id[64];
-	_cleanup_fd_ int fd = -1;
-	ssize_t n;
+	_cleanup_free_ char *text = NULL;
+	size_t len;
+	int r;
 
-	if (id[0])
-		return id;
-	fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
-	n = fd < 0 ? -1 : read(fd, id, sizeof(id) - 1);
-	if (n <= 0)
-		return "unknown";
-	id[strcspn(id, "\n")] = '\0';
-	return id;
+	if (!id[0]) {
+		r = read_file("/proc/sys/kernel/random/boot_id", 4096, &text, &len);
+		if (r < 0)
+			return r;
+		snprintf(id, sizeof(id), "%.*s", (int)strcspn(text, "\n"), text);
+	}
+	*ret_id = id;
+	return 0;
 }
 
 struct field {
@@ -139,6 +140,8 @@ int journal_save(struct journal *j)
 {
 	_cleanup_buf_ struct buf text = { 0 };
 	char key[KEY_TEXT_LEN];
+	const char *boot;
+	int r;
 
 	if (!j->file && asprintf(&j->file, TUNNEL_DIR "/%s@%" PRIx64, j->iface, j->cookie) < 0) {
 		j->file = NULL;
@@ -148,7 +151,10 @@ int journal_save(struct journal *j)
 		j->mark = NULL;
 		return -ENOMEM;
 	}
-	buf_fmt(&text, MAGIC "\nboot %s\niface %s\ncookie %" PRIx64 "\nstate %s\n", boot_id(), j->iface, j->cookie, state_names[j->state]);
+	r = get_boot_id(&boot);
+	if (r < 0)
+		return r;
+	buf_fmt(&text, MAGIC "\nboot %s\niface %s\ncookie %" PRIx64 "\nstate %s\n", boot, j->iface, j->cookie, state_names[j->state]);
 	add_text(&text, "config", j->config);
 	add_text(&text, "ns-name", j->ns_name);
 	add_text(&text, "ns-path", j->ns_path);
@@ -306,12 +312,17 @@ static int parse_journal_field(struct journal *j, const struct field *f)
 static int parse_file(char *text, int (*parse)(void *arg, const struct field *f), void *arg)
 {
 	struct field field;
+	const char *boot;
 	int r;
 
+	/* Not being able to tell is no reason to set one aside. */
+	r = get_boot_id(&boot);
+	if (r < 0)
+		return r;
 	if (strncmp(text, MAGIC "\n", strlen(MAGIC) + 1) != 0)
 		return -EBADMSG;
 	text += strlen(MAGIC) + 1;
-	if (!next_field(&text, &field) || strcmp(field.name, "boot") != 0 || strcmp(field.value, boot_id()) != 0)
+	if (!next_field(&text, &field) || strcmp(field.name, "boot") != 0 || strcmp(field.value, boot) != 0)
 		return -EBADMSG;
 	while (next_field(&text, &field)) {
 		if (strcmp(field.name, "end") == 0)
@@ -414,8 +425,8 @@ static void sweep_tunnel(const char *name, const char *iface)
 		return;
 	if (asprintf(&path, TUNNEL_DIR "/%s", name) < 0)
 		path = NULL;
-	else
-		unlink(path);
+	else if (unlink(path) == 0)
+		log_note("%s: undoing what a killed run had only begun to write", whose);
 }
 
 void journal_sweep(const char *iface)
@@ -493,12 +504,15 @@ int ns_record_save(const struct ns_record *record)
 {
 	_cleanup_buf_ struct buf text = { 0 };
 	_cleanup_free_ char *path = NULL;
+	const char *boot;
 	int r;
 
 	r = record_path(record->cookie, &path);
+	if (r == 0)
+		r = get_boot_id(&boot);
 	if (r < 0)
 		return r;
-	buf_fmt(&text, MAGIC "\nboot %s\n", boot_id());
+	buf_fmt(&text, MAGIC "\nboot %s\n", boot);
 	add_text(&text, "name", record->name);
 	buf_fmt(&text, "made %d\netc-made %d\nkept %d\nkeep %d\nend\n", record->made, record->etc_made, record->kept, (int)record->keep);
 	return atomic_replace(path, &text, 0600, ATOMIC_VOLATILE);

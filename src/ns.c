@@ -16,6 +16,8 @@
 
 #include <limits.h>
 
+#include "log.h"
+
 #ifndef SO_NETNS_COOKIE
 #define SO_NETNS_COOKIE 71
 #endif
@@ -82,6 +84,20 @@ int ns_enter(int ns_fd)
 	return setns(ns_fd, CLONE_NEWNET) < 0 ? -errno : 0;
 }
 
+/* To go on in the wrong namespace is what this program exists to prevent. */
+static void come_back(int home)
+{
+	int r = 0;
+
+	for (int tries = 0; tries < 3; tries++) {
+		r = ns_enter(home);
+		if (r == 0)
+			return;
+	}
+	log_error("cannot return to the network namespace that it came from: %s", strerror(-r));
+	abort();
+}
+
 int ns_call(int ns_fd, int (*fn)(void *arg), void *arg)
 {
 	_cleanup_fd_ int home = -1;
@@ -96,9 +112,7 @@ int ns_call(int ns_fd, int (*fn)(void *arg), void *arg)
 	if (r < 0)
 		return r;
 	r = fn(arg);
-	/* To go on in the wrong namespace is what this program exists to prevent. */
-	if (ns_enter(home) < 0)
-		abort();
+	come_back(home);
 	return r;
 }
 
@@ -120,8 +134,7 @@ int ns_create(int *ret_fd)
 	if (r < 0)
 		return r;
 	r = create(ret_fd);
-	if (ns_enter(home) < 0)
-		abort();
+	come_back(home);
 	return r;
 }
 

@@ -312,6 +312,8 @@ static int take_steps(struct txn *txn, const struct reload *reload)
 	if (!status && worker_close(txn->worker) < 0) {
 		if (txn->worker->aborts)
 			log_error("%s: interrupted", txn->journal.iface);
+		else if (txn->worker->orphaned)
+			log_error("%s: the supervisor is gone", txn->journal.iface);
 		status = 1;
 	}
 	return status;

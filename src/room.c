@@ -448,7 +448,7 @@ static int do_unpin(void *arg)
 	if (unlink(p->path) < 0 && errno != ENOENT)
 		r = r < 0 ? r : -errno;
 	/* The last one out takes the folder's own mount along. */
-	if (rmdir(ROOM_DIR) < 0 && errno == EBUSY) {
+	if (rmdir(ROOM_DIR) < 0 && errno != ENOENT) {
 		CLEANUP(cleanup_dir) DIR *dir = opendir(ROOM_DIR);
 		struct dirent *entry;
 		bool empty = true;

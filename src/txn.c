@@ -652,6 +652,8 @@ int txn_up(struct txn *txn)
 	if (!status && worker_close(txn->worker) < 0) {
 		if (txn->worker->aborts)
 			log_error("%s: interrupted", txn->conf->iface);
+		else if (txn->worker->orphaned)
+			log_error("%s: the supervisor is gone", txn->conf->iface);
 		status = 1;
 	}
 	if (!status) {

@@ -126,7 +126,9 @@ int userspace_start(struct txn *txn, unsigned int mtu)
 		return refuse(txn, 1, "cannot write the journal", strerror(-r));
 	/* Until it is moved, nobody else compares the host with anything. */
 	(void)journal_lock_tun(&on_host);
-	worker_announce_transit(txn->worker);
+	r = worker_announce_transit(txn->worker);
+	if (r < 0)
+		return refuse(txn, 1, "cannot tell the supervisor", strerror(-r));
 	log_trace("%s %s", program, iface);
 	r = start(txn, program);
 	if (r != 0)

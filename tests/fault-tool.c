@@ -124,6 +124,8 @@ static void set_answer(pid_t pid, long answer)
 #endif
 }
 
+static bool all_end;
+
 static void strike(struct process *p)
 {
 	fprintf(out, "hit\n");
@@ -143,6 +145,7 @@ static void strike(struct process *p)
 		kill(-processes[0].pid, number);
 		break;
 	case ACTION_ALL:
+		all_end = true;
 		for (size_t i = 0; i < n_processes; i++)
 			if (processes[i].pid)
 				kill(processes[i].pid, SIGKILL);
@@ -239,6 +242,10 @@ static void on_birth(struct process *parent)
 static void on_stop(struct process *p, int status)
 {
 	int signal = WSTOPSIG(status), event = status >> 16;
+
+	/* Born at the last moment. */
+	if (all_end)
+		kill(p->pid, SIGKILL);
 
 	if (signal == (SIGTRAP | 0x80)) {
 		on_call(p);
