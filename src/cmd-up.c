@@ -186,6 +186,7 @@ static int bring_up(const struct options *options, const struct settings *settin
 	txn.place = place;
 	txn.table = table;
 	txn.hooks = settings->hooks;
+	txn.require_ipv6 = settings->require_ipv6;
 	txn.keep = settings->keep == KEEP_UNSET ? KEEP_AUTO : settings->keep;
 	status = check_free(conf, place);
 	if (!status)

@@ -47,8 +47,11 @@ static int allowed_of_device(const struct txn *txn, struct wg_iface *live, struc
 		return r;
 	for (size_t i = 0; i < live->n_peers; i++)
 		for (size_t j = 0; j < live->peers[i].n_allowed_ips; j++) {
-			struct prefix *slot = GROW(allowed, n);
+			struct prefix *slot;
 
+			if (txn->ipv6_off && live->peers[i].allowed_ips[j].prefix.family == AF_INET6)
+				continue;
+			slot = GROW(allowed, n);
 			if (!slot) {
 				free(allowed);
 				return -ENOMEM;
@@ -343,7 +346,7 @@ int txn_routes(struct txn *txn)
 	r = allowed_of_device(txn, &live, &allowed, &n_allowed);
 	if (r == 0 && txn->conf->table == TABLE_AUTO) {
 		r = rt_routes(txn->target, AF_INET, collect_connected, &connected);
-		if (r == 0)
+		if (r == 0 && !txn->ipv6_off)
 			r = rt_routes(txn->target, AF_INET6, collect_connected, &connected);
 	}
 	if (r == 0)

@@ -23,6 +23,7 @@
 
 #include "applied.h"
 #include "dns.h"
+#include "dnsway.h"
 #include "hook.h"
 #include "hoststate.h"
 #include "log.h"
@@ -228,6 +229,45 @@ static int create_kernel(struct txn *txn, bool *ret_asked)
 	return r;
 }
 
+/* Addresses, and the routes that are to come. */
+static bool uses_ipv6(const struct conf *conf, const struct wg_iface *live)
+{
+	struct prefix address;
+
+	for (size_t i = 0; i < conf->n_addresses; i++)
+		if (parse_address(conf->addresses[i].text, &address) == 0 && address.family == AF_INET6)
+			return true;
+	for (size_t i = 0; i < live->n_peers && conf->table != TABLE_OFF; i++)
+		for (size_t j = 0; j < live->peers[i].n_allowed_ips; j++)
+			if (live->peers[i].allowed_ips[j].prefix.family == AF_INET6)
+				return true;
+	return false;
+}
+
+/*
+ * Whether the target has IPv6, once the device is there to tell: a kernel without it has no such
+ * setting. On such a host the IPv4 half comes up, unless the settings want all or nothing.
+ */
+static int learn_ipv6(struct txn *txn)
+{
+	_cleanup_free_ char *name = NULL;
+	char value[8];
+	int r;
+
+	if (asprintf(&name, "ipv6/conf/%s/disable_ipv6", txn->conf->iface) < 0) {
+		name = NULL;
+		return fail(1, txn, "out of memory");
+	}
+	r = sysctl_read(txn->target_fd, name, value, sizeof(value));
+	txn->ipv6_off = r == -ENOENT || (r == 0 && strcmp(value, "1") == 0);
+	if (!txn->ipv6_off || !uses_ipv6(txn->conf, &txn->conf->wg))
+		return 0;
+	if (txn->require_ipv6)
+		return fail(EXIT_KERNEL, txn, "IPv6 is disabled in network namespace %s, and the settings say `ipv6 = require'", place_target(txn->place));
+	log_warn("%s: IPv6 is disabled in network namespace %s: the file's IPv6 addresses and routes are left out", txn->conf->iface, place_target(txn->place));
+	return 0;
+}
+
 static int do_link(struct txn *txn, struct step *step)
 {
 	const char *fallback = userspace_program();
@@ -266,7 +306,8 @@ static int do_link(struct txn *txn, struct step *step)
 		(void)txn_auto_mtu(txn, &txn->conf->wg, &automatic);
 		mtu = automatic >= 1280 ? (unsigned int)automatic : 1420;
 	}
-	return userspace_start(txn, mtu);
+	r = userspace_start(txn, mtu);
+	return r ? r : learn_ipv6(txn);
 }
 
 static enum wg_backend backend(const struct txn *txn)
@@ -292,6 +333,8 @@ static int do_address(struct txn *txn, struct step *step)
 	char text[PREFIX_TEXT_LEN];
 	int r;
 
+	if (txn->ipv6_off && step->address.family == AF_INET6)
+		return 0;
 	trace(txn, step);
 	r = rt_address_add(txn->target, txn->journal.ifindex, &step->address);
 	if (r < 0)
@@ -326,21 +369,6 @@ int txn_auto_mtu(struct txn *txn, const struct wg_iface *wg, int *ret_mtu)
 	return 0;
 }
 
-/* Addresses, and the routes that are to come. */
-static bool uses_ipv6(const struct conf *conf, const struct wg_iface *live)
-{
-	struct prefix address;
-
-	for (size_t i = 0; i < conf->n_addresses; i++)
-		if (parse_address(conf->addresses[i].text, &address) == 0 && address.family == AF_INET6)
-			return true;
-	for (size_t i = 0; i < live->n_peers && conf->table != TABLE_OFF; i++)
-		for (size_t j = 0; j < live->peers[i].n_allowed_ips; j++)
-			if (live->peers[i].allowed_ips[j].prefix.family == AF_INET6)
-				return true;
-	return false;
-}
-
 static int do_link_up(struct txn *txn, struct step *step)
 {
 	struct step chosen = *step;
@@ -355,7 +383,7 @@ static int do_link_up(struct txn *txn, struct step *step)
 		if (r < 0)
 			return fail(1, txn, "Unable to access interface: %s", strerror(-r));
 		r = txn_auto_mtu(txn, &live, &mtu);
-		ipv6 = uses_ipv6(txn->conf, &live);
+		ipv6 = !txn->ipv6_off && uses_ipv6(txn->conf, &live);
 		wg_iface_free(&live);
 		if (r < 0)
 			return fail(EXIT_KERNEL, txn, "cannot look the route to the endpoint up: %s", strerror(-r));
@@ -621,6 +649,24 @@ static void record_host(struct txn *txn, const struct wg_iface *live)
 		(void)hoststate_read(host, live, &txn->journal.host);
 }
 
+/* Servers that nobody will answer for, or that would be asked past the tunnel: said, as nothing else shows it. */
+static void check_servers(const struct txn *txn, const struct wg_iface *live)
+{
+	size_t servers = 0;
+
+	for (size_t i = 0; i < txn->journal.dns.n; i++) {
+		const char *server = txn->journal.dns.v[i], *fault;
+
+		if (!dns_item_is_server(server))
+			continue;
+		if (++servers == DNS_SERVERS_ASKED + 1)
+			log_warn("%s: the C library asks the first %d DNS servers only; %s and later ones are not used", txn->conf->iface, DNS_SERVERS_ASKED, server);
+		fault = dns_server_fault(txn->target, txn->journal.ifindex, live, server);
+		if (fault)
+			log_warn("%s: DNS server %s %s", txn->conf->iface, server, fault);
+	}
+}
+
 /* What `down`, `save`, `status` and `verify` need to know of the finished tunnel. */
 static int commit(struct txn *txn)
 {
@@ -634,6 +680,8 @@ static int commit(struct txn *txn)
 	} else if (is_transient(r)) {
 		return r;
 	}
+	if (r == 0)
+		check_servers(txn, &live);
 	record_host(txn, &live);
 	wg_iface_free(&live);
 	txn->journal.state = JOURNAL_UP;

@@ -11,6 +11,7 @@
 #include <time.h>
 
 #include "dns.h"
+#include "dnsway.h"
 #include "hoststate.h"
 #include "resolvers.h"
 #include "seal.h"
@@ -217,42 +218,6 @@ static void check_socket(struct run *run)
 
 /* ---- names ---- */
 
-static bool allowed(const struct run *run, const struct prefix *address)
-{
-	for (size_t i = 0; i < run->tunnel->wg.n_peers; i++)
-		for (size_t j = 0; j < run->tunnel->wg.peers[i].n_allowed_ips; j++)
-			if (prefix_covers(&run->tunnel->wg.peers[i].allowed_ips[j].prefix, address))
-				return true;
-	return false;
-}
-
-/* What is wrong with asking this server, or NULL. */
-static const char *server_fault(const struct run *run, const char *server)
-{
-	union endpoint_addr to = { 0 };
-	struct prefix address;
-	struct rt_way way;
-	struct rt_link link;
-
-	if (parse_address(server, &address) < 0)
-		return "is no address";
-	to.sa.sa_family = (sa_family_t)address.family;
-	if (address.family == AF_INET6)
-		to.v6.sin6_addr = address.v6;
-	else
-		to.v4.sin_addr = address.v4;
-	if (rt_way_towards(run->txn->target, &to, &way) < 0)
-		return "is out of reach";
-	if (is_tunnel(run, way.oif)) {
-		/* Of several tunnels, the other ones' peers are not known here. */
-		return run->n_links > 1 || way.oif != run->txn->journal.ifindex || allowed(run, &address) ? NULL : "is outside AllowedIPs: no peer takes it";
-	}
-	/* A resolver in the namespace itself has no other way out than all others. */
-	if (rt_link_get(run->txn->target, NULL, way.oif, &link) == 0 && link.flags & IFF_LOOPBACK)
-		return NULL;
-	return "would be asked past the tunnel";
-}
-
 static void check_dns(struct run *run)
 {
 	_cleanup_buf_ struct buf good = { 0 }, bad = { 0 };
@@ -273,7 +238,7 @@ static void check_dns(struct run *run)
 
 		if (sscanf(line, " nameserver %127s", server) != 1)
 			continue;
-		fault = server_fault(run, server);
+		fault = dns_server_fault(run->txn->target, run->txn->journal.ifindex, &run->tunnel->wg, server);
 		if (fault) {
 			list_add(&bad, "", server);
 			buf_fmt(&bad, " %s", fault);

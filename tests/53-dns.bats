@@ -1,0 +1,116 @@
+#!/usr/bin/env bats
+# DNS and IPv6 as files and hosts have them: what cannot work is said, and nothing leaks.
+
+setup_file() {
+	load lib/host
+	host_up
+	servers_up
+	host_state > "$BATS_FILE_TMPDIR/host.before"
+}
+
+teardown_file() {
+	load lib/host
+	host_down
+}
+
+setup() {
+	load lib/host
+	rm -f /etc/wg-nsquick.d/*
+}
+
+@test "search domains and an IPv6 server: short names resolve" {
+	config wg0 "DNS = fd09::1, test"
+	run wg-nsquick up wg0
+	assert_success
+	refute_output --partial Warning
+	run wg-nsquick exec wg0 -- getent ahostsv4 page
+	assert_output --partial 10.9.0.1
+	wg-nsquick down wg0
+}
+
+@test "more than three servers: said, and all are written" {
+	config wg0 "DNS = 10.9.0.1, 10.9.0.2, 10.9.0.3, 10.9.0.4"
+	run wg-nsquick up wg0
+	assert_success
+	assert_line "Warning: wg0: the C library asks the first 3 DNS servers only; 10.9.0.4 and later ones are not used"
+	run grep -c nameserver /etc/netns/wg0/resolv.conf
+	assert_output 4
+	wg-nsquick down wg0
+}
+
+@test "search only, and no DNS at all: no server, no query anywhere" {
+	local line
+	for line in "DNS = corp.example" "# none"; do
+		config wg0 "$line"
+		wg-nsquick up wg0
+		tcpdump -i any -nn 'port 53' > "$BATS_TEST_TMPDIR/queries" 2> "$BATS_TEST_TMPDIR/ready" 3>&- &
+		local tap=$!
+		timeout 20 bash -c "until grep -q 'listening on' '$BATS_TEST_TMPDIR/ready'; do sleep 0.1; done"
+		run wg-nsquick exec wg0 -- getent ahosts page.test
+		assert_failure
+		sleep 0.3
+		kill $tap; wait $tap || true
+		assert_equal "$(< "$BATS_TEST_TMPDIR/queries")" ""
+		run grep -c nameserver /etc/netns/wg0/resolv.conf
+		assert_output 0
+		wg-nsquick down wg0
+	done
+}
+
+@test "a server outside AllowedIPs, one out of reach, one that a route of a joined namespace hides" {
+	ALLOWED="10.9.0.1/32" config wg0 "DNS = 10.9.0.53, 198.51.100.1"
+	run wg-nsquick up wg0
+	assert_success
+	assert_line "Warning: wg0: DNS server 10.9.0.53 is outside AllowedIPs: no peer takes it"
+	assert_line "Warning: wg0: DNS server 198.51.100.1 is out of reach"
+	wg-nsquick down wg0
+	ip netns add other
+	ip -n other link add d0 type veth peer name d1
+	ip -n other link set d1 up
+	ip -n other link set d0 up
+	ip -n other route add 10.64.0.0/16 dev d0
+	config wg0 "DNS = 10.64.0.1"
+	run wg-nsquick up wg0 --netns other
+	assert_success
+	assert_line "Warning: wg0: DNS server 10.64.0.1 would be asked past the tunnel"
+	wg-nsquick down wg0
+	ip netns del other
+}
+
+@test "a file without an IPv6 address: no IPv6 in the namespace, and what tries fails at once" {
+	ADDRESS=10.9.0.2/24 ALLOWED=0.0.0.0/0 config wg0 "DNS = 10.9.0.1"
+	wg-nsquick up wg0
+	run ip -n wg0 -6 route show default
+	assert_output ""
+	run wg-nsquick exec wg0 -- timeout 5 curl -6 -sS http://page.test/
+	assert_failure 7
+	run wg-nsquick exec wg0 -- curl -sS --max-time 20 http://page.test/
+	assert_output "a page through the tunnel"
+	wg-nsquick down wg0
+}
+
+@test "IPv6 disabled where the interface lives: the IPv4 half, and what was left out; or nothing, by the settings" {
+	ip netns add other
+	ip netns exec other sysctl -qw net.ipv6.conf.all.disable_ipv6=1 net.ipv6.conf.default.disable_ipv6=1
+	config wg0 "DNS = 10.9.0.1"
+	run wg-nsquick up wg0 --netns other
+	assert_success
+	assert_line --partial "IPv6 is disabled in network namespace other: the file's IPv6 addresses and routes are left out"
+	refute_output --partial "::/0"
+	refute_output --partial fd09
+	run wg-nsquick exec wg0 -- curl -sS --max-time 20 http://page.test/
+	assert_output "a page through the tunnel"
+	wg-nsquick down wg0
+	printf '[tunnel]\nipv6 = require\n' > /etc/wg-nsquick.d/wg0.conf
+	run wg-nsquick up wg0 --netns other
+	assert_failure 2
+	assert_output --partial "ipv6 = require"
+	run ip -n other link show wg0
+	assert_failure
+	ip netns del other
+	assert_clean
+}
+
+@test "after all of this the host is the same" {
+	assert_host_unchanged
+}
