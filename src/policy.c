@@ -183,6 +183,15 @@ static bool is_link_local(const struct prefix *p)
 	return p->family == AF_INET6 && p->bytes[0] == 0xfe && (p->bytes[1] & 0xc0) == 0x80;
 }
 
+bool policy_is_kernels(const struct fib_object *o)
+{
+	struct prefix prefix;
+
+	if (o->kind == FIB_ROUTE)
+		return o->protocol == RTPROT_KERNEL;
+	return o->kind == FIB_ADDRESS && object_prefix(o, &prefix) && is_link_local(&prefix);
+}
+
 enum verdict policy_judge_guest(const struct policy *p, const struct fib_object *o, bool gone, const char **ret_why)
 {
 	struct prefix prefix;

@@ -68,6 +68,8 @@ enum verdict policy_judge_guest(const struct policy *p, const struct fib_object 
 
 /* A link that leads to others than those by whom this host is reached: a tunnel, or what guests use. */
 bool policy_is_virtual(const struct fib_snapshot *before, const struct fib_object *o);
+/* A route or an address that the kernel made by itself, for a link. */
+bool policy_is_kernels(const struct fib_object *o);
 /* A route that the kernel keeps for an address of the host's own, and takes away with it. */
 bool policy_is_consequence(const struct fib_object *o);
 

@@ -54,6 +54,7 @@ struct watch {
 	} *lookups; /* K4, only around a command */
 	size_t n_lookups;
 	bool hearing;	   /* in the midst of a comparison: what comes now is judged, and undone later */
+	bool closing;	   /* in the closing comparison */
 	bool dirty;	   /* only a dump tells how things are */
 	bool tripped;	   /* something was a concern */
 	bool blind;

@@ -164,6 +164,17 @@ static void wait_for_routers(void *arg)
 		w->dirty = true;
 }
 
+/*
+ * Around a command that did harm, all that is not known to be a daemon's goes back; but for a new link, which
+ * the command may take away by itself, and what the kernel keeps for that. In the end a tunnel must be gone.
+ */
+static bool is_left_over(const struct watch *w, const struct fib_object *o)
+{
+	if (o->kind == FIB_LINK && o->change == FIB_ADDED)
+		return w->closing && policy_is_landing(&w->policy, o);
+	return !o->ifindex || fib_snapshot_link(w->before, o->ifindex) || !policy_is_kernels(o);
+}
+
 /* For a difference that no event explains, or one that was not heard yet. */
 static bool is_concern(void *arg, const struct fib_object *o)
 {
@@ -183,9 +194,8 @@ static bool is_concern(void *arg, const struct fib_object *o)
 	/* Routes that went with an address that a daemon changed. */
 	if (o->kind == FIB_ROUTE && o->ifindex && key_map_get(&w->touched, o->ifindex))
 		return false;
-	/* Around a command that did harm, all that is not known to be a daemon's goes back. */
 	if (w->policy.command && w->tripped)
-		return o->kind != FIB_LINK || o->change != FIB_ADDED;
+		return is_left_over(w, o);
 	/* There would have been a notice of a request. */
 	who = (o->kernel_managed && !w->tripped) || policy_is_consequence(o) ? WHO_KERNEL : WHO_UNKNOWN;
 	return watch_judge(w, o, who, &why) == VERDICT_CONCERN;
@@ -398,8 +408,10 @@ int watch_close(struct watch *w)
 	int result;
 
 	check_resolv_conf(w);
+	w->closing = true;
 	if (!w->blind)
 		(void)compare(w);
+	w->closing = false;
 	check_marks(w);
 	/* Of the dump's own time. */
 	if (!w->blind)

@@ -22,7 +22,7 @@ struct whois {
 	struct strv foreign;
 	struct {
 		uint32_t port;
-		pid_t pid;
+		pid_t pid, hook; /* whom it belongs to, should it be gone when that is asked; 0: nobody but itself */
 	} ours[KNOWN_PORTS];
 	size_t n_ours;
 	struct {
@@ -157,7 +157,7 @@ static bool listed(const struct whois *w, const char *comm)
 	return false;
 }
 
-enum who who_is(struct whois *w, pid_t pid, struct requester *ret_requester)
+static enum who find(struct whois *w, pid_t pid, struct requester *ret_requester, pid_t *ret_hook)
 {
 	struct requester r = { .who = WHO_UNKNOWN, .pid = pid };
 	struct stat_line stat;
@@ -185,14 +185,22 @@ enum who who_is(struct whois *w, pid_t pid, struct requester *ret_requester)
 		last = at;
 		at = stat.parent;
 	}
+	*ret_hook = r.who == WHO_OURS && hook != pid ? hook : 0;
 	if (ret_requester) {
-		if (r.who == WHO_OURS && hook > 0 && hook != pid)
-			hook_text(hook, r.below);
+		if (*ret_hook)
+			hook_text(*ret_hook, r.below);
 		*ret_requester = r;
 		if (pid > 0)
 			who_command(pid, ret_requester->command);
 	}
 	return r.who;
+}
+
+enum who who_is(struct whois *w, pid_t pid, struct requester *ret_requester)
+{
+	pid_t hook;
+
+	return find(w, pid, ret_requester, &hook);
 }
 
 static bool holds_socket(pid_t pid, unsigned long inode)
@@ -315,7 +323,7 @@ static enum who confirm_daemon(struct whois *w, uint32_t port, pid_t pid, struct
 	return WHO_FOREIGN;
 }
 
-static enum who remember(struct whois *w, uint32_t port, pid_t pid, enum who who)
+static enum who remember(struct whois *w, uint32_t port, pid_t pid, pid_t hook, enum who who)
 {
 	/* To take a stranger for ours by mistake is safe, so this is not looked at again. */
 	if (who == WHO_OURS) {
@@ -323,6 +331,7 @@ static enum who remember(struct whois *w, uint32_t port, pid_t pid, enum who who
 
 		w->ours[slot].port = port;
 		w->ours[slot].pid = pid;
+		w->ours[slot].hook = hook;
 	}
 	return who;
 }
@@ -330,8 +339,8 @@ static enum who remember(struct whois *w, uint32_t port, pid_t pid, enum who who
 enum who who_asked(struct whois *w, uint32_t port, struct requester *ret_requester)
 {
 	struct stat_line stat;
+	pid_t pid, hook;
 	enum who who;
-	pid_t pid;
 
 	if (port == 0) {
 		if (ret_requester)
@@ -340,8 +349,12 @@ enum who who_asked(struct whois *w, uint32_t port, struct requester *ret_request
 	}
 	for (size_t i = 0; i < w->n_ours && i < KNOWN_PORTS; i++)
 		if (w->ours[i].port == port) {
-			if (ret_requester)
-				who_is(w, w->ours[i].pid, ret_requester);
+			if (ret_requester) {
+				*ret_requester = (struct requester){ .who = WHO_OURS, .pid = w->ours[i].pid };
+				who_command(w->ours[i].pid, ret_requester->command);
+				if (w->ours[i].hook)
+					hook_text(w->ours[i].hook, ret_requester->below);
+			}
 			return WHO_OURS;
 		}
 	pid = known_daemon(w, port);
@@ -356,8 +369,8 @@ enum who who_asked(struct whois *w, uint32_t port, struct requester *ret_request
 			*ret_requester = (struct requester){ .who = WHO_UNKNOWN };
 		return WHO_UNKNOWN;
 	}
-	who = who_is(w, pid, ret_requester);
-	return who == WHO_FOREIGN ? confirm_daemon(w, port, pid, ret_requester) : remember(w, port, pid, who);
+	who = find(w, pid, ret_requester, &hook);
+	return who == WHO_FOREIGN ? confirm_daemon(w, port, pid, ret_requester) : remember(w, port, pid, hook, who);
 }
 
 int who_open(pid_t root, const struct strv *foreign, struct whois **ret_who)

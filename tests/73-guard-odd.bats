@@ -102,10 +102,26 @@ ask_daemon() { printf "%s" "rm -f /run/daemon.did; echo '$1' > /run/daemon.go; u
 	assert_host_unchanged
 }
 
+@test "a command that is killed before it could take its tunnel away: the guard does" {
+	run timeout 40 wg-nsquick guard -- bash -c 'trap "" TERM
+		ip link add wq0 type wireguard || wireguard-go wq0
+		ip addr add 10.9.0.2/24 dev wq0; ip link set wq0 up
+		ip route del default metric 0; sleep 60'
+	assert_failure 193
+	refute_line --partial "could not be put back"
+	run ip link show wq0
+	assert_failure
+	assert_host_unchanged
+	rm -f /run/wireguard/wq0.sock
+}
+
 @test "down: who begins to write when the last hook has ended, during the closing comparison, is ended too" {
 	config wg0 'PostDown = (setsid bash -c "while [[ -e /proc/$PPID ]]; do :; done; while :; do nsenter -t 1 -n ip route replace default via 198.51.100.1; done" > /dev/null 2>&1 3>&- &)'
+	# The virtual machine takes its time.
+	local delay=20000
+	[[ -z ${WG_NSQUICK_VM-} ]] || delay=200000
 	wg-nsquick up wg0 > /dev/null 2>&1 3>&-
-	run timeout 30 strace -o /dev/null -e trace=sendto -e inject=sendto:delay_enter=20000 wg-nsquick down wg0 --hooks open
+	run timeout 60 strace -o /dev/null -e trace=sendto -e inject=sendto:delay_enter=$delay wg-nsquick down wg0 --hooks open
 	assert_failure 193
 	pgrep -f 'while [[][[] -e /proc' && fail "it goes on"
 	assert_host_unchanged
