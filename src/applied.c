@@ -92,10 +92,10 @@ int before_load(const struct journal *j, struct live *ret_live)
 }
 
 /* Also what a save that was killed left beside it. */
-static void remove_file(const char *path)
+static int remove_file(const char *path)
 {
-	unlink(path);
 	atomic_forget(path);
+	return unlink(path) < 0 && errno != ENOENT ? -errno : 0;
 }
 
 void before_remove(const struct journal *j)
@@ -103,15 +103,21 @@ void before_remove(const struct journal *j)
 	char path[PATH_MAX];
 
 	if (path_of(j, "before", path) == 0)
-		remove_file(path);
+		(void)remove_file(path);
 }
 
-void applied_remove(const struct journal *j)
+int applied_remove(const struct journal *j)
 {
 	char path[PATH_MAX];
+	int first = 0;
 
 	before_remove(j);
 	for (uint64_t number = j->applied ? j->applied - 1 : 0; number <= j->applied + 1; number++)
-		if (numbered_path(j, number, path) == 0)
-			remove_file(path);
+		if (numbered_path(j, number, path) == 0) {
+			int r = remove_file(path);
+
+			if (first == 0)
+				first = r;
+		}
+	return first;
 }

@@ -21,5 +21,5 @@ int before_save(const struct journal *j, const struct live *live);
 int before_load(const struct journal *j, struct live *ret_live);
 void before_remove(const struct journal *j);
 
-/* All of them, with the journal. */
-void applied_remove(const struct journal *j);
+/* All of them, before the journal. -errno: one is left. */
+int applied_remove(const struct journal *j);

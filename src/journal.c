@@ -200,10 +200,14 @@ int journal_pop(struct journal *j)
 
 int journal_remove(struct journal *j)
 {
+	int r;
+
 	if (!j->file)
 		return 0;
 	/* The journal goes last: nothing else tells of the others. */
-	applied_remove(j);
+	r = applied_remove(j);
+	if (r < 0)
+		return r;
 	atomic_forget(j->file);
 	return unlink(j->file) < 0 && errno != ENOENT ? -errno : 0;
 }

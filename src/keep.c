@@ -30,6 +30,7 @@ bool namespace_stays(const struct txn *txn, const struct ns_record *record)
 	_cleanup_fd_ int named = -1;
 	size_t n = 0;
 	bool stays;
+	int r = 0;
 
 	/* Somebody else's stays by itself; but programs in it may have our resolv.conf bound. */
 	if (txn->target_fd < 0 || !record->name || record->keep == KEEP_NO || !(record->made || dns_is_ours(record) != 0))
@@ -41,8 +42,15 @@ bool namespace_stays(const struct txn *txn, const struct ns_record *record)
 		return false;
 	if (record->made && record->keep == KEEP_YES)
 		return true;
+	for (int tries = 0; tries < 3; tries++) {
+		r = inside_list(txn->target_fd, &processes, &n);
+		if (!is_transient(r))
+			break;
+	}
 	/* When it cannot be known, nobody shall be stranded. */
-	stays = inside_list(txn->target_fd, &processes, &n) < 0 || n > 0;
+	stays = r < 0 || n > 0;
+	if (r < 0)
+		log_warn("network namespace %s stays: cannot see whether programs are in it: %s", record->name, strerror(-r));
 	if (n > 0 && record->made)
 		tell(txn, record, processes, n);
 	free(processes);
