@@ -38,6 +38,16 @@ static bool is_ours(const struct ours *ours, pid_t pid)
 	return false;
 }
 
+/* A worker's is its supervisor, which may have been started in there. */
+static bool parent_is_ours(void)
+{
+	struct stat self, parent;
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/%d/exe", getppid());
+	return stat("/proc/self/exe", &self) == 0 && stat(path, &parent) == 0 && self.st_ino == parent.st_ino && self.st_dev == parent.st_dev;
+}
+
 /* Who is gone meanwhile, or not ours to look at, has no name. */
 static void describe(int proc, const char *pid, struct inside *process)
 {
@@ -79,6 +89,8 @@ int inside_list(int ns_fd, struct inside **ret_processes, size_t *ret_n)
 	if (!proc || fstat(ns_fd, &ns) < 0)
 		return -errno;
 	add_ours(&ours, getpid());
+	if (parent_is_ours())
+		add_ours(&ours, getppid());
 	spawn_each_descendant(add_ours, &ours);
 	while (r == 0 && (entry = readdir(proc))) {
 		char path[64];

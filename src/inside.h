@@ -13,7 +13,7 @@ struct inside {
 };
 
 /*
- * Those whose main thread is in `ns_fd`, by rising number, but for the caller and what it started.
+ * Those whose main thread is in `ns_fd`, by rising number, but for the caller, its supervisor, and what it started.
  * The caller frees *ret_processes. -errno.
  */
 int inside_list(int ns_fd, struct inside **ret_processes, size_t *ret_n);

@@ -16,6 +16,7 @@
 #include <fcntl.h>
 #include <linux/rtnetlink.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 
 #include "journal.h"
 #include "log.h"
@@ -259,6 +260,17 @@ static void put_back(struct watch *w)
 	if (r < 0)
 		go_blind(w, "cannot read the host's routing", r);
 	w->damaged = r == 1;
+}
+
+/* `ip netns exec' binds another one over it, which may be our own tunnel's: that is no file of the host's. */
+static const char *host_resolv_conf(void)
+{
+	static const char host[] = "/proc/1/root" RESOLV_CONF;
+	struct stat there, here;
+
+	if (stat(host, &there) < 0 || (stat(RESOLV_CONF, &here) == 0 && here.st_ino == there.st_ino && here.st_dev == there.st_dev))
+		return RESOLV_CONF;
+	return host;
 }
 
 static void check_resolv_conf(struct watch *w)
@@ -517,7 +529,7 @@ int watch_open(const struct watch_spec *spec, struct watch **ret_watch)
 		r = watch_remember_ways(w);
 	/* Not the guard's first concern: what cannot be read is not watched. */
 	if (r == 0)
-		(void)watch_file_open(RESOLV_CONF, spec->others_run, &w->resolv_conf);
+		(void)watch_file_open(host_resolv_conf(), spec->others_run, &w->resolv_conf);
 	if (r < 0) {
 		watch_free(w);
 		return r;

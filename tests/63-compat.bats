@@ -208,6 +208,23 @@ what_becomes() {
 	down
 }
 
+@test "under ip netns exec, where the namespace's resolv.conf stands over the host's: down takes it away, and the guard looks at the host's" {
+	ip netns add other
+	for _ in 1 2 3; do
+		vector I "DNS = 10.9.0.53" "PreDown = true" R
+		run ip netns exec other wg-nsquick up wg0 --transport self
+		assert_success
+		# The program itself has it bound, as `ip netns exec' made it.
+		run ip netns exec other wg-nsquick down wg0
+		assert_success
+		assert_output "$(printf '[#] %s\n' true "ip link delete dev wg0")"
+		assert_clean_but_other
+	done
+	ip netns del other
+}
+
+assert_clean_but_other() { OWN_NETNS=other assert_clean; }
+
 @test "closed streams: up and down succeed all the same (deviation: wg-quick fails where it cannot write its trace)" {
 	local word
 	vector I "Address = 10.9.0.2/24" 'PostUp = readlink /proc/self/fd/{0,1,2} > streams || true'
