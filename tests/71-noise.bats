@@ -1,6 +1,7 @@
 #!/usr/bin/env bats
 # What goes on on a host beside us trips no guard, and nothing of it is undone: router
 # advertisements, a DHCP client, containers, a daemon of the host at its routes, carriers.
+# lanes: alone
 # shellcheck disable=SC2034,SC2154
 
 setup_file() {
