@@ -1,5 +1,5 @@
 #!/usr/bin/env bats
-# shellcheck disable=SC2154 # stderr: bats fills it
+# shellcheck disable=SC2016,SC2154 # for perl; stderr: bats fills it
 # save and SaveConfig: what a file holds survives up, save, up; and the old file
 # is whole whatever goes wrong.
 
