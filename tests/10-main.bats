@@ -7,7 +7,7 @@ setup_file() {
 	host_up
 	servers_up
 	config wg0 "DNS = 10.9.0.1, corp.example" "ListenPort = 51999"
-	host_state > "$BATS_FILE_TMPDIR/host.before"
+	host_remember
 	host_sysctls > "$BATS_FILE_TMPDIR/sysctl.before"
 	tcpdump -p -i veth0 -n -U -w "$BATS_FILE_TMPDIR/veth0.pcap" >/dev/null 2>&1 3>&- &
 	tcpdump -p -i lo -n -U -w "$BATS_FILE_TMPDIR/lo.pcap" >/dev/null 2>&1 3>&- &

@@ -8,7 +8,7 @@
 setup_file() {
 	load lib/host
 	host_up
-	host_state > "$BATS_FILE_TMPDIR/host.before"
+	host_remember
 	ln -s "$BATS_TEST_DIRNAME/lib/pty" /run/pty
 }
 

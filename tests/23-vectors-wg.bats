@@ -20,7 +20,7 @@ REPLACE="replace_allowed_ips=true\n"
 setup_file() {
 	load lib/host
 	host_up
-	host_state > "$BATS_FILE_TMPDIR/host.before"
+	host_remember
 }
 
 teardown_file() {

@@ -14,7 +14,7 @@ setup_file() {
 	ip link set veth8 addrgenmode none
 	ip link set veth8 up
 	ip -n prov link set eth8 up
-	host_state > "$BATS_FILE_TMPDIR/host.before"
+	host_remember
 }
 
 teardown_file() {

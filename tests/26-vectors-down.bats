@@ -10,7 +10,7 @@ setup_file() {
 	printf '#!/bin/sh\necho "$*" >> /run/resolvconf.calls\ncat >> /run/resolvconf.calls\nexit 3\n' > /run/bin/resolvconf
 	chmod 755 /run/bin/resolvconf
 	host_up
-	host_state > "$BATS_FILE_TMPDIR/host.before"
+	host_remember
 }
 
 teardown_file() {

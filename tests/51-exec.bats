@@ -8,7 +8,7 @@ setup_file() {
 	private_etc
 	host_up
 	servers_up
-	host_state > "$BATS_FILE_TMPDIR/host.before"
+	host_remember
 	sysctl -qw net.ipv4.ping_group_range="0 70000"
 	config wg0 "DNS = 10.9.0.1, corp.example"
 	wg-nsquick up wg0

@@ -6,7 +6,7 @@ setup_file() {
 	load lib/host
 	host_up
 	servers_up
-	host_state > "$BATS_FILE_TMPDIR/host.before"
+	host_remember
 	config wg0 "DNS = 10.9.0.1"
 	wg-nsquick up wg0
 }

@@ -10,7 +10,7 @@ setup_file() {
 	mount --bind /run/hosts /etc/hosts
 	# Nobody answers for a name, which is said at once.
 	echo "nameserver 192.0.2.1" > /run/resolv.conf
-	host_state > "$BATS_FILE_TMPDIR/host.before"
+	host_remember
 }
 
 teardown_file() {

@@ -21,7 +21,7 @@ setup_file() {
 	mkdir -p /etc/netns/hop
 	echo "nameserver 127.0.0.1" > /etc/netns/hop/resolv.conf
 	echo "nameserver 127.0.0.1" > /run/resolv.conf
-	host_state > "$BATS_FILE_TMPDIR/host.before"
+	host_remember
 }
 
 dns() { # ADDRESS OPTION…

@@ -24,7 +24,7 @@ setup_file() {
 	ip rule add table main suppress_prefixlength 0 pref 2000
 	ip netns attach hostns 1
 	sleep 2 # until links and addresses are settled
-	host_state > "$BATS_FILE_TMPDIR/host.before"
+	host_remember
 }
 
 teardown_file() {

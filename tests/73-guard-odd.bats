@@ -21,7 +21,7 @@ setup_file() {
 	ip route add table 100 default via 198.51.100.1
 	ip netns attach hostns 1
 	sleep 2 # until links and addresses are settled
-	host_state > "$BATS_FILE_TMPDIR/host.before"
+	host_remember
 }
 
 teardown_file() {

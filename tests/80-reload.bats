@@ -8,7 +8,7 @@ setup_file() {
 	servers_up
 	printf '127.0.0.1 localhost\n192.0.2.1 vpn.example\n' > /run/hosts
 	mount --bind /run/hosts /etc/hosts
-	host_state > "$BATS_FILE_TMPDIR/host.before"
+	host_remember
 }
 
 teardown_file() {

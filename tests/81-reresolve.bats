@@ -10,7 +10,7 @@ setup_file() {
 	ip -n prov addr add 192.0.2.9/24 dev eth0
 	: > /run/hosts
 	mount --bind /run/hosts /etc/hosts
-	host_state > "$BATS_FILE_TMPDIR/host.before"
+	host_remember
 }
 
 teardown_file() {

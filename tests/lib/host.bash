@@ -120,6 +120,17 @@ multicast_last() {
 	awk '/"dst":"ff00::\/8"/ { gsub(/[],]+$/, ""); last[++n] = $0; next } { gsub(/[],]+$/, ""); print } END { for (i = 1; i <= n; i++) print last[i] | "sort" }'
 }
 
+# For assert_host_unchanged. On a busy machine a link has its carrier, and an address its
+# duplicates looked for, some time after the command that asked for it has ended.
+host_remember() {
+	local i
+	for ((i = 0; i < 40; i++)); do
+		host_state > "$BATS_FILE_TMPDIR/host.before"
+		grep -qE 'NO-CARRIER|"linkdown"|"tentative":true' "$BATS_FILE_TMPDIR/host.before" || return 0
+		sleep 0.1
+	done
+}
+
 host_sysctls() {
 	sysctl -a --pattern '^net\.' 2>/dev/null | grep -v -E 'conntrack_count|conntrack_buckets|flowcache|\.(rand|stat)|random' | sort
 }
