@@ -40,11 +40,9 @@ static bool is_type(const char *name, const char *type)
 	return dot && strcmp(dot, type) == 0;
 }
 
-/* 0, or 1, told. What --force overrides comes last. */
-static int check_unit(const char *name, const struct unit *unit, const char *netns_path, bool force)
+/* By the name alone. */
+static int check_name(const char *name)
 {
-	static const char *const logins[] = { "ssh.service", "sshd.service", "dropbear.service", "telnetd.service", "cockpit.service" };
-
 	if (!is_type(name, ".service")) {
 		log_error("%s: only services can be confined; expected the .service that it stands for", name);
 		return 1;
@@ -53,6 +51,14 @@ static int check_unit(const char *name, const struct unit *unit, const char *net
 		log_error("%s: tunnels are not confined to tunnels; for a tunnel through another, expected `transport = INTERFACE' in its settings", name);
 		return 1;
 	}
+	return 0;
+}
+
+/* 0, or 1, told. What --force overrides comes last. */
+static int check_unit(const char *name, const struct unit *unit, const char *netns_path, bool force)
+{
+	static const char *const logins[] = { "ssh.service", "sshd.service", "dropbear.service", "telnetd.service", "cockpit.service" };
+
 	if (!unit->found) {
 		log_error("%s: systemd has no such unit, or it is masked; expected the name of one that `systemctl cat' shows", name);
 		return 1;
@@ -175,7 +181,7 @@ static int confine_one(const struct options *options, struct unit_confinement c,
 	char path[PATH_MAX], dir[PATH_MAX], file[PATH_MAX];
 	int r;
 
-	if (full_name(text, &name) < 0 || look_at(name, &unit) < 0 || dropin_paths(name, dir, file) < 0)
+	if (full_name(text, &name) < 0 || check_name(name) != 0 || look_at(name, &unit) < 0 || dropin_paths(name, dir, file) < 0)
 		return 1;
 	snprintf(path, sizeof(path), NETNS_RUN_DIR "/%s", c.netns);
 	/* Our own drop-in of before is replaced. */

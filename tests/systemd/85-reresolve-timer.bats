@@ -1,0 +1,53 @@
+#!/usr/bin/env bats
+# wg-nsquick-reresolve@.timer: a name that moved is followed without a word, and the session goes on.
+
+setup_file() {
+	load ../lib/host
+	host_up
+	servers_up
+	ip -n prov addr add 192.0.2.9/24 dev eth0
+	: > /run/hosts
+	mount --bind /run/hosts /etc/hosts
+}
+
+teardown_file() {
+	load ../lib/host
+	systemctl stop wg-nsquick@wg0
+	host_down
+	umount /etc/hosts
+}
+
+setup() {
+	load ../lib/host
+}
+
+endpoint() { ip netns exec wg0 wg show wg0 endpoints | cut -f 2; }
+
+@test "the timer comes with the tunnel, follows the name, and goes with the tunnel" {
+	echo "192.0.2.1 vpn.example" > /run/hosts
+	ENDPOINT=vpn.example:51820 config wg0
+	mkdir -p /run/systemd/system/wg-nsquick-reresolve@.timer.d
+	printf '[Timer]\nOnActiveSec=\nOnActiveSec=2\nOnUnitInactiveSec=\nOnUnitInactiveSec=2\n' > /run/systemd/system/wg-nsquick-reresolve@.timer.d/fast.conf
+	systemctl daemon-reload
+	systemctl start wg-nsquick@wg0
+	systemctl start wg-nsquick-reresolve@wg0.timer
+	wg-nsquick exec wg0 curl -s -m 10 http://10.9.0.1/
+	local shake
+	shake=$(ip netns exec wg0 wg show wg0 latest-handshakes)
+	echo "192.0.2.9 vpn.example" > /run/hosts
+	for _ in {1..150}; do [[ $(endpoint) == 192.0.2.9:51820 ]] && break; sleep 0.2; done
+	assert_equal "$(endpoint)" 192.0.2.9:51820
+	assert_equal "$(ip netns exec wg0 wg show wg0 latest-handshakes)" "$shake"
+	# A name that does not resolve is no failure of the unit.
+	: > /run/hosts
+	run systemctl start wg-nsquick-reresolve@wg0.service
+	assert_success
+	# What dispatchers do.
+	echo "192.0.2.1 vpn.example" > /run/hosts
+	run "$BATS_TEST_DIRNAME/../../contrib/dispatcher/networkmanager" veth0 dhcp4-change
+	assert_success
+	for _ in {1..150}; do [[ $(endpoint) == 192.0.2.1:51820 ]] && break; sleep 0.2; done
+	assert_equal "$(endpoint)" 192.0.2.1:51820
+	systemctl stop wg-nsquick@wg0
+	assert_equal "$(systemctl show -P ActiveState wg-nsquick-reresolve@wg0.timer)" inactive
+}
