@@ -92,7 +92,8 @@ tolerated() {
 	config wg0 "PostUp = nsenter -t 1 -n ip route del default via 192.0.2.1; sleep 60"
 	run timeout 30 wg-nsquick up wg0 --hooks open
 	assert_failure 193
-	assert_line --regexp "removed: route default via 192.0.2.1 .* of .nsenter -t 1 -n ip route del .*put back"
+	# Not by whom: on a busy machine `ip' is gone before the noise ahead of it is read. 70-guard.bats has that.
+	assert_line --regexp "removed: route default via 192.0.2.1 .*put back"
 	refute_line --partial "10.55.0.0"
 	refute_line --partial "172.1"
 	run ip route show default via 192.0.2.1
