@@ -8,6 +8,7 @@
 #include <ctype.h>
 
 #include "conf-error.h"
+#include "kill-switch.h"
 #include "lint.h"
 #include "settings.h"
 #include "shell-words.h"
@@ -72,10 +73,9 @@ static bool program_is_one_of(const struct hook_view *v, const char *const *word
 	return is_one_of(shell_program(v->command), words, n);
 }
 
-/* The interface by its name (%i is replaced before) or as the variable that hooks have. */
 static bool is_own_link(const struct hook_view *v, const char *word)
 {
-	return strcmp(word, v->conf->iface) == 0 || strcmp(word, "$INTERFACE") == 0 || strcmp(word, "${INTERFACE}") == 0;
+	return hook_names_link(word, v->conf->iface);
 }
 
 static bool names_own_link(const struct hook_view *v)
@@ -255,49 +255,17 @@ static void look_at_resolver(struct hook_view *v)
 
 /* ---- firewalls ---- */
 
-static bool is_firewall(const struct hook_view *v)
-{
-	static const char *const programs[] = { "iptables", "ip6tables", "iptables-nft", "ip6tables-nft", "iptables-legacy", "ip6tables-legacy", "nft", "iptables-restore",
-						"ip6tables-restore", "ebtables", "ipset" };
-
-	return program_is_one_of(v, programs, ARRAY_SIZE(programs));
-}
-
-static bool drops(const struct hook_view *v)
-{
-	return shell_has(v->command, "REJECT") || shell_has(v->command, "DROP") || shell_has(v->command, "reject") || shell_has(v->command, "drop");
-}
-
-/* What leaves by any link but the tunnel is dropped: `! -o wg0`, `oifname != wg0`. */
-static bool is_kill_switch(const struct hook_view *v)
-{
-	const struct strv *words = &v->command->words;
-
-	if (!drops(v))
-		return false;
-	for (size_t i = 0; i + 2 < words->n; i++) {
-		const char *option = words->v[i], *next = words->v[i + 1], *name = words->v[i + 2];
-
-		if (!is_own_link(v, name))
-			continue;
-		if (strcmp(option, "!") == 0 && (strcmp(next, "-o") == 0 || strcmp(next, "--out-interface") == 0))
-			return true;
-		if ((strcmp(option, "oifname") == 0 || strcmp(option, "oif") == 0) && strcmp(next, "!=") == 0)
-			return true;
-	}
-	return false;
-}
-
 static void look_at_firewall(struct hook_view *v)
 {
 	static const char *const daemons[] = { "ufw", "firewall-cmd", "shorewall" };
+	bool firewall = firewall_command(v->command);
 
-	if (is_firewall(v) && is_kill_switch(v) && v->place->create) {
+	if (firewall && kill_switch_command(v->command, v->conf->iface) && v->place->create) {
 		/* Its own rules are not worth a second word. */
 		v->told |= 1U << TOPIC_FIREWALL;
 		FIND(v, TOPIC_KILL_SWITCH, FIND_WARNING, "%s: a kill-switch; in namespace %s it is redundant, since nothing but %s leads out of it: it may stay, or go", kind_name(v),
 		     v->place->netns, v->conf->iface);
-	} else if (is_firewall(v)) {
+	} else if (firewall) {
 		FIND(v, TOPIC_FIREWALL, FIND_NOTE, "%s: %s acts on the firewall of namespace %s, not on the host's", kind_name(v), shell_program(v->command), v->place->netns);
 	}
 	if (program_is_one_of(v, daemons, ARRAY_SIZE(daemons)))
