@@ -16,6 +16,8 @@ struct options {
 	enum hooks_mode hooks;
 	bool force;
 	bool dry_run;
+	bool keep_hooks;  /* import's */
+	const char *name; /* import's: for its one file */
 	bool json;
 	bool keep_running; /* confine: Wants= in place of BindsTo= */
 	bool user_manager; /* confine, release: --user, as systemctl has it */
@@ -34,6 +36,7 @@ int cmd_exec(const struct options *options, char **args);
 int cmd_guard(const struct options *options, char **args);
 int cmd_status(const struct options *options, char **args);
 int cmd_verify(const struct options *options, char **args);
+int cmd_import(const struct options *options, char **args);
 int cmd_recover(const struct options *options, char **args);
 int cmd_confine(const struct options *options, char **args);
 int cmd_release(const struct options *options, char **args);

@@ -37,6 +37,7 @@ static const struct command {
 	{ .name = "confine", .run = cmd_confine, .min_args = 2, .max_args = INT_MAX, .dry_run = true },
 	{ .name = "release", .run = cmd_release, .min_args = 1, .max_args = INT_MAX, .dry_run = true },
 	{ .name = "reresolve", .run = cmd_reresolve, .min_args = 1, .max_args = 1 },
+	{ .name = "import", .run = cmd_import, .min_args = 1, .max_args = INT_MAX, .dry_run = true, .json = true },
 };
 
 static void usage(void)
@@ -49,6 +50,7 @@ static void usage(void)
 		"       %1$s reresolve INTERFACE\n"
 		"       %1$s confine INTERFACE UNIT...\n"
 		"       %1$s release UNIT...\n"
+		"       %1$s import [--name NAME] [--keep-hooks] FILE | FOLDER | ARCHIVE | - ...\n"
 		"       %1$s guard [--level LEVEL] [--] COMMAND...\n"
 		"       %1$s recover\n"
 		"       %1$s status [INTERFACE] [--json]\n"
@@ -72,7 +74,7 @@ static void usage(void)
 		"  --hooks guarded|open|none       whether hooks may enter the host's namespace\n"
 		"  --force                         do it although there is a reason against it\n"
 		"  --keep-running                  confine: the unit goes on without the tunnel\n"
-		"  --json                          status, verify: for programs\n"
+		"  --json                          status, verify, import: for programs\n"
 		"  --dry-run                       print the plan, do nothing\n"
 		"  --version, --help\n"
 		"\n"
@@ -92,10 +94,15 @@ static int read_option(char **argv, struct options *options)
 		{ "--guard", offsetof(struct options, guard) },
 		{ "--level", offsetof(struct options, guard) }, /* guard's own name for it */
 		{ "--hooks", offsetof(struct options, hooks) },
+		{ "--name", offsetof(struct options, name) },
 	};
 
 	if (strcmp(argv[0], "--force") == 0) {
 		options->force = true;
+		return 1;
+	}
+	if (strcmp(argv[0], "--keep-hooks") == 0) {
+		options->keep_hooks = true;
 		return 1;
 	}
 	if (strcmp(argv[0], "--json") == 0) {
@@ -376,11 +383,15 @@ int main(int argc, char **argv)
 		return failure(command);
 	}
 	if (options.json && !command->json) {
-		log_error("%s has nothing to print as JSON; expected status or verify", command->name);
+		log_error("%s has nothing to print as JSON; expected status, verify or import", command->name);
+		return failure(command);
+	}
+	if ((options.keep_hooks || options.name) && command->run != cmd_import) {
+		log_error("%s is an option of import, not of %s", options.name ? "--name" : "--keep-hooks", command->name);
 		return failure(command);
 	}
 	if (options.dry_run && !command->dry_run) {
-		log_error("%s has no dry run; expected up, down, reload, confine or release", command->name);
+		log_error("%s has no dry run; expected up, down, reload, confine, release or import", command->name);
 		return 1;
 	}
 	if (getuid() != 0 && !command->any_user && !(command->run == cmd_exec && rights_suffice()))

@@ -26,8 +26,8 @@ users_of() { grep -lE "$1" src/*.c src/*.h | sed 's,^src/,,' | sort | tr '\n' ' 
 	assert_equal "$(users_of '^#include <systemd/')" "unit-bus.c "
 }
 
-@test "libseccomp is filter.c's alone" {
-	assert_equal "$(users_of '^#include <seccomp.h>')" "filter.c "
+@test "libseccomp is filter.c's and sandbox.c's alone" {
+	assert_equal "$(users_of '^#include <seccomp.h>')" "filter.c sandbox.c "
 }
 
 @test "libnftables is firewall.c's alone" {
@@ -40,8 +40,12 @@ users_of() { grep -lE "$1" src/*.c src/*.h | sed 's,^src/,,' | sort | tr '\n' ' 
 	assert_output ""
 }
 
-@test "libcap-ng is rights.c's alone" {
-	assert_equal "$(users_of '^#include <cap-ng.h>')" "rights.c "
+@test "libarchive is import-archive.c's alone" {
+	assert_equal "$(users_of '^#include <archive')" "import-archive.c "
+}
+
+@test "libcap-ng is rights.c's and sandbox.c's alone" {
+	assert_equal "$(users_of '^#include <cap-ng.h>')" "rights.c sandbox.c "
 }
 
 @test "setns, unshare and mount are called in ns.c, room.c and seal.c alone" {
@@ -73,8 +77,8 @@ users_of() { grep -lE "$1" src/*.c src/*.h | sed 's,^src/,,' | sort | tr '\n' ' 
 
 @test "the pure part links alone" {
 	# The linker sees to it: the unit tests have libcore.a and nothing of libsys.a.
-	run grep -E '^tests_(unit_conf|unit_lint|unit_merge|unit_oom|unit_plan|unit_pure|conf_tool)_LDADD = libcore.a( \$\(INIPARSER_LIBS\))?$' Makefile.am
-	assert_equal "${#lines[@]}" 7
+	run grep -E '^tests_(unit_conf|unit_import|unit_lint|unit_merge|unit_oom|unit_plan|unit_pure|conf_tool)_LDADD = libcore.a( \$\(INIPARSER_LIBS\))?$' Makefile.am
+	assert_equal "${#lines[@]}" 8
 }
 
 @test "every option of the program is in its manual page" {

@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "import-rows.h"
+
+#include "log.h"
+
+/* ---- one row ---- */
+
+/* `# NL-FREE#12`: in capitals, or words of a sentence would be taken for countries. */
+static bool is_place_comment(const char *line)
+{
+	const char *p = line + 1 + strspn(line + 1, " ");
+
+	return *line == '#' && p[0] >= 'A' && p[0] <= 'Z' && p[1] >= 'A' && p[1] <= 'Z' && (p[2] == '-' || p[2] == '#') && strcspn(p, "\n") < 32;
+}
+
+static struct import_place place_of_comment(const char *text)
+{
+	struct import_place place = { 0 };
+
+	for (const char *line = text; line && !place.country; line = strchr(line, '\n') ? strchr(line, '\n') + 1 : NULL) {
+		char comment[40];
+
+		if (!is_place_comment(line))
+			continue;
+		snprintf(comment, sizeof(comment), "%.*s", (int)strcspn(line, "\n"), line);
+		place = import_place(comment);
+	}
+	return place;
+}
+
+/* By the file's name, by the server's in a comment, by its host's. */
+static int find_place(struct import_row *row)
+{
+	const struct conf *conf = &row->file->record.import.conf;
+	_cleanup_free_ char *stem = NULL;
+	int r = import_stem(row->file->path, &stem);
+
+	if (r < 0)
+		return r;
+	row->place = import_place(stem);
+	if (!row->place.country)
+		row->place = place_of_comment(row->file->record.import.text.data);
+	for (size_t i = 0; i < conf->wg.n_peers && !row->place.country; i++) {
+		const struct peer *peer = &conf->wg.peers[i];
+		const char *host = peer->n_endpoints ? peer->endpoints[peer->n_endpoints - 1].host : "";
+
+		/* An address has no words, and the last part of a domain is no place. */
+		if (strchr(host, ':') || !host[strspn(host, "0123456789.")])
+			continue;
+		free(stem);
+		stem = strndup(host, strcspn(host, "."));
+		if (!stem)
+			return -ENOMEM;
+		row->place = import_place(stem);
+	}
+	return 0;
+}
+
+static int make_text(struct import_row *row)
+{
+	const char *base = strrchr(row->file->path, '/');
+	_cleanup_buf_ struct buf shown = { 0 };
+
+	if (import_show_name(base ? base + 1 : row->file->path, &shown) < 0)
+		return -ENOMEM;
+	buf_fmt(&row->text, "# From %s, cleaned by wg-nsquick import.\n", shown.data);
+	buf_add(&row->text, row->file->record.import.text.data, row->file->record.import.text.len);
+	return row->text.failed ? -ENOMEM : 0;
+}
+
+/* What `check` would say; of each row in the same words, so that they can be counted. */
+static int check_row(struct import_row *row, struct conf *conf)
+{
+	const struct lint_place place = { .netns = "%i", .create = true };
+	struct findings f = { 0 };
+
+	strcpy(conf->iface, "%i");
+	lint(conf, &place, &f);
+	for (size_t i = 0; i < f.n && !f.failed; i++)
+		if (f.items[i].severity == FIND_WARNING)
+			finding_add(&row->findings, FIND_WARNING, 0, "%s", f.items[i].text);
+	row->findings.failed |= f.failed;
+	findings_free(&f);
+	return row->findings.failed ? -ENOMEM : 0;
+}
+
+/* ---- all of them ---- */
+
+static int by_row_name(const void *a, const void *b)
+{
+	const struct import_row *x = a, *y = b;
+	int r = strcmp(x->name, y->name);
+
+	if (r == 0)
+		r = (x->same_as != NULL) - (y->same_as != NULL);
+	return r ? r : strcmp(x->file->path, y->file->path);
+}
+
+static int name_rows(const struct import_batch *batch, const char *name, struct store *store, struct import_table *table, struct import_item *items)
+{
+	int r;
+
+	for (size_t i = 0; i < batch->n_files; i++) {
+		items[i].path = batch->files[i].path;
+		items[i].text = batch->files[i].record.import.text.data;
+	}
+	if (name && batch->n_files == 1) {
+		_cleanup_free_ char *stem = NULL;
+
+		strcpy(items[0].name, name);
+		r = import_stem(items[0].path, &stem);
+		/* Standard input comes from elsewhere every time. */
+		if (r == 0 && strcmp(items[0].path, "-") != 0)
+			r = import_map_set(&store->map, name, stem);
+	} else {
+		r = import_assign(items, batch->n_files, &store->map);
+	}
+	for (size_t i = 0; i < batch->n_files && r == 0; i++) {
+		struct import_row *row = &table->rows[i];
+
+		row->file = &batch->files[i];
+		strcpy(row->name, items[i].name);
+		row->same_as = items[i].same_as ? items[items[i].same_as - 1].path : NULL;
+		r = find_place(row);
+		if (r == 0)
+			r = make_text(row);
+		if (r == 0)
+			r = check_row(row, (struct conf *)&batch->files[i].record.import.conf);
+		free(items[i].identity);
+	}
+	if (r == 0 && batch->n_files)
+		qsort(table->rows, batch->n_files, sizeof(*table->rows), by_row_name);
+	return r;
+}
+
+static void list_files(struct import_table *table)
+{
+	for (size_t i = 0; i < table->n; i++) {
+		if (table->rows[i].same_as)
+			continue;
+		table->rows[i].stored = &table->files[table->n_files];
+		table->files[table->n_files++] = (struct store_file){ .name = table->rows[i].name, .text = table->rows[i].text.data };
+	}
+}
+
+/* A name that was not given in the end is not to be remembered. */
+static void forget_refused(struct import_table *table, struct import_map *map, size_t known)
+{
+	size_t n = known < map->n ? known : map->n;
+
+	for (size_t i = n; i < map->n; i++) {
+		bool refused = false;
+
+		for (size_t j = 0; j < table->n_files && !refused; j++)
+			refused = table->files[j].state == STORE_EXISTS && strcmp(table->files[j].name, map->entries[i].name) == 0;
+		if (refused)
+			free(map->entries[i].identity);
+		else
+			map->entries[n++] = map->entries[i];
+	}
+	map->n = n;
+}
+
+int import_rows_make(const struct import_batch *batch, const struct import_choice *choice, struct store *store, struct import_table *ret_table)
+{
+	struct import_table table = { .batch = batch };
+	_cleanup_free_ struct import_item *items = calloc(batch->n_files + 1, sizeof(*items));
+	size_t known = store->map.n;
+	int r = -ENOMEM;
+
+	table.rows = calloc(batch->n_files + 1, sizeof(*table.rows));
+	table.files = calloc(batch->n_files + 1, sizeof(*table.files));
+	table.n = batch->n_files;
+	if (items && table.rows && table.files)
+		r = name_rows(batch, choice->name, store, &table, items);
+	if (r == 0) {
+		list_files(&table);
+		store_compare(store, table.files, table.n_files, choice->force);
+		r = import_warn(&table, store);
+	}
+	if (r == -ENOMEM)
+		log_error("out of memory");
+	if (r == 0 && !choice->dry_run && table.n_files) {
+		if (!choice->name)
+			forget_refused(&table, &store->map, known);
+		r = store_write(store, table.files, table.n_files);
+	}
+	*ret_table = table;
+	return r;
+}
+
+void import_table_free(struct import_table *table)
+{
+	for (size_t i = 0; i < table->n && table->rows; i++) {
+		findings_free(&table->rows[i].findings);
+		buf_free(&table->rows[i].text);
+	}
+	free(table->rows);
+	free(table->files);
+	findings_free(&table->warnings);
+	*table = (struct import_table){ 0 };
+}
+
+const char *import_state_name(const struct import_row *row, const struct import_choice *choice)
+{
+	if (!row->stored)
+		return "same";
+	switch (row->stored->state) {
+	case STORE_NEW:
+		return choice->dry_run ? "would be new" : "new";
+	case STORE_SAME:
+		return "same";
+	case STORE_REPLACES:
+		return choice->dry_run ? "would replace" : "replaced";
+	case STORE_EXISTS:
+		return "exists";
+	default:
+		return "failed";
+	}
+}
+
+bool import_row_refused(const struct import_row *row)
+{
+	return row->stored && (row->stored->state == STORE_EXISTS || row->stored->state == STORE_FAILED);
+}
+
+const char *import_endpoint(const struct import_row *row)
+{
+	const struct wg_iface *wg = &row->file->record.import.conf.wg;
+
+	for (size_t i = 0; i < wg->n_peers; i++)
+		if (wg->peers[i].n_endpoints)
+			return wg->peers[i].endpoints[wg->peers[i].n_endpoints - 1].text;
+	return "";
+}
+
+bool import_has_family(const struct import_row *row, int family)
+{
+	const struct conf *conf = &row->file->record.import.conf;
+	struct prefix prefix;
+
+	for (size_t i = 0; i < conf->n_addresses; i++)
+		if (parse_address(conf->addresses[i].text, &prefix) == 0 && prefix.family == family)
+			return true;
+	return false;
+}

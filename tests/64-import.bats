@@ -1,0 +1,224 @@
+#!/usr/bin/env bats
+# bats file_tags=text
+# shellcheck disable=SC2154
+# import: files, folders and archives in, clean files of root's out. What it
+# does to a text is unit-import's; here is the program around it.
+
+setup() {
+	load lib/host
+	bats_load_library bats-file
+	cd "$BATS_TEST_TMPDIR" || return
+	corpus=$BATS_TEST_DIRNAME/corpus/import
+	rm -rf /etc/wireguard/* /etc/wireguard/.[a-z]*
+}
+
+teardown() {
+	rm -rf /etc/wireguard/* /etc/wireguard/.[a-z]*
+}
+
+nothing_written() {
+	run ls -A /etc/wireguard
+	assert_output ""
+}
+
+good() { sed "s/10.66.12.34/10.66.12.${1:-34}/" "$corpus/good/Mullvad_se-got-wg-001.conf"; }
+
+@test "a folder of every provider's shape: all in, root's alone, a second run changes nothing" {
+	run --separate-stderr wg-nsquick import "$corpus/good"
+	assert_success
+	assert_line --regexp '^se-got-wg-001 +new +Mullvad +Sweden, Gothenburg +192.0.2.1:51820 +4\+6 +10.64.0.1 '
+	assert_line --regexp '^us-atl-mountain +new +Windscribe +United States, Atlanta '
+	assert_line --partial "kill-switch dropped"
+	assert_line --partial "hook dropped: PostUp = resolvectl dns %i 10.9.0.1; resolvectl domain %i '~.'"
+	assert_line "42 imported, 0 the same as before, 0 refused"
+	assert_equal "$(find /etc/wireguard -name '*.conf' | wc -l)" 42
+	assert_equal "$(find /etc/wireguard -type f ! -perm 600 -o -type f ! -user root | wc -l)" 0
+	run grep -lE '^(PreUp|PostUp|PreDown|PostDown|SaveConfig)' /etc/wireguard/*.conf
+	assert_output ""
+	(cd /etc/wireguard && sha256sum ./*) > before
+	run wg-nsquick import "$corpus/good"
+	assert_success
+	assert_line "0 imported, 42 the same as before, 0 refused"
+	(cd /etc/wireguard && sha256sum ./*) | cmp - before
+}
+
+@test "each file that is no good ends in one line that says why, and nothing is written" {
+	local file n=0
+	for file in "$corpus"/bad/*; do
+		run --separate-stderr wg-nsquick import "$file"
+		assert_failure 1
+		assert_equal "${#stderr_lines[@]}" 1
+		[[ $stderr == "wg-nsquick: $file:"* ]] || fail "$stderr"
+		n=$((n + 1))
+	done
+	((n >= 35))
+	nothing_written
+}
+
+@test "an existing file stays, unless --force; --name; standard input; --dry-run" {
+	mkdir -p /etc/wireguard
+	echo mine > /etc/wireguard/se-got-wg-001.conf
+	run wg-nsquick import "$corpus/good/Mullvad_se-got-wg-001.conf"
+	assert_failure 1
+	assert_line --partial "/etc/wireguard/se-got-wg-001.conf exists, with another text"
+	assert_equal "$(cat /etc/wireguard/se-got-wg-001.conf)" mine
+	run wg-nsquick import --name home "$corpus/good/Mullvad_se-got-wg-001.conf"
+	assert_success
+	run wg-nsquick import --dry-run --force "$corpus/good/Mullvad_us-nyc-wg-301.conf"
+	assert_success
+	assert_file_not_exist /etc/wireguard/us-nyc-wg-301.conf
+	run wg-nsquick import --name piped - < "$corpus/good/mullvad-jp4.conf"
+	assert_success
+	assert_file_exist /etc/wireguard/piped.conf
+	run wg-nsquick import - < "$corpus/good/mullvad-jp4.conf"
+	assert_failure 1
+	assert_output --partial "--name NAME gives it one"
+	# What was named keeps that name.
+	run wg-nsquick import "$corpus/good/Mullvad_se-got-wg-001.conf"
+	assert_line --regexp '^home +same '
+	good 77 > Mullvad_se-got-wg-001.conf
+	run wg-nsquick import --force Mullvad_se-got-wg-001.conf
+	assert_success
+	assert_line --regexp '^home +replaced '
+}
+
+@test "archives: .zip and .tar with gzip, xz, bzip2 and zstd" {
+	local n=0 option
+	mkdir files
+	for option in z J j -zstd; do
+		n=$((n + 1))
+		good "$n" > "files/mullvad-se-got-wg-00$n.conf"
+		rm -f archive
+		tar "-c${option#-}f" archive files 2> /dev/null || tar --zstd -cf archive files
+		run wg-nsquick import archive
+		assert_success
+		assert_file_exist "/etc/wireguard/se-got-wg-00$n.conf"
+	done
+	python3 -c 'import zipfile; z = zipfile.ZipFile("a.zip", "w", zipfile.ZIP_DEFLATED); z.write("files/mullvad-se-got-wg-001.conf", "de-fra-1.conf"); z.writestr("read.me", "x"); z.close()'
+	run wg-nsquick import a.zip
+	assert_success
+	assert_line "1 imported, 0 the same as before, 0 refused, 1 other file not looked at"
+	assert_line --partial "have the same PrivateKey"
+	run bash -c 'wg-nsquick import - < a.zip'
+	assert_line "0 imported, 1 the same as before, 0 refused, 1 other file not looked at"
+}
+
+# refused ARCHIVE WORDS
+refused() {
+	run --separate-stderr timeout 60 wg-nsquick import "$1"
+	assert_failure 1
+	[[ $stderr == *"$2"* ]] || fail "$1: expected \"$2\", got: $stderr"
+	nothing_written
+}
+
+@test "hostile archives are refused as a whole, with nothing written" {
+	good > good.conf
+	python3 - <<-'END'
+		import io, tarfile, zipfile
+		good = open("good.conf", "rb").read()
+		def tar(name, entries, mode="w:gz"):
+		    with tarfile.open(name, mode) as t:
+		        for path, data, kind, link in [("good.conf", good, tarfile.REGTYPE, "")] + entries:
+		            i = tarfile.TarInfo(path)
+		            i.type, i.linkname, i.size = kind, link, len(data)
+		            t.addfile(i, io.BytesIO(data))
+		R = tarfile.REGTYPE
+		tar("up.tar.gz", [("a/../../x.conf", good, R, "")])
+		tar("absolute.tar.gz", [("/etc/wireguard/x.conf", good, R, "")])
+		tar("link.tar.gz", [("x.conf", b"", tarfile.SYMTYPE, "/etc/shadow")])
+		tar("hard.tar.gz", [("x.conf", b"", tarfile.LNKTYPE, "good.conf")])
+		tar("fifo.tar.gz", [("x.conf", b"", tarfile.FIFOTYPE, "")])
+		tar("deep.tar.gz", [("/".join("abcdefghijk") + "/x.conf", good, R, "")])
+		tar("many.tar.gz", [("%d.conf" % n, good, R, "") for n in range(10000)])
+		tar("large.tar.gz", [("x.conf", good + b"\n" * 200000, R, "")])
+		z = zipfile.ZipFile("up.zip", "w"); z.writestr("good.conf", good); z.writestr("..\\x.conf", good); z.close()
+		z = zipfile.ZipFile("link.zip", "w"); z.writestr("good.conf", good); i = zipfile.ZipInfo("x.conf"); i.create_system = 3; i.external_attr = 0o120777 << 16; z.writestr(i, "/etc/shadow"); z.close()
+		z = zipfile.ZipFile("none.zip", "w"); z.writestr("read.me", "x"); z.close()
+		open("cut.tar.gz", "wb").write(open("many.tar.gz", "rb").read()[:20000])
+		open("7.7z", "wb").write(b"7z\xbc\xaf\x27\x1c" + b"x" * 600)
+	END
+	refused up.tar.gz "leads out of the archive"
+	refused absolute.tar.gz "an absolute path"
+	refused link.tar.gz "is a link"
+	refused hard.tar.gz "is a link"
+	refused fifo.tar.gz "is no file"
+	refused deep.tar.gz "nested more than 8 deep"
+	refused many.tar.gz "more than 5000 entries"
+	refused large.tar.gz "larger than 131072 bytes"
+	refused up.zip "leads out of the archive"
+	refused link.zip "is a link"
+	refused none.zip "no .conf file"
+	refused cut.tar.gz "cannot be unpacked"
+	refused 7.7z "of a kind that is not read"
+}
+
+@test "a gigabyte of zeros is not unpacked" {
+	python3 - <<-'END'
+		import tarfile, io, gzip
+		head = tarfile.TarInfo("x.conf"); head.size = 1 << 30
+		other = tarfile.TarInfo("x.bin"); other.size = 60 << 20
+		def write(name, info):
+		    with gzip.open(name, "wb", 1) as g:
+		        g.write(info.tobuf())
+		        for n in range(info.size >> 20):
+		            g.write(bytes(1 << 20))
+		write("other.tar.gz", other)
+		with gzip.open("zeros.tar.gz", "wb", 1) as g:
+		    g.write(head.tobuf())
+		    for n in range(64):
+		        g.write(bytes(1 << 20))
+		with gzip.open("zeros.gz", "wb", 1) as g:
+		    for n in range(64):
+		        g.write(bytes(1 << 20))
+	END
+	refused zeros.tar.gz "larger than 131072 bytes"
+	refused other.tar.gz "200 times its size"
+	refused zeros.gz "no .conf file"
+}
+
+@test "hostile files and folders: long lines, NUL, links, nesting, a hook behind 200 kB of blanks" {
+	{ good; head -c 10000000 /dev/zero | tr '\0' x; } > long.conf
+	refused long.conf "larger than"
+	{ good; head -c 200000 /dev/zero | tr '\0' ' '; echo 'PostUp = touch x'; } > blanks.conf
+	refused blanks.conf "larger than"
+	{ good; head -c 20000 /dev/zero | tr '\0' ' '; echo 'PostUp = touch x'; } > blanks.conf
+	refused blanks.conf "a line of more than"
+	mkdir -p links deep/1/2/3/4/5/6/7/8/9/10
+	ln -s /etc/shadow links/x.conf
+	refused links "a link"
+	refused deep "nested more than 8 deep"
+	refused nosuch.conf "No such file"
+	refused /dev/null "neither a file nor a folder"
+}
+
+@test "--json is JSON, without a key in it" {
+	run --separate-stderr wg-nsquick import --json "$corpus/good"
+	assert_success
+	jq -e '(.files | length) == 42 and .files[0].name and (.refused | length) == 0 and ([.files[].hooks[] | select(.fate == "kill-switch")] | length) > 8' <<< "$output"
+	run grep -cE '[A-Za-z0-9+/]{43}=' <<< "$output"
+	assert_output 0
+}
+
+@test "--keep-hooks keeps all but kill-switches" {
+	run wg-nsquick import --keep-hooks "$corpus/good/hooks of others.conf" "$corpus/good/nft kill-switch.conf"
+	assert_success
+	assert_line --partial "hook kept: PostUp = resolvectl"
+	assert_line --partial "kill-switch dropped"
+	assert_equal "$(cat /etc/wireguard/*.conf | grep -cE '^(Post|Pre)(Up|Down) = ')" 3
+}
+
+@test "2,000 files in a moment" {
+	local i start end
+	mkdir many
+	for ((i = 0; i < 2000; i++)); do
+		printf '[Interface]\nPrivateKey = %042dA=\nAddress = 10.66.%d.%d/32\nDNS = 10.64.0.1\n\n[Peer]\nPublicKey = %042dA=\nAllowedIPs = 0.0.0.0/0,::0/0\nEndpoint = 192.0.2.1:51820\n' \
+			"$((i + 1))" $((i / 250)) $((i % 250 + 1)) "$((i + 1))" > "many/mullvad-se-got-wg-$i.conf"
+	done
+	start=$(date +%s%N)
+	run timeout 60 wg-nsquick import many
+	end=$(date +%s%N)
+	assert_success
+	assert_line "2000 imported, 0 the same as before, 0 refused"
+	echo "# 2,000 files in $(((end - start) / 1000000)) ms" >&3
+	(((end - start) / 1000000 < 20000))
+}

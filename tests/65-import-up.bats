@@ -1,0 +1,73 @@
+#!/usr/bin/env bats
+# shellcheck disable=SC2154
+# Every shape of the corpus, imported, comes up for real and carries traffic.
+
+# Its public key is the one in all files of the corpus.
+CORPUS_KEY=GJ7zNxh+eR36dbJ5PEnelIBcYcea/l2Mw82qlsaHH3g=
+
+setup_file() {
+	load lib/host
+	host_up
+	ip netns exec prov wg set wgp private-key <(echo "$CORPUS_KEY") peer "$CLIENT_PUB" remove
+	# Any port is the provider's.
+	ip netns exec prov nft -f - <<-'END'
+		table inet ports {
+			chain in {
+				type nat hook prerouting priority -100
+				iifname "eth0" meta l4proto udp udp dport != 51820 redirect to :51820
+			}
+		}
+	END
+	cp /etc/hosts /run/hosts
+	printf '192.0.2.1 %s\n' se1.wg.ivpn.net ca1.wg.ivpn.net nl3.vpn.airdns.org atl-106-wg.whiskergalaxy.com us-nyc.prod.surfshark.com se-sto.pvdata.host \
+		nl834.nordvpn.com engage.cloudflareclient.com >> /run/hosts
+	mount --bind /run/hosts /etc/hosts
+	host_state > "$BATS_FILE_TMPDIR/host.before"
+}
+
+teardown_file() {
+	load lib/host
+	assert_host_unchanged
+	umount /etc/hosts
+	host_down
+}
+
+setup() {
+	load lib/host
+}
+
+# The peer that a file's owner would be for the provider.
+let_in() {
+	local file=$1 key psk address addresses=() shared=()
+	key=$(sed -n 's/^PrivateKey = //p' "$file" | wg pubkey)
+	psk=$(sed -n 's/^PresharedKey = //p' "$file")
+	# A file of nothing would be no key.
+	if [[ -n $psk ]]; then
+		echo "$psk" > "$BATS_TEST_TMPDIR/psk"
+		shared=(preshared-key "$BATS_TEST_TMPDIR/psk")
+	fi
+	IFS=', ' read -ra addresses <<< "$(sed -n 's/^Address = //p' "$file" | tr '\n' ' ')"
+	for address in "${addresses[@]}"; do
+		address=${address%/*}
+		if [[ $address == *:* ]]; then ip -n prov -6 route replace "$address" dev wgp; else ip -n prov route replace "$address" dev wgp; fi
+	done
+	ip netns exec prov wg set wgp peer "$key" "${shared[@]}" allowed-ips "$(printf '%s\n' "${addresses[@]%/*}" | paste -sd,)"
+}
+
+@test "42 imported files come up and carry traffic" {
+	local file name n=0
+	run wg-nsquick import "$BATS_TEST_DIRNAME/corpus/import/good"
+	assert_success
+	for file in /etc/wireguard/*.conf; do
+		name=$(basename "$file" .conf)
+		let_in "$file"
+		run wg-nsquick up "$name"
+		assert_success
+		run ip netns exec "$name" ping -c 1 -W 5 10.9.0.1
+		assert_success
+		run wg-nsquick down "$name"
+		assert_success
+		n=$((n + 1))
+	done
+	assert_equal "$n" 42
+}
