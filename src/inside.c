@@ -7,12 +7,6 @@
 
 #include "spawn.h"
 
-static void cleanup_dir(DIR **dir)
-{
-	if (*dir)
-		closedir(*dir);
-}
-
 struct ours {
 	pid_t *pids;
 	size_t n;

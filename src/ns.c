@@ -316,12 +316,6 @@ int ns_unpublish(const char *name, ns_cookie cookie)
 	return ns_in_host_mounts(unpublish, &p);
 }
 
-static void cleanup_dir(DIR **dir)
-{
-	if (*dir)
-		closedir(*dir);
-}
-
 int ns_find_name(int ns_fd, char **ret_name)
 {
 	CLEANUP(cleanup_dir) DIR *dir = opendir(NETNS_RUN_DIR);

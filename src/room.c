@@ -15,12 +15,6 @@
 
 #define ROOM_DIR RUN_DIR "/room"
 
-static void cleanup_dir(DIR **dir)
-{
-	if (*dir)
-		closedir(*dir);
-}
-
 struct kept {
 	char *path;
 	int fd;

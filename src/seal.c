@@ -14,12 +14,6 @@
 
 #define MAX_SIZE (1 << 20)
 
-static void cleanup_dir(DIR **dir)
-{
-	if (*dir)
-		closedir(*dir);
-}
-
 static int join(const char *dir, const char *name, char ret_path[static PATH_MAX])
 {
 	int n = snprintf(ret_path, PATH_MAX, "%s/%s", dir, name);

@@ -8,6 +8,7 @@
  */
 #pragma once
 
+#include <dirent.h>
 #include <errno.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -55,6 +56,12 @@ static inline void cleanup_file(FILE **f)
 static inline bool is_transient(int r)
 {
 	return r == -ENOMEM || r == -ENOBUFS || r == -EINTR || r == -EIO || r == -EMFILE || r == -ENFILE;
+}
+
+static inline void cleanup_dir(DIR **dir)
+{
+	if (*dir)
+		closedir(*dir);
 }
 
 /* Ownership of a descriptor leaves the variable that would close it. */

@@ -109,12 +109,6 @@ int wg_userspace_read(const char *name, struct wg_iface *ret_wg)
 	return r;
 }
 
-static void cleanup_dir(DIR **dir)
-{
-	if (*dir)
-		closedir(*dir);
-}
-
 int wg_userspace_names(struct strv *ret_names)
 {
 	CLEANUP(cleanup_dir) DIR *dir = opendir(SOCKET_DIR);
