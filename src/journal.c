@@ -6,6 +6,7 @@
 #include <inttypes.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <time.h>
 
 #include "applied.h"
 #include "atomic.h"
@@ -14,6 +15,7 @@
 #define TUNNEL_DIR RUN_DIR "/tunnels"
 #define NETNS_DIR RUN_DIR "/netns"
 #define LOCK_DIR RUN_DIR "/lock"
+#define LOCK_POLL_MS 10
 #define MAGIC "wg-nsquick-journal 1"
 #define MAX_SIZE (1 << 20)
 
@@ -425,7 +427,7 @@ static void sweep_tunnel(const char *name, const char *iface)
 	if (!at || len < tail || strcmp(name + len - tail, ATOMIC_TMP) != 0)
 		return;
 	whose = strndup(name, (size_t)(at - name));
-	if (!whose || (iface ? strcmp(whose, iface) != 0 : journal_lock(whose, &lock) < 0))
+	if (!whose || (iface ? strcmp(whose, iface) != 0 : journal_lock(whose, 0, &lock) < 0))
 		return;
 	if (asprintf(&path, TUNNEL_DIR "/%s", name) < 0)
 		path = NULL;
@@ -612,13 +614,19 @@ static int open_lock(const char *path, int operation, int *ret_fd)
 	}
 }
 
-int journal_lock(const char *iface, int *ret_fd)
+int journal_lock(const char *iface, unsigned patience_ms, int *ret_fd)
 {
 	_cleanup_free_ char *path = NULL;
+	int r;
 
 	if (asprintf(&path, LOCK_DIR "/%s", iface) < 0)
 		return -ENOMEM;
-	return open_lock(path, LOCK_EX | LOCK_NB, ret_fd);
+	for (unsigned waited = 0;; waited += LOCK_POLL_MS) {
+		r = open_lock(path, LOCK_EX | LOCK_NB, ret_fd);
+		if (r != -EAGAIN || waited >= patience_ms)
+			return r;
+		nanosleep(&(struct timespec){ .tv_nsec = LOCK_POLL_MS * 1000 * 1000 }, NULL);
+	}
 }
 
 int journal_lock_shared(int *ret_fd)

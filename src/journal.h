@@ -103,9 +103,10 @@ void ns_record_free(struct ns_record *record);
 
 /*
  * The lock of one interface name: -EAGAIN when another up or down of that name
- * is under way. Closing the descriptor (in all processes) releases it.
+ * is still under way after `patience_ms` milliseconds. Closing the descriptor (in
+ * all processes) releases it.
  */
-int journal_lock(const char *iface, int *ret_fd);
+int journal_lock(const char *iface, unsigned patience_ms, int *ret_fd);
 /* The lock for what tunnels share: names, DNS, membership. Waits; held only for moments. */
 int journal_lock_shared(int *ret_fd);
 /* The lock for the time in which a userspace TUN stands in the transport namespace. Waits. */

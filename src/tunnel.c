@@ -6,6 +6,12 @@
 #include "reload.h"
 #include "spawn.h"
 
+/*
+ * A run that was killed holds its lock until the last of its processes is gone, which takes a busy
+ * machine a moment, and the one that is left undoes its steps first: worth waiting for.
+ */
+#define LOCK_PATIENCE_MS 2000
+
 static int take_journal(struct txn *txn, struct journal *j)
 {
 	txn->journal = *j;
@@ -121,7 +127,7 @@ static int recover_one(void *arg, struct journal *j)
 	_cleanup_fd_ int lock = -1;
 	int r, is_dead = 0;
 
-	r = recovery->locked ? 0 : journal_lock(j->iface, &lock);
+	r = recovery->locked ? 0 : journal_lock(j->iface, 0, &lock);
 	/* Somebody is at work on it. */
 	if (r == -EAGAIN)
 		return 0;
@@ -194,7 +200,7 @@ int tunnel_lock(const char *iface, int *ret_lock)
 	}
 	r = journal_prepare();
 	if (r == 0)
-		r = journal_lock(iface, ret_lock);
+		r = journal_lock(iface, LOCK_PATIENCE_MS, ret_lock);
 	if (r == -EAGAIN)
 		log_error("`%s' is being brought up or down by another run", iface);
 	else if (r < 0)

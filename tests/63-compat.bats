@@ -208,6 +208,20 @@ what_becomes() {
 	down
 }
 
+@test "a lock that is let go within two seconds, as of a run that is dying, is waited for" {
+	local holder
+	vector I
+	mkdir -p /run/wg-nsquick/lock
+	flock /run/wg-nsquick/lock/wg0 sleep 0.7 3>&- &
+	holder=$!
+	timeout 30 bash -c "until ! flock -n /run/wg-nsquick/lock/wg0 true; do sleep 0.02; done"
+	run wg-nsquick up wg0
+	assert_success
+	refute_output --partial "another run"
+	wait "$holder"
+	down
+}
+
 @test "under ip netns exec, where the namespace's resolv.conf stands over the host's: down takes it away, and the guard looks at the host's" {
 	ip netns add other
 	for _ in 1 2 3; do
