@@ -7,6 +7,8 @@
 #include <sys/fanotify.h>
 #include <sys/stat.h>
 
+#include "close-later.h"
+
 #define MAX_SIZE (1U << 20)
 
 /* A file as it was: what it says, and what it is. */
@@ -25,6 +27,7 @@ struct watch_file {
 	char name[2][NAME_MAX + 1]; /* in the folder of the path, and in that of what it leads to */
 	struct state before;
 	int fan;
+	pid_t opener;
 	bool ours;
 	struct requester by;
 };
@@ -105,6 +108,7 @@ int watch_file_open(const char *path, bool listen, struct watch_file **ret_file)
 	if (!f)
 		return -ENOMEM;
 	f->fan = -1;
+	f->opener = getpid();
 	f->path = strdup(path);
 	r = f->path ? read_state(path, &f->before) : -ENOMEM;
 	if (r < 0) {
@@ -121,7 +125,11 @@ void watch_file_close(struct watch_file *f)
 {
 	if (!f)
 		return;
-	close_fd(f->fan);
+	/* A child's copy is not the last one. */
+	if (f->opener == getpid())
+		close_later(f->fan);
+	else
+		close_fd(f->fan);
 	free_state(&f->before);
 	free(f->path);
 	free(f);
