@@ -6,14 +6,9 @@
 #include <limits.h>
 #include <sys/stat.h>
 
-static int temporary_path(const char *path, char ret_path[static PATH_MAX])
-{
-	int n = snprintf(ret_path, PATH_MAX, "%s" ATOMIC_TMP, path);
+/* ---- in two steps ---- */
 
-	return n < 0 || n >= PATH_MAX ? -ENAMETOOLONG : 0;
-}
-
-static int write_temporary(const char *path, const struct buf *text, mode_t mode, enum atomic_kind kind)
+int atomic_stage(int dir, const char *staged, const struct buf *text, mode_t mode, enum atomic_kind kind)
 {
 	_cleanup_fd_ int fd = -1;
 	int r;
@@ -21,19 +16,44 @@ static int write_temporary(const char *path, const struct buf *text, mode_t mode
 	if (text->failed)
 		return -ENOMEM;
 	/* A leftover of a killed run, or somebody's trap: never written through. */
-	if (unlink(path) < 0 && errno != ENOENT)
+	if (unlinkat(dir, staged, 0) < 0 && errno != ENOENT)
 		return -errno;
-	fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+	fd = openat(dir, staged, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd < 0)
 		return -errno;
 	r = write_all(fd, text->data, text->len);
-	if (r == 0 && mode != 0600 && fchmod(fd, mode) < 0)
+	/* The umask may have taken from 0600, too. */
+	if (r == 0 && fchmod(fd, mode) < 0)
 		r = -errno;
 	if (r == 0 && kind == ATOMIC_DURABLE && fsync(fd) < 0)
 		r = -errno;
 	if (r < 0)
-		unlink(path);
+		(void)unlinkat(dir, staged, 0);
 	return r;
+}
+
+int atomic_publish(int dir, const char *staged, const char *name, bool replace)
+{
+	int r;
+
+	if (renameat2(dir, staged, dir, name, replace ? 0 : RENAME_NOREPLACE) == 0)
+		return 0;
+	r = -errno;
+	/* File systems without that flag (NFS) know links, which replace nothing either. */
+	if (r == -EINVAL && !replace)
+		r = linkat(dir, staged, dir, name, 0) < 0 ? -errno : 0;
+	if (unlinkat(dir, staged, 0) < 0 && r == -EEXIST && errno != ENOENT)
+		r = -errno;
+	return r;
+}
+
+/* ---- in one ---- */
+
+static int temporary_path(const char *path, char ret_path[static PATH_MAX])
+{
+	int n = snprintf(ret_path, PATH_MAX, "%s" ATOMIC_TMP, path);
+
+	return n < 0 || n >= PATH_MAX ? -ENAMETOOLONG : 0;
 }
 
 /* The new name, too, has to be on the disk. */
@@ -48,45 +68,29 @@ static void sync_folder(const char *path)
 		(void)fsync(fd);
 }
 
-int atomic_replace(const char *path, const struct buf *text, mode_t mode, enum atomic_kind kind)
+static int write_whole(const char *path, const struct buf *text, mode_t mode, enum atomic_kind kind, bool replace)
 {
 	char temporary[PATH_MAX];
 	int r;
 
 	r = temporary_path(path, temporary);
 	if (r == 0)
-		r = write_temporary(temporary, text, mode, kind);
-	if (r < 0)
-		return r;
-	if (rename(temporary, path) < 0) {
-		r = -errno;
-		unlink(temporary);
-		return r;
-	}
-	if (kind == ATOMIC_DURABLE)
+		r = atomic_stage(AT_FDCWD, temporary, text, mode, kind);
+	if (r == 0)
+		r = atomic_publish(AT_FDCWD, temporary, path, replace);
+	if (r == 0 && kind == ATOMIC_DURABLE)
 		sync_folder(path);
-	return 0;
+	return r;
+}
+
+int atomic_replace(const char *path, const struct buf *text, mode_t mode, enum atomic_kind kind)
+{
+	return write_whole(path, text, mode, kind, true);
 }
 
 int atomic_create(const char *path, const struct buf *text, mode_t mode)
 {
-	char temporary[PATH_MAX];
-	int r;
-
-	r = temporary_path(path, temporary);
-	if (r == 0)
-		r = write_temporary(temporary, text, mode, ATOMIC_DURABLE);
-	if (r < 0)
-		return r;
-	if (renameat2(AT_FDCWD, temporary, AT_FDCWD, path, RENAME_NOREPLACE) == 0)
-		return 0;
-	r = -errno;
-	/* File systems without it (NFS) know links. */
-	if (r == -EINVAL)
-		r = link(temporary, path) < 0 ? -errno : 0;
-	if (unlink(temporary) < 0 && r == -EEXIST && errno != ENOENT)
-		r = -errno;
-	return r;
+	return write_whole(path, text, mode, ATOMIC_DURABLE, false);
 }
 
 void atomic_forget(const char *path)

@@ -20,3 +20,12 @@ int atomic_replace(const char *path, const struct buf *text, mode_t mode, enum a
 int atomic_create(const char *path, const struct buf *text, mode_t mode);
 /* Deletes what a killed write left beside `path`. */
 void atomic_forget(const char *path);
+
+/*
+ * The same in two steps, for many files that are to come together, relative to
+ * the folder `dir` (or AT_FDCWD): all are staged, then all are published.
+ * `staged` is the caller's choice; what is there by that name goes.
+ */
+int atomic_stage(int dir, const char *staged, const struct buf *text, mode_t mode, enum atomic_kind kind);
+/* Gives it its name, or deletes it. Without `replace` what has the name stays: -EEXIST. The folder is not synced. */
+int atomic_publish(int dir, const char *staged, const char *name, bool replace);

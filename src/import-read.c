@@ -148,7 +148,7 @@ static int take_records(struct reading *r, const char *path, bool wanted)
 				error = refuse_source(r, record.message);
 		}
 		import_record_free(&record);
-		if (r->batch->progress)
+		if (!end && r->batch->progress)
 			r->batch->progress(r->batch->n_files, path);
 	}
 	return error;

@@ -139,7 +139,7 @@ static void list_files(struct import_table *table)
 		if (table->rows[i].same_as)
 			continue;
 		table->rows[i].stored = &table->files[table->n_files];
-		table->files[table->n_files++] = (struct store_file){ .name = table->rows[i].name, .text = table->rows[i].text.data };
+		table->files[table->n_files++] = (struct store_file){ .name = table->rows[i].name, .text = &table->rows[i].text };
 	}
 }
 

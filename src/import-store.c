@@ -7,8 +7,10 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 
+#include "atomic.h"
 #include "log.h"
 
+#define STAGED ".import"
 #define MAX_MAP (4U << 20)  /* bytes */
 #define MAX_CONF (4U << 20) /* bytes of a file that is there; larger ones are no provider's */
 #define SYNC_EACH 16	    /* from so many files on the file system is synced as a whole */
@@ -71,13 +73,35 @@ static int open_folder(struct store *store)
 	return 0;
 }
 
+static bool is_staged(const char *name)
+{
+	size_t len = strlen(name), tail = strlen(STAGED);
+
+	return *name == '.' && len > tail + 1 && strcmp(name + len - tail, STAGED) == 0;
+}
+
+/* What a run that was killed left. Nobody else has any: we have the lock. */
+static void sweep(const struct store *store)
+{
+	CLEANUP(cleanup_dir) DIR *folder = opendir(IMPORT_DIR);
+	const struct dirent *entry;
+
+	while (folder && (entry = readdir(folder)))
+		if (is_staged(entry->d_name))
+			(void)unlinkat(store->dir, entry->d_name, 0);
+}
+
 int store_open(struct store *store, bool dry_run)
 {
 	int r;
 
 	*store = (struct store){ .dir = -1, .dry_run = dry_run };
 	r = open_folder(store);
-	return r == 0 && store->dir >= 0 ? read_map(store) : r;
+	if (r < 0 || store->dir < 0)
+		return r;
+	if (!dry_run)
+		sweep(store);
+	return read_map(store);
 }
 
 void store_close(struct store *store)
@@ -94,15 +118,15 @@ static void conf_name(const char *name, char ret_file[static IFNAMSIZ + 8])
 }
 
 /* 1: it has this text, 0: another, -errno. */
-static int has_text(int fd, const char *text)
+static int has_text(int fd, const struct buf *text)
 {
 	_cleanup_free_ char *there = NULL;
 	size_t len = 0;
-	int r = read_all(fd, strlen(text), &there, &len), same;
+	int r = read_all(fd, text->len, &there, &len), same;
 
 	if (r < 0)
 		return r == -EFBIG ? 0 : r;
-	same = len == strlen(text) && memcmp(there, text, len) == 0;
+	same = len == text->len && memcmp(there, text->data, len) == 0;
 	explicit_bzero(there, len);
 	return same;
 }
@@ -141,44 +165,10 @@ void store_compare(const struct store *store, struct store_file *files, size_t n
 
 /* ---- write ---- */
 
+/* Hidden, and no .conf: nobody takes it for a tunnel's. */
 static void staged_name(const char *name, char ret_file[static IFNAMSIZ + 16])
 {
-	/* Hidden, and no .conf: nobody takes it for a tunnel's. */
-	snprintf(ret_file, IFNAMSIZ + 16, ".%s.import", name);
-}
-
-static int stage(const struct store *store, const char *staged, const char *text, bool sync)
-{
-	_cleanup_fd_ int fd = -1;
-	int r;
-
-	/* Of a run that was killed. We have the lock. */
-	(void)unlinkat(store->dir, staged, 0);
-	fd = openat(store->dir, staged, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-	if (fd < 0)
-		return -errno;
-	r = fchmod(fd, 0600) < 0 || fchown(fd, geteuid(), getegid()) < 0 ? -errno : write_all(fd, text, strlen(text));
-	if (r == 0 && sync && fsync(fd) < 0)
-		r = -errno;
-	if (r < 0)
-		(void)unlinkat(store->dir, staged, 0);
-	return r;
-}
-
-/* Gives the staged file its name. Without `replace` a file that came in the meantime stays: -EEXIST. */
-static int publish(const struct store *store, const char *staged, const char *name, bool replace)
-{
-	int r = 0;
-
-	if (replace)
-		r = renameat(store->dir, staged, store->dir, name) < 0 ? -errno : 0;
-	else if (renameat2(store->dir, staged, store->dir, name, RENAME_NOREPLACE) < 0)
-		r = -errno;
-	/* A file system that does not know how: link(2) does not replace either. */
-	if (r == -EINVAL && !replace)
-		r = linkat(store->dir, staged, store->dir, name, 0) < 0 ? -errno : 0;
-	(void)unlinkat(store->dir, staged, 0);
-	return r;
+	snprintf(ret_file, IFNAMSIZ + 16, ".%s" STAGED, name);
 }
 
 static bool to_write(const struct store_file *file)
@@ -198,7 +188,7 @@ static int stage_all(const struct store *store, struct store_file *files, size_t
 		if (!to_write(&files[i]))
 			continue;
 		staged_name(files[i].name, staged);
-		r = stage(store, staged, files[i].text, written < SYNC_EACH);
+		r = atomic_stage(store->dir, staged, files[i].text, 0600, written < SYNC_EACH ? ATOMIC_DURABLE : ATOMIC_VOLATILE);
 		files[i].staged = r == 0;
 		if (r < 0)
 			log_error(IMPORT_DIR "/%s.conf cannot be written: %s; nothing was written", files[i].name, strerror(-r));
@@ -227,7 +217,7 @@ static void publish_all(const struct store *store, struct store_file *files, siz
 			continue;
 		staged_name(files[i].name, staged);
 		conf_name(files[i].name, name);
-		r = publish(store, staged, name, files[i].state == STORE_REPLACES);
+		r = atomic_publish(store->dir, staged, name, files[i].state == STORE_REPLACES);
 		if (r == -EEXIST)
 			files[i].state = STORE_EXISTS;
 		else if (r < 0)
@@ -238,14 +228,14 @@ static void publish_all(const struct store *store, struct store_file *files, siz
 
 static int write_map(const struct store *store)
 {
-	static const char staged[] = "." IMPORT_MAP ".import";
+	static const char staged[] = "." IMPORT_MAP STAGED;
 	_cleanup_buf_ struct buf text = { 0 };
 	int r = import_map_write(&store->map, &text);
 
 	if (r == 0)
-		r = stage(store, staged, text.data, true);
+		r = atomic_stage(store->dir, staged, &text, 0600, ATOMIC_DURABLE);
 	if (r == 0)
-		r = publish(store, staged, IMPORT_MAP, true);
+		r = atomic_publish(store->dir, staged, IMPORT_MAP, true);
 	if (r < 0)
 		log_error(IMPORT_DIR "/" IMPORT_MAP " cannot be written: %s", strerror(-r));
 	return r;

@@ -28,14 +28,14 @@ struct store {
 
 struct store_file {
 	const char *name; /* the interface's */
-	const char *text;
+	const struct buf *text;
 	enum store_state state; /* set */
 	int error;		/* set with STORE_FAILED: -errno */
 	bool mode_mended;	/* set: it was open to others */
 	bool staged;		/* internal */
 };
 
-/* Opens, locks (another import waits), reads the map. -errno, the error told. */
+/* Opens, locks (another import waits), deletes what a killed one left, reads the map. -errno, the error told. */
 int store_open(struct store *store, bool dry_run);
 /* Sets what would become of each file. */
 void store_compare(const struct store *store, struct store_file *files, size_t n, bool force);

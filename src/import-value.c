@@ -279,6 +279,8 @@ int import_clean_value(struct cleaner *c, enum field field, const char *name, co
 	int r = 0;
 
 	buf_str(ret_value, "");
+	if (ret_value->failed)
+		return -ENOMEM;
 	switch (field) {
 	case FIELD_ADDRESS:
 		r = clean_list(c, name, value, false, clean_address, ret_value);

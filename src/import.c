@@ -277,7 +277,8 @@ int import_text(const char *name, const char *text, size_t len, bool keep_hooks,
 
 	if (r == 0)
 		r = import_walk(&w, name, decoded.data);
-	if (im.findings.failed)
+	/* An error that was found without all that is to be known is none to tell. */
+	if (im.findings.failed || w.c.failed || im.text.failed || decoded.failed)
 		r = -ENOMEM;
 	for (size_t i = 0; i < w.n_lines; i++)
 		import_free_line(w.lines[i].text);

@@ -207,13 +207,79 @@ refused() {
 	assert_equal "$(cat /etc/wireguard/*.conf | grep -cE '^(Post|Pre)(Up|Down) = ')" 3
 }
 
-@test "2,000 files in a moment" {
-	local i start end
-	mkdir many
-	for ((i = 0; i < 2000; i++)); do
+# many COUNT: as many files, in ./many.
+many() {
+	local i
+	mkdir -p many
+	for ((i = 0; i < $1; i++)); do
 		printf '[Interface]\nPrivateKey = %042dA=\nAddress = 10.66.%d.%d/32\nDNS = 10.64.0.1\n\n[Peer]\nPublicKey = %042dA=\nAllowedIPs = 0.0.0.0/0,::0/0\nEndpoint = 192.0.2.1:51820\n' \
 			"$((i + 1))" $((i / 250)) $((i % 250 + 1)) "$((i + 1))" > "many/mullvad-se-got-wg-$i.conf"
 	done
+}
+
+@test "two imports of one folder at once: every file is one's new one and the other's same" {
+	many 600
+	wg-nsquick import many > one &
+	run wg-nsquick import many
+	assert_success
+	wait $!
+	sed -nE 's/^([0-9]+) imported, ([0-9]+) the same as before, 0 refused$/\1 \2/p' one - <<< "$output" > counts
+	assert_equal "$(awk '{ new += $1; same += $2; n++ } END { print new, same, n }' counts)" "600 600 2"
+	assert_equal "$(find /etc/wireguard -name '*.conf' | wc -l)" 600
+	run find /etc/wireguard -name '.*.import'
+	assert_output ""
+}
+
+# Whatever the moment: what has its name is whole, and what has not is swept by the next one.
+@test "killed and interrupted midway: whole files alone, and the next run does the rest" {
+	local signal moment pid cut=0
+	many 300
+	wg-nsquick import many > /dev/null
+	cp -a /etc/wireguard whole.d
+	rm -rf /etc/wireguard/*
+	for signal in KILL INT TERM; do
+		for moment in 0.01 0.02 0.03 0.05 0.08; do
+			env --default-signal=INT wg-nsquick import many > /dev/null 2>&1 &
+			pid=$!
+			sleep "$moment"
+			kill -s "$signal" "$pid" 2> /dev/null || true
+			wait "$pid" || cut=$((cut + 1))
+			run bash -c 'diff -r whole.d /etc/wireguard | grep -v "^Only in"'
+			assert_output ""
+			# One whose names the next run does not have, as if of another folder.
+			: > /etc/wireguard/.other.import
+			run wg-nsquick import many
+			assert_success
+			assert_line --regexp '^[0-9]+ imported, [0-9]+ the same as before, 0 refused$'
+			diff -r whole.d /etc/wireguard
+			rm -rf /etc/wireguard/* /etc/wireguard/.[a-z]*
+		done
+	done
+	echo "# cut short: $cut of 15" >&3
+	((cut > 3))
+}
+
+@test "on a terminal there is a line of progress, which goes; elsewhere there is none" {
+	many 120
+	run "$BATS_TEST_DIRNAME/lib/pty" wg-nsquick import --dry-run many
+	assert_success
+	[[ $output == *$'\r50 files read…\r100 files read…\r\e[K'* ]] || fail "$output"
+	assert_line "120 to be imported, 0 the same as before, 0 refused"
+	run wg-nsquick import --dry-run many
+	refute_output --partial "files read"
+	nothing_written
+}
+
+@test "--json with --dry-run says what would be, and writes nothing" {
+	run --separate-stderr wg-nsquick import --json --dry-run "$corpus/good/Mullvad_se-got-wg-001.conf" "$corpus/bad/no-key.conf"
+	assert_failure 1
+	jq -e '.files[0].state == "would be new" and .files[0].name == "se-got-wg-001" and (.refused | length) == 1' <<< "$output"
+	nothing_written
+}
+
+@test "2,000 files in a moment" {
+	local start end
+	many 2000
 	start=$(date +%s%N)
 	run timeout 60 wg-nsquick import many
 	end=$(date +%s%N)

@@ -10,6 +10,8 @@
 
 #include "conf.h"
 #include "conffile.h"
+#include "import-assign.h"
+#include "import-wire.h"
 #include "keymap.h"
 #include "lint.h"
 #include "plan.h"
@@ -267,6 +269,78 @@ static int work_keymap(void)
 	return r;
 }
 
+/* A provider's file with something of all that is mended, told or dropped. */
+static const char provider_file[] = "\xef\xbb\xbf# Key for laptop\r\n[interface]\r\n# NetShield = 1\r\nprivatekey = " K "\r\nAddress = 10.66.1.2, fd00::2/128\r\n"
+				    "DNS = 10.64.0.1, 1.1.1.1, 8.8.8.8, 9.9.9.9\r\nSaveConfig = true\r\nJc = 0\r\nMTU = 1320\r\n"
+				    "PostUp = iptables -I OUTPUT ! -o %i -m mark ! --mark $(wg show %i fwmark) -m addrtype ! --dst-type LOCAL -j REJECT && ip6tables -I OUTPUT ! -o %i -j REJECT\r\n"
+				    "PreDown = iptables -D OUTPUT ! -o %i -j REJECT\r\nPostUp = echo " K "\t\r\n"
+				    "[Peer]\r\n# SE-FREE#12\r\nPublicKey = " P "\r\nPresharedKey = " Q "\r\nAllowedIPs = 0.0.0.0/0,::0\r\nAllowedIPs = 0.0.0.0/0\r\n"
+				    "Endpoint = se1.mullvad.net:51820\r\nPersistentKeepalive = 25s\r\n";
+
+static int work_import(void)
+{
+	struct import_record record = { .kind = RECORD_FILE, .path = (char *)"a/se-got.conf", .message = (char *)"" }, seen = { 0 };
+	_cleanup_buf_ struct buf data = { 0 };
+	int r = import_text("se-got.conf", provider_file, sizeof(provider_file) - 1, true, &record.import);
+
+	if (r == 0)
+		r = import_record_encode(&record, &data);
+	if (r == 0)
+		r = import_record_decode(data.data, data.len, &seen);
+	if (r == 0)
+		r = import_record_check(&seen, true);
+	import_record_free(&seen);
+	import_free(&record.import);
+	return r;
+}
+
+/* As Windows writes it. */
+static int work_utf16(void)
+{
+	char text[2 * sizeof(provider_file)] = { '\xff', '\xfe' };
+	struct import im = { 0 };
+	int r;
+
+	/* Without its mark of three bytes. */
+	for (size_t i = 3; i < sizeof(provider_file) - 1; i++)
+		text[2 * (i - 2)] = provider_file[i];
+	r = import_text("x.conf", text, 2 * (sizeof(provider_file) - 3), false, &im);
+	import_free(&im);
+	return r;
+}
+
+static int work_refuse(void)
+{
+	static const char bad[] = "[Interface]\nPrivateKey = " K "\nAddress = x\nDNS = ;\n";
+	struct import im = { 0 };
+	int r = import_text("x.conf", bad, sizeof(bad) - 1, false, &im);
+
+	import_free(&im);
+	return r == -EINVAL ? 0 : r == 0 ? -EBADMSG : r;
+}
+
+static int work_names(void)
+{
+	struct import_item items[] = { { .path = "x/udp/us.conf", .text = "1" }, { .path = "x/tcp/us.conf", .text = "2" }, { .path = "y/tcp/us.conf", .text = "3" },
+				       { .path = "US-NY 1.conf", .text = "4" },	   { .path = "US-NY#1.conf", .text = "5" },	{ .path = "US-NY 1 (1).conf", .text = "4" } };
+	struct import_map map = { 0 }, again = { 0 };
+	_cleanup_buf_ struct buf text = { 0 };
+	unsigned int line;
+	int r = import_assign(items, ARRAY_SIZE(items), &map);
+
+	if (r == 0)
+		r = import_map_set(&map, "home", "tcp/us");
+	if (r == 0)
+		r = import_map_write(&map, &text);
+	if (r == 0)
+		r = import_map_parse(text.data, text.len, &again, &line);
+	for (size_t i = 0; i < ARRAY_SIZE(items); i++)
+		free(items[i].identity);
+	import_map_free(&map);
+	import_map_free(&again);
+	return r;
+}
+
 static int work_util(void)
 {
 	_cleanup_free_ char *text = NULL;
@@ -319,6 +393,10 @@ int main(void)
 	every_allocation("uapi", work_uapi);
 	every_allocation("file", work_file);
 	every_allocation("settings", work_settings);
+	every_allocation("import", work_import);
+	every_allocation("import of UTF-16", work_utf16);
+	every_allocation("import refuses", work_refuse);
+	every_allocation("import's names", work_names);
 	every_allocation("util", work_util);
 	every_allocation("keymap", work_keymap);
 	unlink(config_path);

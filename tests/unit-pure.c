@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Unit tests of the small files of the pure layer: addr, conffile, log, uapi, util. */
+/* Unit tests of the small files of the pure layer: addr, atomic, conffile, log, uapi, util. */
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 
+#include "atomic.h"
 #include "conffile.h"
 #include "keymap.h"
 #include "log.h"
@@ -253,12 +254,68 @@ static void test_uapi(void)
 	bad_reply("listen_port=1\n\n");
 }
 
+/* ---- files that are there whole or not at all ---- */
+
+static void holds(const char *path, const char *expected, mode_t mode, const char *what)
+{
+	_cleanup_free_ char *text = NULL;
+	struct stat st = { 0 };
+	size_t len = 0;
+
+	ok(read_file(path, 1000, &text, &len) == 0 && stat(path, &st) == 0 && (st.st_mode & 07777) == mode, "%s: there, with mode %04o", what, mode);
+	is(text, expected, "%s: its text", what);
+}
+
+static void test_atomic(void)
+{
+	struct buf one = { .data = (char *)"one", .len = 3 }, two = { .data = (char *)"two", .len = 3 }, failed = { .failed = true };
+	char path[64], beside[80], long_path[5000];
+	struct stat st;
+	int dir;
+
+	snprintf(path, sizeof(path), "%s", in_folder("x"));
+	snprintf(beside, sizeof(beside), "%s" ATOMIC_TMP, path);
+	umask(0277);
+	ok(atomic_create(path, &one, 0640) == 0, "a new file");
+	umask(022);
+	holds(path, "one", 0640, "whatever the umask");
+	ok(atomic_create(path, &two, 0600) == -EEXIST, "which is not made a second time");
+	holds(path, "one", 0640, "the first stays");
+	/* Somebody's trap where the new text would be written. */
+	ok(symlink(path, beside) == 0 && atomic_replace(path, &two, 0600, ATOMIC_DURABLE) == 0, "another text, with a link in the way");
+	holds(path, "two", 0600, "the second");
+	ok(atomic_replace(path, &one, 0600, ATOMIC_VOLATILE) == 0 && lstat(path, &st) == 0 && S_ISREG(st.st_mode), "and back, without the disk");
+	ok(atomic_replace(path, &failed, 0600, ATOMIC_DURABLE) == -ENOMEM && atomic_create(path, &failed, 0600) == -ENOMEM, "a text that is not complete is not written");
+	holds(path, "one", 0600, "what was there stays");
+	ok(mkdir(beside, 0700) == 0 && atomic_replace(path, &two, 0600, ATOMIC_DURABLE) == -EISDIR && rmdir(beside) == 0, "a folder in the way is an error");
+	ok(atomic_replace(in_folder("none/x"), &two, 0600, ATOMIC_DURABLE) == -ENOENT, "so is no folder");
+	ok(atomic_replace(folder, &two, 0600, ATOMIC_DURABLE) == -EISDIR, "a folder is no file that can be replaced");
+	snprintf(beside, sizeof(beside), "%s" ATOMIC_TMP, folder);
+	ok(access(beside, F_OK) < 0, "and nothing is left beside it");
+	memset(long_path, 'x', sizeof(long_path) - 1);
+	long_path[sizeof(long_path) - 1] = '\0';
+	ok(atomic_replace(long_path, &two, 0600, ATOMIC_DURABLE) == -ENAMETOOLONG, "a name that is too long");
+	dir = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	ok(atomic_stage(dir, ".y", &two, 0600, ATOMIC_DURABLE) == 0 && access(in_folder("y"), F_OK) < 0, "in two steps: first it is staged");
+	ok(atomic_publish(dir, ".y", "x", false) == -EEXIST && access(in_folder(".y"), F_OK) < 0, "whose name is taken: deleted");
+	holds(path, "one", 0600, "nothing else happened");
+	ok(atomic_stage(dir, ".y", &two, 0600, ATOMIC_VOLATILE) == 0 && atomic_publish(dir, ".y", "x", true) == 0, "then it gets its name");
+	holds(path, "two", 0600, "in another's place");
+	close_fd(dir);
+	snprintf(beside, sizeof(beside), "%s" ATOMIC_TMP, path);
+	ok(symlink("/", beside) == 0, "what a killed one leaves");
+	atomic_forget(path);
+	ok(lstat(beside, &st) < 0, "is forgotten");
+	unlink(path);
+}
+
 int main(void)
 {
 	if (!mkdtemp(folder))
 		return 1;
 	test_log();
 	test_conffile();
+	test_atomic();
 	test_util();
 	test_keymap();
 	test_addr();
