@@ -14,8 +14,8 @@ users_of() { grep -lE "$1" src/*.c src/*.h | sed 's,^src/,,' | sort | tr '\n' ' 
 	assert_equal "$(users_of '^#include <iniparser')" "settings.c "
 }
 
-@test "libnl is nl.c's alone" {
-	assert_equal "$(users_of '^#include <netlink/')" "nl.c "
+@test "libnl is nl*.c's alone" {
+	assert_equal "$(users_of '^#include <netlink/')" "nl-request.h nl-route.c nl.c "
 }
 
 @test "wireguard.h is wg-kernel.c's alone" {
