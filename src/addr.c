@@ -154,6 +154,15 @@ bool prefix_equal(const struct prefix *a, const struct prefix *b)
 	return a->family == b->family && a->len == b->len && same_bits(a, b, family_bits(a->family));
 }
 
+int prefix_compare(const struct prefix *a, const struct prefix *b)
+{
+	if (a->family != b->family)
+		return a->family < b->family ? -1 : 1;
+	if (a->len != b->len)
+		return a->len < b->len ? -1 : 1;
+	return memcmp(a->bytes, b->bytes, family_bits(a->family) / 8);
+}
+
 bool prefix_covers(const struct prefix *outer, const struct prefix *inner)
 {
 	return outer->family == inner->family && outer->len <= inner->len && same_bits(outer, inner, outer->len);

@@ -235,12 +235,8 @@ struct claim {
 static int by_prefix(const void *a, const void *b)
 {
 	const struct claim *x = a, *y = b;
-	int r = x->prefix.family - y->prefix.family;
+	int r = prefix_compare(&x->prefix, &y->prefix);
 
-	if (r == 0)
-		r = (int)x->prefix.len - (int)y->prefix.len;
-	if (r == 0)
-		r = memcmp(x->prefix.bytes, y->prefix.bytes, is_v6(&x->prefix) ? 16 : 4);
 	return r ? r : (x->peer > y->peer) - (x->peer < y->peer);
 }
 

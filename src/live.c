@@ -16,22 +16,13 @@ void live_free(struct live *live)
 
 /* ---- routes: kept in order, found by halving ---- */
 
-static int compare_prefixes(const struct prefix *a, const struct prefix *b)
-{
-	if (a->family != b->family)
-		return a->family < b->family ? -1 : 1;
-	if (a->len != b->len)
-		return a->len < b->len ? -1 : 1;
-	return memcmp(a->bytes, b->bytes, a->family == AF_INET ? 4 : 16);
-}
-
 static int compare_routes(const void *a, const void *b)
 {
 	const struct live_route *x = a, *y = b;
 
 	if (x->table != y->table)
 		return x->table < y->table ? -1 : 1;
-	return compare_prefixes(&x->dst, &y->dst);
+	return prefix_compare(&x->dst, &y->dst);
 }
 
 /* Where it is, or belongs. */
@@ -211,7 +202,7 @@ static int compare_allowed(const void *a, const void *b)
 {
 	const struct allowed_ip *x = a, *y = b;
 
-	return compare_prefixes(&x->prefix, &y->prefix);
+	return prefix_compare(&x->prefix, &y->prefix);
 }
 
 static struct allowed_ip *sort_allowed(const struct peer *peer)

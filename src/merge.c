@@ -107,19 +107,10 @@ static void add_section(struct view *to, const struct view *section)
 	}
 }
 
-static int compare_prefixes(const struct prefix *a, const struct prefix *b)
-{
-	if (a->family != b->family)
-		return a->family < b->family ? -1 : 1;
-	if (a->len != b->len)
-		return a->len < b->len ? -1 : 1;
-	return memcmp(a->bytes, b->bytes, a->family == AF_INET ? 4 : 16);
-}
-
 static int by_prefix(const void *a, const void *b)
 {
 	const struct owned *x = a, *y = b;
-	int r = compare_prefixes(&x->prefix, &y->prefix);
+	int r = prefix_compare(&x->prefix, &y->prefix);
 
 	return r ? r : (x->order > y->order) - (x->order < y->order);
 }
@@ -147,7 +138,7 @@ static int collect_owned(const struct wg_iface *wg, struct side *s)
 	for (size_t i = 0; i < s->n_owned; i++) {
 		struct owned item = s->owned[i];
 
-		if (kept == 0 || compare_prefixes(&s->owned[kept - 1].prefix, &item.prefix) != 0)
+		if (kept == 0 || prefix_compare(&s->owned[kept - 1].prefix, &item.prefix) != 0)
 			s->owned[kept++] = (struct owned){ .prefix = item.prefix };
 		if (item.op != ALLOWED_MINUS)
 			s->owned[kept - 1].owner = item.owner;
@@ -242,7 +233,7 @@ struct walk {
 /* The owner of this prefix on that side, which is walked along; NULL: nobody. */
 static const struct key *owner(struct walk *w, const struct prefix *prefix)
 {
-	if (w->at >= w->side->n_owned || compare_prefixes(&w->side->owned[w->at].prefix, prefix) != 0)
+	if (w->at >= w->side->n_owned || prefix_compare(&w->side->owned[w->at].prefix, prefix) != 0)
 		return NULL;
 	return w->side->owned[w->at++].owner;
 }
@@ -254,7 +245,7 @@ static const struct prefix *least(const struct walk *walks, size_t n)
 	for (size_t i = 0; i < n; i++) {
 		const struct prefix *p = walks[i].at < walks[i].side->n_owned ? &walks[i].side->owned[walks[i].at].prefix : NULL;
 
-		if (p && (!found || compare_prefixes(p, found) < 0))
+		if (p && (!found || prefix_compare(p, found) < 0))
 			found = p;
 	}
 	return found;
