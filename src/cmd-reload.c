@@ -10,7 +10,6 @@
 #include "tunnel.h"
 
 #define EXIT_IP_ARGUMENT 255
-#define EXIT_KERNEL 2
 
 struct job {
 	struct txn *txn;
@@ -69,82 +68,7 @@ static int check_place(const struct txn *txn, const struct options *options, con
 	return 0;
 }
 
-static bool allows_default(const struct live *live, int family)
-{
-	for (size_t i = 0; i < live->wg.n_peers; i++)
-		for (size_t j = 0; j < live->wg.peers[i].n_allowed_ips; j++) {
-			const struct prefix *p = &live->wg.peers[i].allowed_ips[j].prefix;
-
-			if (p->family == family && prefix_is_default(p))
-				return true;
-		}
-	return false;
-}
-
-static bool has_rules(const struct journal *j)
-{
-	for (size_t i = 0; i < j->n_undo; i++)
-		if (j->undo[i].kind == UNDO_RULE_MARK || j->undo[i].kind == UNDO_RULE_MAIN)
-			return true;
-	return false;
-}
-
-/* wg-quick's table and rules are made for a /0 where the target has another way out; they carry the mark as their number. */
-static int check_rules(const struct txn *txn, const struct live *before, const struct live *wanted)
-{
-	static const int families[] = { AF_INET, AF_INET6 };
-	bool ruled = has_rules(&txn->journal);
-
-	for (size_t i = 0; i < ARRAY_SIZE(families); i++) {
-		const struct prefix any = { .family = families[i] };
-		bool had = allows_default(before, families[i]), has = allows_default(wanted, families[i]);
-
-		if (had == has || txn->conf->table != TABLE_AUTO || !(ruled || txn_needs_rules(txn, &any)))
-			continue;
-		log_error("%s: a %s default route comes or goes, and this one needs rules that a reload cannot change; expected `down' and `up'",
-			  txn->conf->iface, families[i] == AF_INET ? "IPv4" : "IPv6");
-		return 1;
-	}
-	if (ruled && before->wg.fwmark != wanted->wg.fwmark) {
-		log_error("%s: FwMark changed, and the rules of the default route are about the old one; expected `down' and `up'", txn->conf->iface);
-		return 1;
-	}
-	return 0;
-}
-
 /* ---- what is wanted ---- */
-
-/* What cannot be told without asking the system: an automatic MTU, a mark for a default route that is new. */
-static int complete(struct txn *txn, const struct live *before, struct live *wanted, uint32_t *ret_auto_fwmark)
-{
-	bool defaults = false;
-	int r = 0;
-
-	*ret_auto_fwmark = before->wg.fwmark == wanted->wg.fwmark ? txn->journal.auto_fwmark : 0;
-	if (!wanted->mtu) {
-		int mtu;
-
-		r = txn_auto_mtu(txn, &wanted->wg, &mtu);
-		if (r < 0) {
-			log_error("%s: cannot look the route to the endpoint up: %s", txn->conf->iface, strerror(-r));
-			return EXIT_KERNEL;
-		}
-		if (mtu < 1280) {
-			log_error("%s: the automatic MTU is %d; expected an MTU line, or a route to the endpoint with an MTU of 1360 or more", txn->conf->iface, mtu);
-			return EXIT_KERNEL;
-		}
-		wanted->mtu = (unsigned int)mtu;
-	}
-	defaults = (allows_default(wanted, AF_INET) && !allows_default(before, AF_INET)) ||
-		   (allows_default(wanted, AF_INET6) && !allows_default(before, AF_INET6));
-	if (txn->conf->table == TABLE_AUTO && !wanted->wg.fwmark && defaults) {
-		r = txn_pick_mark(txn, &wanted->wg.fwmark);
-		*ret_auto_fwmark = wanted->wg.fwmark;
-	}
-	if (r < 0)
-		log_error("%s: cannot find a mark: %s", txn->conf->iface, strerror(-r));
-	return r < 0 ? 1 : 0;
-}
 
 static int want(struct txn *txn, const struct conf *outline, const struct live *before, struct live *ret_wanted, uint32_t *ret_auto_fwmark)
 {
@@ -163,7 +87,7 @@ static int want(struct txn *txn, const struct conf *outline, const struct live *
 		conffile_error(txn->conf, &error);
 	else if (r < 0)
 		log_error("%s: cannot compare: %s", txn->conf->iface, strerror(-r));
-	return r < 0 ? 1 : complete(txn, before, ret_wanted, ret_auto_fwmark);
+	return r < 0 ? 1 : reload_complete(txn, before, ret_wanted, ret_auto_fwmark);
 }
 
 static int check_key(const struct conf *conf, const struct live *before, const struct place *place)
@@ -251,8 +175,6 @@ static int reload(const struct options *options, const struct settings *settings
 		status = check_key(conf, &before, place);
 	if (!status)
 		status = want(txn, &outline, &before, &wanted, &job.reload.auto_fwmark);
-	if (!status)
-		status = check_rules(txn, &before, &wanted);
 	if (status)
 		return status;
 	job.reload.dns = merge_dns_changed(&outline, conf);
@@ -293,5 +215,6 @@ int cmd_reload(const struct options *options, char **args)
 		return 1;
 	}
 	txn.conf = &conf;
+	txn.require_ipv6 = settings.require_ipv6;
 	return reload(options, &settings, &conf, &txn, &place);
 }

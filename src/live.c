@@ -445,17 +445,17 @@ void live_changes_print(const struct live_changes *c, const char *iface, void (*
 {
 	struct printer p = { line, arg, iface };
 
-	print_device(&p, &c->wg);
-	for (size_t i = 0; i < c->wg.n_peers; i++)
-		print_peer(&p, &c->wg.peers[i]);
-	print_addresses(&p, "add", c->addresses_added, c->n_addresses_added);
-	print_addresses(&p, "delete", c->addresses_dropped, c->n_addresses_dropped);
 	if (c->mtu) {
 		struct buf text = { 0 };
 
 		buf_fmt(&text, "ip link set mtu %u dev %s", c->mtu, iface);
 		put(&p, &text);
 	}
+	print_device(&p, &c->wg);
+	for (size_t i = 0; i < c->wg.n_peers; i++)
+		print_peer(&p, &c->wg.peers[i]);
+	print_addresses(&p, "add", c->addresses_added, c->n_addresses_added);
+	print_addresses(&p, "delete", c->addresses_dropped, c->n_addresses_dropped);
 	print_routes(&p, "delete", c->routes_dropped, c->n_routes_dropped);
 	print_routes(&p, "add", c->routes_added, c->n_routes_added);
 }

@@ -11,24 +11,6 @@
 
 #define EXIT_KERNEL 2
 
-static enum wg_backend backend(const struct txn *txn)
-{
-	return txn->journal.userspace ? WG_USERSPACE : WG_KERNEL;
-}
-
-__attribute__((format(printf, 3, 4))) static int fail(int status, const struct txn *txn, const char *fmt, ...)
-{
-	_cleanup_free_ char *text = NULL;
-	va_list ap;
-
-	va_start(ap, fmt);
-	if (vasprintf(&text, fmt, ap) < 0)
-		text = NULL;
-	va_end(ap);
-	log_error("%s: %s", txn->journal.iface, text ? text : "out of memory");
-	return status;
-}
-
 /* ---- what it has ---- */
 
 struct route_list {
@@ -59,7 +41,7 @@ static int read_live(struct txn *txn, struct live *live)
 		return r;
 	live->mtu = link.mtu;
 	/* By the name that it has now, whatever it was called. */
-	r = wg_read(backend(txn), txn->journal.userspace ? txn->journal.iface : link.name, &live->wg);
+	r = wg_read(txn_backend(txn), txn->journal.userspace ? txn->journal.iface : link.name, &live->wg);
 	if (r == 0)
 		r = rt_addresses(txn->target, txn->journal.ifindex, &live->addresses, &live->n_addresses);
 	if (r == 0)
@@ -89,7 +71,7 @@ static int add_address(struct txn *txn, const struct prefix *address)
 	int r = rt_address_add(txn->target, txn->journal.ifindex, address);
 
 	if (r < 0 && r != -EEXIST)
-		return fail(EXIT_KERNEL, txn, "cannot add address %s: %s", format_prefix(address, text), rt_why(txn->target, r));
+		return txn_fail(EXIT_KERNEL, txn, "cannot add address %s: %s", format_prefix(address, text), rt_why(txn->target, r));
 	return 0;
 }
 
@@ -102,8 +84,9 @@ static int drop_addresses(struct txn *txn, const struct live_changes *c, int fam
 		if (c->addresses_dropped[i].family != family)
 			continue;
 		r = rt_address_del(txn->target, txn->journal.ifindex, &c->addresses_dropped[i]);
-		if (r < 0 && r != -EADDRNOTAVAIL)
-			return fail(EXIT_KERNEL, txn, "cannot delete address %s: %s", format_prefix(&c->addresses_dropped[i], text), rt_why(txn->target, r));
+		/* -ENXIO: a small MTU has taken all of IPv6 away. */
+		if (r < 0 && r != -EADDRNOTAVAIL && r != -ENXIO)
+			return txn_fail(EXIT_KERNEL, txn, "cannot delete address %s: %s", format_prefix(&c->addresses_dropped[i], text), rt_why(txn->target, r));
 	}
 	return 0;
 }
@@ -116,7 +99,7 @@ static int drop_routes(struct txn *txn, const struct live_changes *c)
 		int r = rt_route_del(txn->target, txn->journal.ifindex, &route->dst, route->table);
 
 		if (r < 0 && r != -ESRCH)
-			return fail(EXIT_KERNEL, txn, "cannot delete route %s: %s", format_prefix(&route->dst, text), rt_why(txn->target, r));
+			return txn_fail(EXIT_KERNEL, txn, "cannot delete route %s: %s", format_prefix(&route->dst, text), rt_why(txn->target, r));
 	}
 	return 0;
 }
@@ -127,7 +110,7 @@ static int add_routes(struct txn *txn, const struct live_changes *c)
 	_cleanup_free_ struct prefix *batch = calloc(c->n_routes_added + 1, sizeof(*batch));
 
 	if (!batch)
-		return fail(1, txn, "out of memory");
+		return txn_fail(1, txn, "out of memory");
 	for (size_t i = 0; i < c->n_routes_added;) {
 		uint32_t table = c->routes_added[i].table;
 		char text[PREFIX_TEXT_LEN];
@@ -138,7 +121,7 @@ static int add_routes(struct txn *txn, const struct live_changes *c)
 			batch[n++] = c->routes_added[i++].dst;
 		r = rt_routes_add(txn->target, txn->journal.ifindex, batch, n, table, &failed);
 		if (r < 0)
-			return fail(EXIT_KERNEL, txn, "cannot add route %s: %s", format_prefix(&batch[failed < n ? failed : 0], text), rt_why(txn->target, r));
+			return txn_fail(EXIT_KERNEL, txn, "cannot add route %s: %s", format_prefix(&batch[failed < n ? failed : 0], text), rt_why(txn->target, r));
 	}
 	return 0;
 }
@@ -147,19 +130,18 @@ static int apply(struct txn *txn, const struct live_changes *c)
 {
 	int r, status;
 
+	/* First: with one below 1280 there is no IPv6 to be given addresses. */
+	r = c->mtu ? rt_link_set_mtu(txn->target, txn->journal.ifindex, c->mtu) : 0;
+	if (r < 0)
+		return txn_fail(EXIT_KERNEL, txn, "cannot set MTU %u: %s", c->mtu, rt_why(txn->target, r));
 	/* IPv6 cannot have one address with two lengths. IPv4 can, and loses all its routes with the last address. */
 	status = drop_addresses(txn, c, AF_INET6);
 	for (size_t i = 0; i < c->n_addresses_added && !status; i++)
 		status = add_address(txn, &c->addresses_added[i]);
 	if (!status && c->wg_changed) {
-		r = wg_apply(backend(txn), txn->journal.iface, &c->wg);
+		r = wg_apply(txn_backend(txn), txn->journal.iface, &c->wg);
 		if (r < 0)
-			status = fail(1, txn, "Unable to modify interface: %s", strerror(-r));
-	}
-	if (!status && c->mtu) {
-		r = rt_link_set_mtu(txn->target, txn->journal.ifindex, c->mtu);
-		if (r < 0)
-			status = fail(EXIT_KERNEL, txn, "cannot set MTU %u: %s", c->mtu, rt_why(txn->target, r));
+			status = txn_fail(1, txn, "Unable to modify interface: %s", strerror(-r));
 	}
 	if (!status)
 		status = drop_routes(txn, c);
@@ -190,7 +172,7 @@ static int bring_to(struct txn *txn, const struct live *wanted)
 		if (r == 0)
 			r = live_diff(&now, wanted, &changes);
 		if (r < 0)
-			return fail(1, txn, "Unable to access interface: %s", strerror(-r));
+			return txn_fail(1, txn, "Unable to access interface: %s", strerror(-r));
 		if (pass == 0)
 			live_changes_print(&changes, txn->journal.iface, trace_line, NULL);
 		status = apply(txn, &changes);
@@ -261,7 +243,7 @@ static int apply_dns(struct txn *txn, const struct conf *conf)
 		log_trace("install -m 644 /dev/fd/63 %s/resolv.conf", dir);
 		r = write_dns(txn, conf);
 	}
-	return r < 0 ? fail(1, txn, "cannot write %s/resolv.conf: %s", dir ? dir : "", strerror(-r)) : 0;
+	return r < 0 ? txn_fail(1, txn, "cannot write %s/resolv.conf: %s", dir ? dir : "", strerror(-r)) : 0;
 }
 
 /* ---- all or nothing ---- */
@@ -309,13 +291,8 @@ static int take_steps(struct txn *txn, const struct reload *reload)
 
 	if (!status && reload->dns)
 		status = apply_dns(txn, txn->conf);
-	if (!status && worker_close(txn->worker) < 0) {
-		if (txn->worker->aborts)
-			log_error("%s: interrupted", txn->journal.iface);
-		else if (txn->worker->orphaned)
-			log_error("%s: the supervisor is gone", txn->journal.iface);
-		status = 1;
-	}
+	if (!status)
+		status = txn_close(txn);
 	return status;
 }
 
@@ -346,13 +323,13 @@ int txn_reload(struct txn *txn, const struct reload *reload)
 	if (r == 0)
 		r = journal_note(&txn->journal, UNDO_RELOAD, 0, 0, 0);
 	if (r < 0)
-		return fail(1, txn, "cannot write the journal: %s", strerror(-r));
+		return txn_fail(1, txn, "cannot write the journal: %s", strerror(-r));
 	status = take_steps(txn, reload);
 	if (!status) {
 		r = commit(txn, reload);
 		if (r == 0)
 			return 0;
-		status = fail(1, txn, "cannot write the journal: %s", strerror(-r));
+		status = txn_fail(1, txn, "cannot write the journal: %s", strerror(-r));
 		txn->journal.n_undo++;
 		txn->journal.auto_fwmark = old.auto_fwmark;
 		txn->journal.auto_listen_port = old.auto_listen_port;

@@ -19,6 +19,12 @@ struct reload {
 /* What the tunnel of txn->journal has. The caller frees with live_free(). -errno. */
 int reload_read(struct txn *txn, struct live *ret_live);
 
+/*
+ * Completes what merge_wanted() made of the file: an automatic MTU, a mark for a default
+ * route that is new. 0, or an exit status, told: it takes more than a reload.
+ */
+int reload_complete(struct txn *txn, const struct live *before, struct live *wanted, uint32_t *ret_auto_fwmark);
+
 /* 0, or an exit status, told and undone. The caller stands in the target namespace. */
 int txn_reload(struct txn *txn, const struct reload *reload);
 

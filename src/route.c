@@ -19,11 +19,6 @@
 #define EXIT_KERNEL 2
 #define EXIT_NOT_FOUND 127
 
-static enum wg_backend backend(const struct txn *txn)
-{
-	return txn->journal.userspace ? WG_USERSPACE : WG_KERNEL;
-}
-
 static int family_number(const struct prefix *p)
 {
 	return p->family == AF_INET6 ? 6 : 4;
@@ -41,7 +36,7 @@ static int allowed_of_device(const struct txn *txn, struct wg_iface *live, struc
 {
 	struct prefix *allowed = NULL;
 	size_t n = 0;
-	int r = wg_read(backend(txn), txn->conf->iface, live);
+	int r = wg_read(txn_backend(txn), txn->conf->iface, live);
 
 	if (r < 0)
 		return r;
@@ -136,7 +131,7 @@ static int set_mark(struct txn *txn, struct wg_iface *live, uint32_t mark)
 	txn->journal.auto_fwmark = mark;
 	r = journal_save(&txn->journal);
 	if (r == 0)
-		r = wg_apply(backend(txn), txn->conf->iface, &only_mark);
+		r = wg_apply(txn_backend(txn), txn->conf->iface, &only_mark);
 	if (r == 0)
 		live->fwmark = mark;
 	return r;

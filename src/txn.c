@@ -43,7 +43,7 @@ static void trace(const struct txn *txn, const struct step *step)
 	log_trace("%s", text.data ? text.data : "");
 }
 
-__attribute__((format(printf, 3, 4))) static int fail(int status, const struct txn *txn, const char *fmt, ...)
+int txn_fail(int status, const struct txn *txn, const char *fmt, ...)
 {
 	_cleanup_free_ char *text = NULL;
 	va_list ap;
@@ -52,8 +52,19 @@ __attribute__((format(printf, 3, 4))) static int fail(int status, const struct t
 	if (vasprintf(&text, fmt, ap) < 0)
 		text = NULL;
 	va_end(ap);
-	log_error("%s: %s", txn->conf->iface, text ? text : "out of memory");
+	log_error("%s: %s", txn->conf ? txn->conf->iface : txn->journal.iface, text ? text : "out of memory");
 	return status;
+}
+
+int txn_close(struct txn *txn)
+{
+	if (worker_close(txn->worker) == 0)
+		return 0;
+	if (txn->worker->aborts)
+		log_error("%s: interrupted", txn->conf->iface);
+	else if (txn->worker->orphaned)
+		log_error("%s: the supervisor is gone", txn->conf->iface);
+	return 1;
 }
 
 /* ---- the namespace ---- */
@@ -124,10 +135,10 @@ static int do_netns(struct txn *txn, struct step *step)
 	if (r == 0)
 		r = ns_get_cookie(txn->target_fd, &txn->journal.cookie);
 	if (r < 0)
-		return fail(1, txn, "cannot %s network namespace %s: %s", txn->place->create ? "make" : "open", place_target(txn->place), strerror(-r));
+		return txn_fail(1, txn, "cannot %s network namespace %s: %s", txn->place->create ? "make" : "open", place_target(txn->place), strerror(-r));
 	txn->transport_fd = dup(txn->place->transport_fd >= 0 ? txn->place->transport_fd : txn->target_fd);
 	if (txn->transport_fd < 0)
-		return fail(1, txn, "out of descriptors");
+		return txn_fail(1, txn, "out of descriptors");
 	r = rt_open_in(txn->transport_fd, &txn->transport);
 	if (r == 0)
 		r = ns_enter(txn->target_fd);
@@ -136,14 +147,14 @@ static int do_netns(struct txn *txn, struct step *step)
 	if (r == 0)
 		r = join_namespace(txn, txn->place->create);
 	if (r < 0)
-		return fail(1, txn, "cannot set up network namespace %s: %s", place_target(txn->place), strerror(-r));
+		return txn_fail(1, txn, "cannot set up network namespace %s: %s", place_target(txn->place), strerror(-r));
 	if (txn->place->create) {
 		allow_ping(txn);
 		r = rt_link_get(txn->target, "lo", 0, &link);
 		if (r == 0)
 			r = rt_link_up(txn->target, link.ifindex, NULL);
 		if (r < 0)
-			return fail(EXIT_KERNEL, txn, "cannot bring up lo in network namespace %s: %s", place_target(txn->place), rt_why(txn->target, r));
+			return txn_fail(EXIT_KERNEL, txn, "cannot bring up lo in network namespace %s: %s", place_target(txn->place), rt_why(txn->target, r));
 	}
 	return 0;
 }
@@ -159,9 +170,9 @@ static int do_publish(struct txn *txn, struct step *step)
 	if (r == 0 && txn->room_fd >= 0)
 		r = room_published(txn->room_fd);
 	if (r == -EEXIST)
-		return fail(1, txn, "network namespace %s was made by somebody else meanwhile", txn->place->name);
+		return txn_fail(1, txn, "network namespace %s was made by somebody else meanwhile", txn->place->name);
 	if (r < 0)
-		return fail(1, txn, "cannot publish the namespace as " NETNS_RUN_DIR "/%s: %s", txn->place->name, strerror(-r));
+		return txn_fail(1, txn, "cannot publish the namespace as " NETNS_RUN_DIR "/%s: %s", txn->place->name, strerror(-r));
 	return 0;
 }
 
@@ -229,41 +240,17 @@ static int create_kernel(struct txn *txn, bool *ret_asked)
 	return r;
 }
 
-/* Addresses, and the routes that are to come. */
-static bool uses_ipv6(const struct conf *conf, const struct wg_iface *live)
+/* Once the device is there to tell. */
+static int settle_ipv6(struct txn *txn)
 {
-	struct prefix address;
+	int r = txn_learn_ipv6(txn);
 
-	for (size_t i = 0; i < conf->n_addresses; i++)
-		if (parse_address(conf->addresses[i].text, &address) == 0 && address.family == AF_INET6)
-			return true;
-	for (size_t i = 0; i < live->n_peers && conf->table != TABLE_OFF; i++)
-		for (size_t j = 0; j < live->peers[i].n_allowed_ips; j++)
-			if (live->peers[i].allowed_ips[j].prefix.family == AF_INET6)
-				return true;
-	return false;
-}
-
-/*
- * Whether the target has IPv6, once the device is there to tell: a kernel without it has no such
- * setting. On such a host the IPv4 half comes up, unless the settings want all or nothing.
- */
-static int learn_ipv6(struct txn *txn)
-{
-	_cleanup_free_ char *name = NULL;
-	char value[8];
-	int r;
-
-	if (asprintf(&name, "ipv6/conf/%s/disable_ipv6", txn->conf->iface) < 0) {
-		name = NULL;
-		return fail(1, txn, "out of memory");
-	}
-	r = sysctl_read(txn->target_fd, name, value, sizeof(value));
-	txn->ipv6_off = r == -ENOENT || (r == 0 && strcmp(value, "1") == 0);
-	if (!txn->ipv6_off || !uses_ipv6(txn->conf, &txn->conf->wg))
+	if (r < 0)
+		return txn_fail(1, txn, "out of memory");
+	if (!txn->ipv6_off || !txn_uses_ipv6(txn->conf, &txn->conf->wg))
 		return 0;
 	if (txn->require_ipv6)
-		return fail(EXIT_KERNEL, txn, "IPv6 is disabled in network namespace %s, and the settings say `ipv6 = require'", place_target(txn->place));
+		return txn_fail(EXIT_KERNEL, txn, "IPv6 is disabled in network namespace %s, and the settings say `ipv6 = require'", place_target(txn->place));
 	log_warn("%s: IPv6 is disabled in network namespace %s: the file's IPv6 addresses and routes are left out", txn->conf->iface, place_target(txn->place));
 	return 0;
 }
@@ -279,18 +266,18 @@ static int do_link(struct txn *txn, struct step *step)
 	trace(txn, step);
 	r = create_kernel(txn, &asked);
 	if (r == 0)
-		return 0;
+		return settle_ipv6(txn);
 	if (!asked)
-		return fail(1, txn, "cannot write the journal: %s", strerror(-r));
+		return txn_fail(1, txn, "cannot write the journal: %s", strerror(-r));
 	/* Out of memory for a moment is no reason for the slow one. */
 	if (is_transient(r))
-		return fail(EXIT_KERNEL, txn, "cannot create the WireGuard interface: %s", rt_why(txn->transport, r));
+		return txn_fail(EXIT_KERNEL, txn, "cannot create the WireGuard interface: %s", rt_why(txn->transport, r));
 	if (access("/sys/module/wireguard", F_OK) == 0 || !fallback) {
 		if (r == -EEXIST)
-			return fail(1, txn, "`%s' already exists in network namespace %s", txn->conf->iface, place_target(txn->place));
+			return txn_fail(1, txn, "`%s' already exists in network namespace %s", txn->conf->iface, place_target(txn->place));
 		if (r == -EOPNOTSUPP)
-			return fail(1, txn, "this kernel has no WireGuard (module wireguard), and there is no userspace implementation; expected one of them: install wireguard-go");
-		return fail(r == -EPERM ? 1 : EXIT_KERNEL, txn, "cannot create the WireGuard interface: %s", rt_why(txn->transport, r));
+			return txn_fail(1, txn, "this kernel has no WireGuard (module wireguard), and there is no userspace implementation; expected one of them: install wireguard-go");
+		return txn_fail(r == -EPERM ? 1 : EXIT_KERNEL, txn, "cannot create the WireGuard interface: %s", rt_why(txn->transport, r));
 	}
 	log_note("Missing WireGuard kernel module. Falling back to slow userspace implementation.");
 	/* The program reads its MTU where it starts: it must be right before the TUN is moved. */
@@ -304,15 +291,10 @@ static int do_link(struct txn *txn, struct step *step)
 
 		/* A first one only; the right one is set later. */
 		(void)txn_auto_mtu(txn, &txn->conf->wg, &automatic);
-		mtu = automatic >= 1280 ? (unsigned int)automatic : 1420;
+		mtu = automatic >= MIN_IPV6_MTU ? (unsigned int)automatic : 1420;
 	}
 	r = userspace_start(txn, mtu);
-	return r ? r : learn_ipv6(txn);
-}
-
-static enum wg_backend backend(const struct txn *txn)
-{
-	return txn->journal.userspace ? WG_USERSPACE : WG_KERNEL;
+	return r ? r : settle_ipv6(txn);
 }
 
 static int do_wg(struct txn *txn, struct step *step)
@@ -321,11 +303,11 @@ static int do_wg(struct txn *txn, struct step *step)
 	int r;
 
 	trace(txn, step);
-	r = wg_apply(backend(txn), txn->conf->iface, &txn->conf->wg);
+	r = wg_apply(txn_backend(txn), txn->conf->iface, &txn->conf->wg);
 	/* A userspace program that is about to end for the loss of its TUN has answers of its own. */
 	if (r < 0 && txn->journal.userspace && rt_link_get(txn->target, NULL, txn->journal.ifindex, &link) == -ENODEV)
 		r = -ENODEV;
-	return r < 0 ? fail(1, txn, "Unable to modify interface: %s", strerror(-r)) : 0;
+	return r < 0 ? txn_fail(1, txn, "Unable to modify interface: %s", strerror(-r)) : 0;
 }
 
 static int do_address(struct txn *txn, struct step *step)
@@ -338,34 +320,8 @@ static int do_address(struct txn *txn, struct step *step)
 	trace(txn, step);
 	r = rt_address_add(txn->target, txn->journal.ifindex, &step->address);
 	if (r < 0)
-		return fail(EXIT_KERNEL, txn, "%s:%u: cannot add address %s: %s", txn->conf->path, step->line, format_prefix(&step->address, text),
+		return txn_fail(EXIT_KERNEL, txn, "%s:%u: cannot add address %s: %s", txn->conf->path, step->line, format_prefix(&step->address, text),
 			    rt_why(txn->target, r));
-	return 0;
-}
-
-int txn_auto_mtu(struct txn *txn, const struct wg_iface *wg, int *ret_mtu)
-{
-	unsigned int mtu = 0, best = 0;
-	int r;
-
-	for (size_t i = 0; i < wg->n_peers; i++) {
-		const union endpoint_addr *ep = &wg->peers[i].endpoint;
-
-		/* wg-quick's pattern does not match an address with a zone. */
-		if (ep->sa.sa_family == AF_UNSPEC || (ep->sa.sa_family == AF_INET6 && ep->v6.sin6_scope_id))
-			continue;
-		r = rt_mtu_towards(txn->transport, ep, &mtu);
-		if (is_transient(r))
-			return r;
-		if (r == 0 && (!best || mtu < best))
-			best = mtu;
-	}
-	r = best ? 0 : rt_mtu_default(txn->transport, &mtu);
-	if (is_transient(r))
-		return r;
-	if (!best && r == 0)
-		best = mtu;
-	*ret_mtu = (int)(best ? best : 1500) - 80;
 	return 0;
 }
 
@@ -376,27 +332,19 @@ static int do_link_up(struct txn *txn, struct step *step)
 
 	if (!chosen.mtu_set) {
 		struct wg_iface live = { 0 };
-		bool ipv6;
-		int mtu;
 
-		r = wg_read(backend(txn), txn->conf->iface, &live);
+		r = wg_read(txn_backend(txn), txn->conf->iface, &live);
 		if (r < 0)
-			return fail(1, txn, "Unable to access interface: %s", strerror(-r));
-		r = txn_auto_mtu(txn, &live, &mtu);
-		ipv6 = !txn->ipv6_off && uses_ipv6(txn->conf, &live);
+			return txn_fail(1, txn, "Unable to access interface: %s", strerror(-r));
+		r = txn_choose_mtu(txn, &live, &chosen.mtu);
 		wg_iface_free(&live);
-		if (r < 0)
-			return fail(EXIT_KERNEL, txn, "cannot look the route to the endpoint up: %s", strerror(-r));
-		if (mtu < 1280 && ipv6)
-			return fail(EXIT_KERNEL, txn, "the automatic MTU is %d, and IPv6 needs 1280; expected `MTU = 1280' or more, or no IPv6 in Address and AllowedIPs", mtu);
-		if (mtu <= 0)
-			return fail(EXIT_KERNEL, txn, "the automatic MTU is %d; expected a route to the endpoint with an MTU above 80", mtu);
-		chosen.mtu = (unsigned int)mtu;
+		if (r)
+			return r;
 	}
 	trace(txn, &chosen);
 	r = rt_link_up(txn->target, txn->journal.ifindex, &chosen.mtu);
 	if (r < 0)
-		return fail(EXIT_KERNEL, txn, "cannot bring the interface up with MTU %u: %s", chosen.mtu, rt_why(txn->target, r));
+		return txn_fail(EXIT_KERNEL, txn, "cannot bring the interface up with MTU %u: %s", chosen.mtu, rt_why(txn->target, r));
 	return 0;
 }
 
@@ -472,7 +420,7 @@ static int do_dns(struct txn *txn, struct step *step)
 		r = write_dns(txn, &record);
 	}
 	ns_record_free(&record);
-	return r < 0 ? fail(1, txn, "cannot write %s/resolv.conf: %s", dir ? dir : "", strerror(-r)) : 0;
+	return r < 0 ? txn_fail(1, txn, "cannot write %s/resolv.conf: %s", dir ? dir : "", strerror(-r)) : 0;
 }
 
 /* ---- hooks ---- */
@@ -489,14 +437,14 @@ int txn_make_room(struct txn *txn)
 	int r;
 
 	if (!dir)
-		return fail(1, txn, "out of memory");
+		return txn_fail(1, txn, "out of memory");
 	r = journal_note(&txn->journal, UNDO_ROOM, 0, 0, 0);
 	if (r == 0)
 		r = room_create(&spec, txn->conf->iface, txn->journal.cookie, &txn->room_fd, &what);
 	if (r == -ENOENT && strncmp(what, "/etc/", 5) == 0)
-		return fail(1, txn, "%s does not exist, so the namespace's own cannot take its place; expected a file, if only an empty one", what);
+		return txn_fail(1, txn, "%s does not exist, so the namespace's own cannot take its place; expected a file, if only an empty one", what);
 	if (r < 0)
-		return fail(1, txn, "cannot prepare the mount namespace of the hooks (%s): %s", what, strerror(-r));
+		return txn_fail(1, txn, "cannot prepare the mount namespace of the hooks (%s): %s", what, strerror(-r));
 	return 0;
 }
 
@@ -542,7 +490,7 @@ static int do_hook(struct txn *txn, struct step *step)
 	if (asprintf(&name, "%s:%u: %s", txn->conf->path, step->line, hook_names[step->hook->kind]) < 0)
 		name = NULL;
 	if (!text || !name)
-		return fail(1, txn, "out of memory");
+		return txn_fail(1, txn, "out of memory");
 	if (txn->hooks == HOOKS_NONE) {
 		log_note("%s: skipped, as hooks are set to none", name);
 		return 0;
@@ -552,9 +500,9 @@ static int do_hook(struct txn *txn, struct step *step)
 	log_trace("%s", text);
 	r = hook_run(&env, text, txn->worker->control, on_word, txn->worker);
 	if (r == -ENOENT)
-		return fail(127, txn, "%s needs bash, which was not found in PATH; expected the package bash", hook_names[step->hook->kind]);
+		return txn_fail(127, txn, "%s needs bash, which was not found in PATH; expected the package bash", hook_names[step->hook->kind]);
 	if (r < 0)
-		return fail(1, txn, "cannot run %s: %s", hook_names[step->hook->kind], strerror(-r));
+		return txn_fail(1, txn, "cannot run %s: %s", hook_names[step->hook->kind], strerror(-r));
 	if (r > 0)
 		log_error("%s:%u: %s ended with status %d (it ran in network namespace %s, where the host's links and resolver are not)", txn->conf->path,
 			  step->line, hook_names[step->hook->kind], r, *netns ? netns : "(unnamed)");
@@ -574,7 +522,7 @@ static int do_link_delete(struct txn *txn, struct step *step)
 	r = journal_save(&txn->journal);
 	if (r == 0)
 		r = txn_undo(txn, UNDO_DEVICE);
-	return r < 0 ? fail(EXIT_KERNEL, txn, "cannot delete the interface: %s", strerror(-r)) : 0;
+	return r < 0 ? txn_fail(EXIT_KERNEL, txn, "cannot delete the interface: %s", strerror(-r)) : 0;
 }
 
 static int do_leave(struct txn *txn, struct step *step)
@@ -585,7 +533,7 @@ static int do_leave(struct txn *txn, struct step *step)
 	r = txn_undo(txn, UNDO_ALL);
 	if (r == 0)
 		r = journal_remove(&txn->journal);
-	return r < 0 ? fail(1, txn, "cannot clean up network namespace %s: %s", txn->journal.ns_path ? txn->journal.ns_path : "(unnamed)", strerror(-r)) : 0;
+	return r < 0 ? txn_fail(1, txn, "cannot clean up network namespace %s: %s", txn->journal.ns_path ? txn->journal.ns_path : "(unnamed)", strerror(-r)) : 0;
 }
 
 static int do_save(struct txn *txn, struct step *step)
@@ -671,7 +619,7 @@ static void check_servers(const struct txn *txn, const struct wg_iface *live)
 static int commit(struct txn *txn)
 {
 	struct wg_iface live = { 0 };
-	int r = wg_read(backend(txn), txn->conf->iface, &live);
+	int r = wg_read(txn_backend(txn), txn->conf->iface, &live);
 
 	if (r == 0) {
 		txn->journal.public_key = live.public_key;
@@ -697,17 +645,12 @@ int txn_up(struct txn *txn)
 	clock_gettime(CLOCK_REALTIME, &now);
 	txn->journal.since = now.tv_sec;
 	status = run_steps(txn);
-	if (!status && worker_close(txn->worker) < 0) {
-		if (txn->worker->aborts)
-			log_error("%s: interrupted", txn->conf->iface);
-		else if (txn->worker->orphaned)
-			log_error("%s: the supervisor is gone", txn->conf->iface);
-		status = 1;
-	}
+	if (!status)
+		status = txn_close(txn);
 	if (!status) {
 		r = commit(txn);
 		if (r < 0)
-			status = fail(1, txn, "cannot write the journal: %s", strerror(-r));
+			status = txn_fail(1, txn, "cannot write the journal: %s", strerror(-r));
 	}
 	if (status) {
 		r = txn_undo(txn, UNDO_ALL);

@@ -34,6 +34,16 @@ struct txn {
 
 #define TXN_INIT (struct txn){ .target_fd = -1, .transport_fd = -1, .room_fd = -1 }
 
+static inline enum wg_backend txn_backend(const struct txn *txn)
+{
+	return txn->journal.userspace ? WG_USERSPACE : WG_KERNEL;
+}
+
+/* Tells `INTERFACE: …', and answers the status. */
+__attribute__((format(printf, 3, 4))) int txn_fail(int status, const struct txn *txn, const char *fmt, ...);
+/* The end of the worker's work, as the supervisor sees it. 0, or 1: it is to be undone, told. */
+int txn_close(struct txn *txn);
+
 /* Takes the plan's steps. 0, or the exit status of what failed, which was told. */
 int txn_up(struct txn *txn);
 int txn_down(struct txn *txn);
@@ -72,5 +82,13 @@ int userspace_start(struct txn *txn, unsigned int mtu);
 const char *userspace_program(void);
 int userspace_undo(struct txn *txn, const struct undo *undo);
 
-/* The automatic MTU for these peers (spec C.5), looked up in the transport namespace; it may be negative, when nothing is left. -errno. */
+#define MIN_IPV6_MTU 1280 /* RFC 8200, section 5: below it, the kernel takes IPv6 from a device */
+
+/* mtu.c: the automatic MTU for these peers (spec C.5), looked up in the transport namespace; it may be negative, when nothing is left. -errno. */
 int txn_auto_mtu(struct txn *txn, const struct wg_iface *wg, int *ret_mtu);
+/* The same, if what the file and these peers want fits through. 0, or an exit status, told. */
+int txn_choose_mtu(struct txn *txn, const struct wg_iface *wg, unsigned int *ret_mtu);
+/* Finds out txn->ipv6_off: a kernel without IPv6 has no such setting for the device. -ENOMEM. */
+int txn_learn_ipv6(struct txn *txn);
+/* Whether the file's addresses, or the routes for these peers, are of IPv6. */
+bool txn_uses_ipv6(const struct conf *conf, const struct wg_iface *wg);
