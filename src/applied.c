@@ -106,18 +106,30 @@ void before_remove(const struct journal *j)
 		(void)remove_file(path);
 }
 
-int applied_remove(const struct journal *j)
+/* One before and one after the valid one: a save that was killed leaves either. */
+static int remove_numbered(const struct journal *j, bool valid)
 {
 	char path[PATH_MAX];
 	int first = 0;
 
-	before_remove(j);
 	for (uint64_t number = j->applied ? j->applied - 1 : 0; number <= j->applied + 1; number++)
-		if (numbered_path(j, number, path) == 0) {
+		if ((valid || number != j->applied) && numbered_path(j, number, path) == 0) {
 			int r = remove_file(path);
 
 			if (first == 0)
 				first = r;
 		}
 	return first;
+}
+
+void applied_sweep(const struct journal *j)
+{
+	before_remove(j);
+	(void)remove_numbered(j, false);
+}
+
+int applied_remove(const struct journal *j)
+{
+	before_remove(j);
+	return remove_numbered(j, true);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "tunnel.h"
 
+#include "applied.h"
 #include "dns.h"
 #include "log.h"
 #include "reload.h"
@@ -148,6 +149,8 @@ static int recover_one(void *arg, struct journal *j)
 			 txn.journal.ns_path ? txn.journal.ns_path : "(unnamed)");
 		r = txn_undo(&txn, 1U << UNDO_RELOAD);
 	}
+	if (r == 0)
+		applied_sweep(&txn.journal);
 	if (r < 0) {
 		log_error("%s: could not undo everything: %s", j->iface, strerror(-r));
 		recovery->error = r;

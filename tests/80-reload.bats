@@ -224,6 +224,47 @@ received() { wgns show wg0 transfer | awk -v key="$PROVIDER_PUB" '$1 == key { pr
 	ip netns del own
 }
 
+@test "an automatic MTU below what IPv6 needs: taken where the file has no IPv6, refused where it has" {
+	ip link set veth0 mtu 1300
+	ADDRESS=10.9.0.2/24 ALLOWED=0.0.0.0/0 config wg0 "MTU = 1400"
+	wg-nsquick up wg0
+	edit '/^MTU/d'
+	run wg-nsquick reload wg0
+	assert_success
+	assert_line "[#] ip link set mtu 1220 dev wg0"
+	ADDRESS=10.9.0.2/24 ALLOWED=0.0.0.0/0 config wg0 "MTU = 1400"
+	wg-nsquick reload wg0
+	ALLOWED=0.0.0.0/0 config wg0
+	run wg-nsquick reload wg0
+	ip link set veth0 mtu 1500
+	assert_failure 2
+	assert_output "wg-nsquick: wg0: the automatic MTU is 1220, and IPv6 needs 1280; expected \`MTU = 1280' or more, or no IPv6 in Address and AllowedIPs"
+	run ip -n wg0 -o link show wg0
+	assert_output --partial "mtu 1400"
+}
+
+@test "where the target has no IPv6, it is left out, as up leaves it out; with ipv6 = require nothing is done" {
+	ip netns add other
+	ip netns exec other sysctl -qw net.ipv6.conf.all.disable_ipv6=1 net.ipv6.conf.default.disable_ipv6=1
+	ADDRESS=10.9.0.2/24 ALLOWED=0.0.0.0/0 config wg0
+	wg-nsquick --netns other up wg0
+	ADDRESS="10.9.0.2/24, 10.9.8.1/24, fd09::2/64" config wg0
+	printf '[tunnel]\nipv6 = require\n' > /etc/wg-nsquick.d/wg0.conf
+	run wg-nsquick reload wg0
+	assert_failure 2
+	assert_output --partial "ipv6 = require"
+	rm /etc/wg-nsquick.d/wg0.conf
+	run wg-nsquick reload wg0
+	assert_success
+	assert_line --partial "IPv6 is disabled in its network namespace: the file's IPv6 addresses and routes are left out"
+	assert_line "[#] ip -4 address add 10.9.8.1/24 dev wg0"
+	refute_output --partial "ip -6"
+	run ip netns exec other wg show wg0 allowed-ips
+	assert_output --partial "::/0"
+	wg-nsquick down wg0
+	ip netns del other
+}
+
 @test "hooks that changed are refused, with their line, and nothing is done" {
 	config wg0 "PostUp = true" "DNS = 10.9.0.1"
 	wg-nsquick up wg0
@@ -351,6 +392,67 @@ changed() {
 	run wg-nsquick down wg0
 	assert_success
 	assert_clean
+}
+
+# keys_left: the files with what the tunnel had, keys and all, also half-written ones.
+keys_left() { compgen -G '/run/wg-nsquick/applied/*before*'; }
+
+# killed CALL N: a reload whose worker dies at its Nth CALL; STOP: and its supervisor, too, while it stands there.
+killed() {
+	local signal=$1 call=$2 n=$3 pid _
+	if [[ $signal == KILL ]]; then
+		strace -f -qq -o /dev/null -e trace="$call" -e inject="$call:signal=KILL:when=$n" "$WG_NSQUICK" reload wg0
+		return
+	fi
+	strace -f -qq -o /dev/null -e trace="$call" -e inject="$call:signal=STOP:when=$n" "$WG_NSQUICK" reload wg0 3>&- &
+	# Under strace a stopped process is seen as a traced one that goes on being so.
+	while kill -0 $! 2> /dev/null; do
+		for pid in $(pgrep -x wg-nsquick); do
+			for _ in 1 2 3; do
+				grep -qs '^State:.t' "/proc/$pid/status" || continue 2
+				sleep 0.03
+			done
+			break 2
+		done
+		sleep 0.02
+	done
+	pkill -KILL -x wg-nsquick
+	wait $!
+}
+
+@test "wherever a reload is killed, and by itself or with its supervisor: all or nothing, and the keys that it wrote down are gone" {
+	local signal call n points=0 kept=0
+	changed
+	run wg-nsquick reload wg0
+	tunnel_state > "$BATS_TEST_TMPDIR/after"
+	assert [ -z "$(keys_left)" ]
+	cp /etc/wireguard/wg0.conf "$BATS_TEST_TMPDIR/new"
+	config wg0 "DNS = 10.9.0.1"
+	cp /etc/wireguard/wg0.conf "$BATS_TEST_TMPDIR/old"
+	wg-nsquick reload wg0
+	tunnel_state | diff "$BATS_TEST_TMPDIR/before" -
+	for signal in KILL STOP; do
+		for call in rename unlink write; do
+			for ((n = 1; n < 30; n++)); do
+				cp "$BATS_TEST_TMPDIR/new" /etc/wireguard/wg0.conf
+				if killed "$signal" "$call" "$n" > "$BATS_TEST_TMPDIR/out" 2>&1; then break; fi
+				points=$((points + 1))
+				[[ -z $(keys_left) ]] || kept=$((kept + 1))
+				wg-nsquick recover > /dev/null 2>&1
+				assert_equal "$signal $call $n: $(keys_left)" "$signal $call $n: "
+				assert_equal "$signal $call $n: $(compgen -G '/run/wg-nsquick/applied/*' | wc -l)" "$signal $call $n: 1"
+				tunnel_state > "$BATS_TEST_TMPDIR/now"
+				cmp -s "$BATS_TEST_TMPDIR/now" "$BATS_TEST_TMPDIR/before" || diff "$BATS_TEST_TMPDIR/after" "$BATS_TEST_TMPDIR/now"
+				cp "$BATS_TEST_TMPDIR/old" /etc/wireguard/wg0.conf
+				wg-nsquick reload wg0 > /dev/null 2>&1
+			done
+			assert [ "$n" -lt 30 ]
+		done
+	done
+	echo "# $points points, $kept of them with the keys still there" >&3
+	assert [ "$points" -gt 20 ]
+	# Else the recovery of those that died with their supervisor was not seen.
+	assert [ "$kept" -gt 3 ]
 }
 
 @test "a signal in the middle: as before" {
