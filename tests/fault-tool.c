@@ -124,10 +124,11 @@ static void set_answer(pid_t pid, long answer)
 #endif
 }
 
-static bool all_end;
+static bool all_end, hit;
 
 static void strike(struct process *p)
 {
+	hit = true;
 	fprintf(out, "hit\n");
 	fflush(out);
 	switch (action) {
@@ -217,10 +218,16 @@ static void on_call(struct process *p)
 	}
 }
 
+/* Stops at system calls are dear: only that process has them whose turn it is, until it was. */
+static bool has_calls_watched(const struct process *p)
+{
+	return action == ACTION_LIST || p->answer || (!hit && strcmp(p->name, at_process) == 0);
+}
+
 static void go_on(struct process *p, int signal)
 {
 	/* It may have been killed meanwhile. */
-	(void)ptrace(PTRACE_SYSCALL, p->pid, 0, (long)signal);
+	(void)ptrace(has_calls_watched(p) ? PTRACE_SYSCALL : PTRACE_CONT, p->pid, 0, (long)signal);
 }
 
 static void on_birth(struct process *parent)

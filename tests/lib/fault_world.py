@@ -1,20 +1,30 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The pretended host of tests/faults, and all that a run may leave on it, as a dictionary.
 
-A state is compared with two that were taken when all was well: with no tunnel
-(nothing), and with the tunnel up (all).
+A state is compared with those that were taken when all was well: with no tunnel
+("nothing"), with the tunnel up ("up"), and with it reloaded from another file ("changed").
 """
-import json
 import os
 import re
 import signal
+import socket
 import subprocess
+import sys
 import time
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+
+from fault_net import Namespace, look_into  # noqa: E402
 
 RUN_DIR = "/run/wg-nsquick"
 SCENARIOS = ("new", "adopted")
 LIMIT = 25  # seconds for one run
-LISTS = "link show\naddr show\nroute show table all\nrule show\nnexthop show\n"
+# In which state a command begins, and in which it ends when all is well.
+BEGIN = {"up": "nothing", "down": "up", "reload": "up", "guard": "nothing", "harm": "nothing"}
+END = {"up": "up", "down": "nothing", "reload": "changed", "guard": "nothing", "harm": "nothing"}
+# A command that changes how the host is reached: the guard undoes it.
+HARM = ["ip", "route", "replace", "default", "via", "192.0.2.77"]
+GUARD_RESTORED = 193
 PRIVATE_KEY = "oK56DE9Ue9zK76rAc8pBl6opph+1v36lm7cXXsQKrQM="
 CONFIG = """[Interface]
 PrivateKey = {key}
@@ -24,7 +34,6 @@ PreUp = :
 PostUp = :
 PreDown = :
 PostDown = :
-{more}
 [Peer]
 PublicKey = GtL7fZc/bLnqZldpVofMCD6hDjrK28SsdLxevJ+qtKU=
 AllowedIPs = 0.0.0.0/0, ::/0
@@ -36,8 +45,12 @@ AllowedIPs = 10.10.0.0/16
 Endpoint = [2001:db8::1]:51821
 PersistentKeepalive = 25
 """
-# Numbers that differ from run to run.
-VOLATILE = ("ifindex", "link_index", "valid_life_time", "preferred_life_time", "expires", "link_netnsid", "num_tx_queues", "num_rx_queues")
+# What `reload' finds: another address, another DNS server, a peer less and one with more.
+CHANGES = (("10.9.0.2/24, fd09::2/64", "10.9.0.2/24, 10.9.1.2/32, fd09::2/64"), ("DNS = 10.9.0.1", "DNS = 10.9.0.3"),
+           ("10.10.0.0/16", "10.10.0.0/16, 10.12.0.0/16"), ("PersistentKeepalive = 25", "PersistentKeepalive = 20"))
+CONFIG_FILE = "/etc/wireguard/wg0.conf"
+# Of a device's answer, what differs from run to run.
+PASSING = ("listen_port", "last_handshake", "tx_bytes", "rx_bytes", "errno")
 
 
 class Hang(Exception):
@@ -57,25 +70,6 @@ class Done:
 
 def call(*argv, text=None):
     return subprocess.run(argv, input=text, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False, text=True).stdout
-
-
-def scrub(value):
-    if isinstance(value, dict):
-        return {key: scrub(item) for key, item in value.items() if key not in VOLATILE}
-    if isinstance(value, list):
-        return [scrub(item) for item in value]
-    return value
-
-
-def network(namespace=None):
-    """Links, addresses, routes, rules and nexthops, each a line; order means nothing to the kernel's dumps."""
-    lines = []
-    for family in "-4", "-6":
-        text = call("ip", *(["-n", namespace] if namespace else []), family, "-d", "-j", "-batch", "-", text=LISTS)
-        for answer in text.splitlines():
-            lines += sorted(json.dumps(scrub(item), sort_keys=True) for item in json.loads(answer))
-    # A TUN's link-local address is made from chance.
-    return re.sub(r"fe80::[0-9a-f:]+", "fe80::X", "\n".join(lines))
 
 
 def read(path):
@@ -110,8 +104,29 @@ def files_below(top):
 
 
 def anonymous(text):
-    """Cookies are new each time."""
-    return re.sub(r"(@|/netns/|/etc/)[0-9a-f]+(?=\.|$|\s)", r"\1COOKIE", text)
+    """Cookies are new each time, and so is the number of a reload."""
+    return re.sub(r"(@|/netns/|/etc/)[0-9a-f]+(?=\.|$|\s)(\.[0-9]+$)?", r"\1COOKIE", text)
+
+
+def device():
+    """What userspace WireGuard says of wg0: its key and its peers."""
+    lines = []
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as line:
+        line.settimeout(5)
+        try:
+            line.connect("/run/wireguard/wg0.sock")
+            line.sendall(b"get=1\n\n")
+            with line.makefile() as answer:
+                for text in answer:
+                    if text == "\n":
+                        break
+                    if not text.startswith(PASSING):
+                        lines.append(text)
+        except OSError as error:
+            return f"({error.strerror})"
+    # Peers come in no order.
+    peers = "".join(lines).split("public_key=")
+    return "public_key=".join(peers[:1] + sorted(peers[1:]))
 
 
 def journal_words(path):
@@ -129,7 +144,11 @@ class World:
         self.tool = os.path.join(build, "tests", "fault-tool")
         os.environ["PATH"] = build + ":" + os.environ["PATH"]
         self.scenario = None
-        self.up = False
+        self.options = []
+        self.configs = []
+        self.host = None
+        self.now = None  # in which of the known states the world is
+        self.states = {}
         self.others = set()
         call("ip", "netns", "add", "prov")
         call("ip", "link", "add", "veth0", "mtu", "1400", "type", "veth", "peer", "name", "eth0", "netns", "prov")
@@ -140,14 +159,13 @@ class World:
         call("ip", "-n", "prov", "link", "set", "eth0", "up")
         call("ip", "route", "add", "default", "via", "192.0.2.1")
         time.sleep(0.3)
+        self.sight = Namespace()
         self.sysctls = self.read_sysctls()
-        self.before = None
         # Folders and the shared mount of /run/netns come with the first run and stay.
         self.choose("new")
         self.run("up")
         self.run("down")
         self.scenario = None
-        self.host = self.host_state()
 
     # ---- states ----
 
@@ -156,15 +174,14 @@ class World:
         text = call("sysctl", "-a", "--pattern", "^net\\.")
         return "\n".join(sorted(line for line in text.splitlines() if not re.search("conntrack_count|conntrack_buckets|flowcache|rand|stat", line)))
 
-    @staticmethod
-    def host_state():
-        return network() + call("nft", "list", "ruleset") + read("/etc/resolv.conf")
+    def host_state(self):
+        return f"{self.sight.network()}\nfirewall: {self.sight.generation()}\n{read('/etc/resolv.conf')}"
 
     def state(self):
         found = {}
         for name in sorted(os.listdir("/run/netns")):
             if name != "prov":
-                found[f"/run/netns/{name}"] = network(name)
+                found[f"/run/netns/{name}"] = look_into(f"/run/netns/{name}")
         for top in RUN_DIR, "/etc/netns", "/var/lib/wg-nsquick", "/run/wireguard", "/etc/wireguard":
             for path, folder in files_below(top):
                 if path.startswith(RUN_DIR + "/lock/") or path in (RUN_DIR + "/lock", RUN_DIR + "/tunnels", RUN_DIR + "/netns", RUN_DIR + "/applied"):
@@ -175,8 +192,13 @@ class World:
                     found[anonymous(path)] = "file"
                 elif path.startswith(RUN_DIR):
                     found[anonymous(path)] = journal_words(path)
+                elif path == CONFIG_FILE:
+                    # Which of the two is the test's own doing.
+                    found[path] = "whole" if read(path) in self.configs else read(path)
                 else:
                     found[path] = read(path)
+        if os.path.exists("/run/wireguard/wg0.sock"):
+            found["device"] = device()
         for line in read("/proc/1/mountinfo").splitlines():
             words = line.split()
             found[f"mount {anonymous(words[4])} {words[words.index('-') + 1]}"] = "mounted"
@@ -190,26 +212,33 @@ class World:
         return found
 
     def compare(self, state):
-        if state == self.nothing:
-            return "nothing"
-        return "all" if state == self.all else "neither"
+        for name, known in self.states.items():
+            if state == known:
+                return name
+        return "neither"
 
     def settle(self):
-        """The state once it is one of the two, or after a while: a daemon takes its time to end.
+        """The state once it is a known one, or after a while: a daemon takes its time to end.
         Where a journal stands, the next run has to do something first."""
-        for i in range(40):
+        pause = 0.003
+        deadline = time.monotonic() + 3
+        while True:
             state = self.state()
             what = self.compare(state)
-            waits = [key for key in state if key not in self.nothing and key.startswith(("process ", "/run/wireguard"))]
-            if what != "neither" or (i and not waits) or any(key.startswith(RUN_DIR + "/tunnels") for key in state):
+            # A daemon that ends closes its socket, and then is a process for a moment still.
+            waits = [key for key in state if key not in self.states["nothing"] and key.startswith(("process ", "/run/wireguard", "device"))]
+            if what != "neither" or (pause > 0.003 and not waits) or any(key.startswith(RUN_DIR + "/tunnels") for key in state):
                 break
-            time.sleep(0.05)
-        self.up = what == "all"
+            if time.monotonic() > deadline:
+                break
+            time.sleep(pause)
+            pause = min(pause * 1.5, 0.1)
+        self.now = None if what == "neither" else what
         return state, what
 
-    def differ(self, state, up):
+    def differ(self, state, name):
         """In which items a state is not what it should be."""
-        want = self.all if up else self.nothing
+        want = self.states[name]
         items = []
         for key in sorted(set(want) | set(state)):
             if want.get(key) != state.get(key):
@@ -220,7 +249,12 @@ class World:
                 items.append(f"{key} {short}")
         return "; ".join(items) or "nothing"
 
-    def journalled(self, left):
+    def host_differs(self, host):
+        old, new = self.host.splitlines(), host.splitlines()
+        return "; ".join([f"-{line}" for line in old if line not in new] + [f"+{line}" for line in new if line not in old])
+
+    @staticmethod
+    def journalled(left):
         return RUN_DIR + "/tunnels/" in left
 
     # ---- scenarios ----
@@ -234,17 +268,29 @@ class World:
         self.unmake_other()
         if scenario == "adopted":
             self.make_other()
-        self.write_config()
+        whole = CONFIG.format(key=PRIVATE_KEY)
+        other = whole
+        for old, new in CHANGES:
+            assert old in other
+            other = other.replace(old, new)
+        self.configs = [whole, other]
+        self.write_config(0)
         self.others = set(processes())
         self.host = self.host_state()
-        self.nothing = self.state()
-        self.all = None
-        done = self.run("up")
-        if done.status:
-            raise SystemExit(f"up fails without any fault: {done.err}")
-        self.all = self.state()
-        self.up = True
-        self.stand(False)
+        self.states = {"nothing": self.state()}
+        for command, name in ("up", "up"), ("reload", "changed"), ("reload", "up"), ("down", "nothing"):
+            self.write_config(name == "changed")
+            done = self.run(command)
+            if done.status:
+                raise SystemExit(f"{command} fails without any fault: {done.err}")
+            if name in self.states:
+                state, what = self.settle()
+                if what != name:
+                    raise SystemExit(f"{command} without any fault: {self.differ(state, name)}")
+            else:
+                self.states[name] = self.state()
+        if self.host_state() != self.host:
+            raise SystemExit("the host changes without any fault")
 
     @staticmethod
     def make_other():
@@ -269,24 +315,25 @@ class World:
         call("ip", "netns", "del", "other")
         call("rm", "-rf", "/etc/netns/other")
 
-    def write_config(self):
-        # SaveConfig writes the file anew on the way down; whole, or not at all.
-        more = "SaveConfig = true" if self.scenario == "saved" else ""
-        with open("/etc/wireguard/wg0.conf", "w", encoding="utf-8") as f:
-            f.write(CONFIG.format(key=PRIVATE_KEY, more=more))
-        os.chmod("/etc/wireguard/wg0.conf", 0o600)
+    def write_config(self, which):
+        with open(CONFIG_FILE, "w", encoding="utf-8") as f:
+            f.write(self.configs[which])
+        os.chmod(CONFIG_FILE, 0o600)
 
-    def stand(self, up):
-        """Up or down, as a case begins."""
-        if self.up == up:
+    def stand(self, name):
+        """In this state, as a case begins."""
+        if self.now == name:
             return
-        command = "up" if up else "down"
-        done = self.run(command)
-        _, what = self.settle()
-        if done.status or what != ("all" if up else "nothing"):
-            state = self.state()
+        # From one to the other by way of what there is.
+        ways = {("nothing", "up"): ("up",), ("up", "nothing"): ("down",), ("changed", "nothing"): ("down",), ("changed", "up"): ("reload",)}
+        self.write_config(0)
+        for command in ways.get((self.now, name), ("down", "up") if name == "up" else ("down",)):
+            done = self.run(command)
+        state, what = self.settle()
+        if done.status or what != name:
+            difference = self.differ(state, name)
             self.clean()
-            raise Hang(f"{command} without a fault ended with {done.status}, and {self.differ(state, up)}: {done.err}")
+            raise Hang(f"{command} without a fault ended with {done.status}, and {difference}: {done.err}")
 
     def clean(self):
         """After a defect: whatever it left must not be counted twice."""
@@ -307,7 +354,11 @@ class World:
         if self.scenario == "adopted":
             self.unmake_other()
             self.make_other()
-        self.up = False
+        self.now = None
+        call("ip", "route", "replace", "default", "via", "192.0.2.1")
+        if self.states:
+            self.host = self.host_state()
+            self.settle()
 
     # ---- runs ----
 
@@ -333,24 +384,26 @@ class World:
                 raise Hang(f"{' '.join(argv)} does not end: {tree}\n{read('/run/faults.err')}") from None
         return 128 - status if status < 0 else status
 
+    def argv(self, command):
+        words = {"up": ["up", "wg0", *self.options], "recover": ["recover"], "guard": ["guard", "--", "true"], "harm": ["guard", "--", *HARM]}
+        return [self.program] + words.get(command, [command, "wg0"])
+
     def run(self, command):
-        argv = [self.program, command]
-        if command != "recover":
-            argv += ["wg0"] + (self.options if command == "up" else [])
-        status = self.start(argv)
+        status = self.start(self.argv(command))
         return Done(status, read("/run/faults.err"))
 
     def listed(self, command):
-        status = self.start([self.tool, "-o", "/run/faults.out", self.program, command, "wg0"] + (self.options if command == "up" else []))
-        if status:
+        self.write_config(command == "reload")
+        status = self.start([self.tool, "-o", "/run/faults.out", *self.argv(command)])
+        if status != (GUARD_RESTORED if command == "harm" else 0):
             raise SystemExit(f"{command} fails without any fault: {read('/run/faults.err')}")
         self.settle()
         return read("/run/faults.out").splitlines()
 
     def strike(self, command, point, fault):
         process, name, n = point
-        status = self.start([self.tool, "-o", "/run/faults.out", "-p", process, "-c", name, "-n", n, *fault, self.program, command, "wg0"]
-                            + (self.options if command == "up" else []))
+        self.write_config(command == "reload")
+        status = self.start([self.tool, "-o", "/run/faults.out", "-p", process, "-c", name, "-n", n, *fault, *self.argv(command)])
         return Done(status, read("/run/faults.err"), "hit" in read("/run/faults.out"), self.host_state())
 
     def end(self):

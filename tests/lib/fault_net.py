@@ -1,0 +1,151 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What a network namespace holds, straight from the kernel, as lines of text: a case of
+tests/faults looks at several namespaces, and starting ip(8) for each would cost more than
+the case itself."""
+import contextlib
+import ctypes
+import os
+import socket
+import struct
+
+NETLINK_ROUTE, NETLINK_NETFILTER = 0, 12
+SOL_NETLINK, GET_STRICT_CHK = 270, 12
+REQUEST_DUMP = 0x301
+DONE, ERROR = 3, 2
+LINK, ADDRESS, ROUTE, RULE, NEXTHOP = 16, 20, 24, 32, 104
+WORDS = {LINK: "link", ADDRESS: "address", ROUTE: "route", RULE: "rule", NEXTHOP: "nexthop"}
+# Of a link: address, broadcast, name, MTU, queueing, master, state, mode, kind, group.
+LINK_ATTRIBUTES = (1, 2, 3, 4, 6, 10, 16, 17, 18, 27)
+AF_SPEC, GEN_MODE = 26, 8
+# Numbers that differ from run to run: lifetimes (RTA_CACHEINFO, IFA_CACHEINFO).
+VOLATILE = {ADDRESS: (6,), ROUTE: (12,), RULE: (), NEXTHOP: ()}
+# Which attribute is a link's number.
+OF_LINK = {ADDRESS: (), ROUTE: (4,), RULE: (), NEXTHOP: (5,)}
+HEADERS = {LINK: 16, ADDRESS: 8, ROUTE: 12, RULE: 12, NEXTHOP: 8}
+NFT_TABLES, NFT_RULES, NFT_GENERATION = 0x0A01, 0x0A07, 0x0A10
+
+libc = ctypes.CDLL(None, use_errno=True)
+
+
+def messages(sock, kind, body, flags=REQUEST_DUMP):
+    sock.send(struct.pack("=LHHLL", 16 + len(body), kind, flags, 1, 0) + body)
+    while True:
+        data = sock.recv(1 << 18)
+        while data:
+            length, what = struct.unpack_from("=LH", data)
+            if what in (DONE, ERROR):
+                return
+            yield data[16:length]
+            if flags != REQUEST_DUMP:
+                return
+            data = data[(length + 3) & ~3:]
+
+
+def attributes(data):
+    while len(data) >= 4:
+        length, kind = struct.unpack_from("=HH", data)
+        if length < 4:
+            return
+        yield kind & 0x3FFF, data[4:length]
+        data = data[(length + 3) & ~3:]
+
+
+def value(data):
+    """A TUN's link-local address is made from chance."""
+    if len(data) == 16 and data[:2] == b"\xfe\x80" and any(data[2:]):
+        return "fe80::X"
+    text = data.rstrip(b"\0")
+    return text.decode() if len(text) > 1 and text.isascii() and text.decode().isprintable() else data.hex()
+
+
+def link_line(data, names):
+    _, kind, index, flags = struct.unpack_from("=HHiI", data)
+    found = dict(attributes(data[16:]))
+    names[index] = found[3].rstrip(b"\0").decode()
+    words = [f"{number}={value(found[number])}" for number in LINK_ATTRIBUTES if number in found]
+    for family, spec in attributes(found.get(AF_SPEC, b"")):
+        if family == socket.AF_INET6:
+            words += [f"genmode={mode.hex()}" for number, mode in attributes(spec) if number == GEN_MODE]
+        elif family == socket.AF_INET:
+            words.append(f"conf={spec.hex()}")
+    return f"link {names[index]} type {kind} flags {flags:x} " + " ".join(words)
+
+
+def line_of(kind, data, names):
+    if kind == LINK:
+        return link_line(data, names)
+    header = bytearray(data[:HEADERS[kind]])
+    owner = ""
+    if kind == ADDRESS:
+        owner = names.get(struct.unpack_from("=I", header, 4)[0], "?") + " "
+        header[4:8] = bytes(4)
+    words = []
+    for number, content in attributes(data[HEADERS[kind]:]):
+        if number in OF_LINK[kind] and len(content) == 4:
+            words.append(f"dev={names.get(struct.unpack('=I', content)[0], '?')}")
+        elif number not in VOLATILE[kind]:
+            words.append(f"{number}={value(content)}")
+    return f"{WORDS[kind]} {owner}{header.hex()} " + " ".join(words)
+
+
+class Namespace:
+    """Sockets that look into one network namespace, wherever their owner goes."""
+
+    def __init__(self):
+        self.route = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, NETLINK_ROUTE)
+        self.route.setsockopt(SOL_NETLINK, GET_STRICT_CHK, 1)
+        self.filter = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, NETLINK_NETFILTER)
+        self.route.bind((0, 0))
+        self.filter.bind((0, 0))
+
+    def close(self):
+        self.route.close()
+        self.filter.close()
+
+    def network(self):
+        """Links, addresses, routes of all tables, rules and nexthops, each a line; order means nothing to the kernel's dumps."""
+        names, lines = {}, []
+        for kind in LINK, ADDRESS, ROUTE, RULE, NEXTHOP:
+            for family in (socket.AF_UNSPEC,) if kind in (LINK, NEXTHOP) else (socket.AF_INET, socket.AF_INET6):
+                body = bytes([family]) + bytes(HEADERS[kind] - 1)
+                lines += sorted(line_of(kind, data, names) for data in messages(self.route, kind + 2, body))
+        return "\n".join(lines)
+
+    def firewall(self):
+        """Tables by name, and how many rules there are."""
+        tables = sorted(value(dict(attributes(data[4:])).get(1, b"")) for data in messages(self.filter, NFT_TABLES, bytes(4)))
+        return f"{' '.join(tables)}, {len(list(messages(self.filter, NFT_RULES, bytes(4))))} rules"
+
+    def generation(self):
+        """Changes with every change of the firewall, also with one that was taken back."""
+        return "".join(value(content) for data in messages(self.filter, NFT_GENERATION, bytes(4), 1) for number, content in attributes(data[4:]) if number == 1)
+
+
+@contextlib.contextmanager
+def standing_in(path):
+    """Within: in the network namespace of this path."""
+    home = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        there = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            if libc.setns(there, 0x40000000) < 0:
+                raise OSError(ctypes.get_errno(), "setns", path)
+        finally:
+            os.close(there)
+        yield
+    finally:
+        libc.setns(home, 0x40000000)
+        os.close(home)
+
+
+def look_into(path):
+    """Network and firewall of a namespace that has a name; why not, where it is none."""
+    try:
+        with standing_in(path):
+            namespace = Namespace()
+    except OSError as error:
+        return f"({error.strerror})"
+    try:
+        return f"{namespace.network()}\nfirewall: {namespace.firewall()}"
+    finally:
+        namespace.close()
