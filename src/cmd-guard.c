@@ -14,6 +14,8 @@
 #include "reach.h"
 #include "spawn.h"
 
+#define KILL_AFTER_MS 2000 /* SIGTERM, then SIGKILL */
+
 struct command {
 	char **argv;
 };
@@ -26,6 +28,7 @@ static int run_command(void *arg, struct worker *w)
 	pid_t pid = spawn_fork(&spawn);
 	unsigned int passed_on = 0;
 	_cleanup_fd_ int pidfd = -1;
+	int64_t kill_at = 0;
 	int status;
 
 	if (pid == 0) {
@@ -41,10 +44,18 @@ static int run_command(void *arg, struct worker *w)
 	for (;;) {
 		struct pollfd fds[] = { { .fd = pidfd, .events = POLLIN }, { .fd = w->orphaned ? -1 : w->control, .events = POLLIN } };
 
-		if (pidfd < 0 || (poll(fds, ARRAY_SIZE(fds), -1) < 0 && errno != EINTR) || fds[0].revents)
+		if (pidfd < 0 || (poll(fds, ARRAY_SIZE(fds), w->orphaned ? 100 : -1) < 0 && errno != EINTR) || fds[0].revents)
 			break;
 		if (fds[1].revents)
 			worker_listen(w);
+		/* Nobody watches it any more: it ends, and rolls back by itself if it can. */
+		if (w->orphaned && !kill_at) {
+			log_error("guard: the supervisor is gone: `%s' is ended", command->argv[0]);
+			kill_at = fib_now() + KILL_AFTER_MS;
+			spawn_kill_below(getpid(), SIGTERM);
+		} else if (w->orphaned && fib_now() > kill_at) {
+			spawn_kill_below(getpid(), SIGKILL);
+		}
 		if (w->aborts > passed_on) {
 			passed_on = w->aborts;
 			kill(pid, SIGTERM);

@@ -14,7 +14,7 @@
 #include "spawn.h"
 
 /* What goes over the line: one byte a message. */
-enum { SAY_CLOSE = 'C', SAY_COMMIT = 'Y', SAY_ROLL_BACK = 'N', SAY_ABORT = 'A', SAY_KILL = 'K', SAY_TRANSIT = 'T', SAY_DONE = 'D' };
+enum { SAY_CLOSE = 'C', SAY_COMMIT = 'Y', SAY_ROLL_BACK = 'N', SAY_ABORT = 'A', SAY_KILL = 'K', SAY_TRANSIT = 'T', SAY_DONE = 'D', SAY_LEAVE = 'L' };
 
 /* 0 or -errno. Neither a signal nor memory that is out for a moment must leave the other side waiting. */
 static int send_byte(int control, char byte, int flags)
@@ -86,6 +86,23 @@ int worker_announce_transit(struct worker *w)
 	return send_byte(w->control, SAY_TRANSIT, 0);
 }
 
+/* Done; and it stays until the supervisor has seen all that was done: who is left alone with it takes over. */
+static void worker_leave(struct worker *w)
+{
+	char byte = SAY_DONE;
+
+	if (send_byte(w->control, byte, 0) < 0)
+		w->orphaned = true;
+	while (!w->orphaned && byte != SAY_LEAVE) {
+		ssize_t n = recv(w->control, &byte, 1, 0);
+
+		if (n < 0 && is_transient(-errno))
+			nanosleep(&(struct timespec){ .tv_nsec = 1000 * 1000 }, NULL);
+		else if (n != 1)
+			w->orphaned = true;
+	}
+}
+
 /* ---- the supervisor's side ---- */
 
 struct guard {
@@ -117,22 +134,6 @@ static void answer_close(struct guard *g, int control)
 	}
 }
 
-static void hear_worker(struct guard *g, int control)
-{
-	/* Of a hook's filter this is, too. */
-	int byte = filters_recv(g->filters, control);
-
-	if (byte == SAY_CLOSE) {
-		watch_hurry(false);
-		answer_close(g, control);
-		watch_hurry(true);
-	} else if (byte == SAY_TRANSIT && g->watch) {
-		watch_expect_transit(g->watch);
-	} else if (byte == SAY_DONE) {
-		g->done = true;
-	}
-}
-
 /* The host was changed, and is as before again: now whoever did it ends, and then everything of ours is rolled back. */
 static void trip(struct guard *g)
 {
@@ -147,6 +148,28 @@ static void trip(struct guard *g)
 	/* A command rolls back by itself, if it can: wg-quick does. */
 	spawn_kill_below(g->worker, SIGTERM);
 	g->kill_at = fib_now() + KILL_AFTER_MS;
+}
+
+static void hear_worker(struct guard *g, int control)
+{
+	/* Of a hook's filter this is, too. */
+	int byte = filters_recv(g->filters, control);
+
+	if (byte == SAY_CLOSE) {
+		watch_hurry(false);
+		answer_close(g, control);
+		watch_hurry(true);
+	} else if (byte == SAY_TRANSIT && g->watch) {
+		watch_expect_transit(g->watch);
+	} else if (byte == SAY_DONE) {
+		g->done = true;
+		/* What it did is in the queue: if it is undone before the worker leaves, there is always one of us to undo it. */
+		if (g->watch && watch_read(g->watch))
+			trip(g);
+		/* Who hears nothing takes over, which does no harm. */
+		if (send_byte(control, SAY_LEAVE, MSG_DONTWAIT) < 0)
+			(void)shutdown(control, SHUT_RDWR);
+	}
 }
 
 /* How long to wait, ms; -1: for ever. A command that did not end by then is killed now, however much it does meanwhile. */
@@ -332,7 +355,6 @@ int guard_run(const struct guarded_work *work)
 		struct worker w = { .control = control[1], .mask = &before };
 
 		close_fd(control[0]);
-		watch_free(g.watch);
 		filters_free(g.filters);
 		/* If the supervisor dies, the orphans are ours to end. */
 		if (prctl(PR_SET_CHILD_SUBREAPER, 1) < 0) {
@@ -342,7 +364,9 @@ int guard_run(const struct guarded_work *work)
 		status = work->work(work->arg, &w);
 		if (status && w.orphaned)
 			spawn_kill_descendants();
-		(void)send_byte(control[1], SAY_DONE, 0);
+		worker_leave(&w);
+		if (w.orphaned && g.watch && watch_take_over(g.watch) == 0)
+			(void)watch_close(g.watch);
 		_exit(status);
 	}
 	close_fd(control[1]);

@@ -504,6 +504,27 @@ static int open_snapshot(struct watch *w)
 	return 0;
 }
 
+/* On the old sockets there may be half an answer to somebody else's question. */
+int watch_take_over(struct watch *w)
+{
+	struct fib *fib = w->fib;
+	struct fib_events *events = w->events;
+	struct marks *marks = w->marks;
+	int r;
+
+	w->fib = NULL;
+	w->events = NULL;
+	w->marks = NULL;
+	r = ns_call(w->host_fd, open_sockets, w);
+	fib_close(fib);
+	fib_events_close(events);
+	if (r == 0)
+		fib_while_waiting(w->fib, wait_for_routers, w);
+	marks_close(w->marks);
+	w->marks = marks;
+	return r;
+}
+
 int watch_open(const struct watch_spec *spec, struct watch **ret_watch)
 {
 	struct watch *w = calloc(1, sizeof(*w));

@@ -54,6 +54,9 @@ bool watch_read_file(struct watch *w);
  */
 void watch_hurry(bool on);
 
+/* In a child of who opened it, once that is gone: from now on it is this process that looks and undoes. -errno of the sockets. */
+int watch_take_over(struct watch *w);
+
 /* A userspace TUN of the tunnel's name will be made now, and moved away again. */
 void watch_expect_transit(struct watch *w);
 

@@ -24,6 +24,7 @@ BEGIN = {"up": "nothing", "down": "up", "reload": "up", "guard": "nothing", "har
 END = {"up": "up", "down": "nothing", "reload": "changed", "guard": "nothing", "harm": "nothing"}
 # A command that changes how the host is reached: the guard undoes it.
 HARM = ["ip", "route", "replace", "default", "via", "192.0.2.77"]
+UNHARM = [*HARM[:-1], "192.0.2.1"]
 GUARD_RESTORED = 193
 PRIVATE_KEY = "oK56DE9Ue9zK76rAc8pBl6opph+1v36lm7cXXsQKrQM="
 CONFIG = """[Interface]
@@ -146,7 +147,7 @@ class World:
         self.scenario = None
         self.options = []
         self.configs = []
-        self.host = None
+        self.host = self.harmed = None
         self.now = None  # in which of the known states the world is
         self.states = {}
         self.others = set()
@@ -157,7 +158,7 @@ class World:
         call("ip", "-6", "addr", "add", "2001:db8::2/64", "dev", "veth0", "nodad")
         call("ip", "link", "set", "veth0", "up")
         call("ip", "-n", "prov", "link", "set", "eth0", "up")
-        call("ip", "route", "add", "default", "via", "192.0.2.1")
+        call(*UNHARM)
         time.sleep(0.3)
         self.sight = Namespace()
         self.sysctls = self.read_sysctls()
@@ -291,6 +292,9 @@ class World:
                 self.states[name] = self.state()
         if self.host_state() != self.host:
             raise SystemExit("the host changes without any fault")
+        call(*HARM)
+        self.harmed = self.host_state()
+        call(*UNHARM)
 
     @staticmethod
     def make_other():
@@ -308,6 +312,10 @@ class World:
         with open("/etc/netns/other/resolv.conf", "w", encoding="utf-8") as f:
             f.write("nameserver 203.0.113.1\n")
         time.sleep(0.3)
+
+    @staticmethod
+    def undo_harm():
+        call(*UNHARM)
 
     @staticmethod
     def unmake_other():
@@ -355,7 +363,7 @@ class World:
             self.unmake_other()
             self.make_other()
         self.now = None
-        call("ip", "route", "replace", "default", "via", "192.0.2.1")
+        call(*UNHARM)
         if self.states:
             self.host = self.host_state()
             self.settle()
