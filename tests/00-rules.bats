@@ -123,3 +123,10 @@ users_of() { grep -lE "$1" src/*.c src/*.h | sed 's,^src/,,' | sort | tr '\n' ' 
 	run shellcheck -x autogen.sh check-all tests/lanes contrib/demo contrib/install-deps contrib/wg-nsquick-migrate contrib/dispatcher/* tests/private tests/systemd/* tests/[2-9]*.bats tests/coverage tests/fuzz tests/vm/run tests/vm/kernel.bash tests/vm/guest-job
 	assert_success
 }
+
+@test "Python files are clean" {
+	command -v pyflakes3 > /dev/null || fail "pyflakes3 is not installed"
+	run pyflakes3 tests/faults tests/differ tests/lib/newlink tests/lib/*.py
+	assert_output ""
+	assert_success
+}
