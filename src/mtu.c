@@ -4,8 +4,6 @@
 #include "sysctl.h"
 #include "txn.h"
 
-#define EXIT_KERNEL 2
-
 int txn_learn_ipv6(struct txn *txn)
 {
 	_cleanup_free_ char *name = NULL;

@@ -3,8 +3,6 @@
 #include "log.h"
 #include "reload.h"
 
-#define EXIT_KERNEL 2
-
 static bool allows_default(const struct live *live, int family)
 {
 	for (size_t i = 0; i < live->wg.n_peers; i++)

@@ -9,8 +9,6 @@
 #include "log.h"
 #include "tunnel.h"
 
-#define EXIT_KERNEL 2
-
 /* ---- what it has ---- */
 
 struct route_list {

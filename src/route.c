@@ -16,7 +16,6 @@
 #include "txn.h"
 
 #define FIRST_TABLE 51820
-#define EXIT_KERNEL 2
 #define EXIT_NOT_FOUND 127
 
 static int family_number(const struct prefix *p)

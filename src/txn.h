@@ -32,6 +32,9 @@ struct txn {
 	struct rt *transport;
 };
 
+/* ip(8)'s exit status when the kernel refuses. */
+#define EXIT_KERNEL 2
+
 #define TXN_INIT (struct txn){ .target_fd = -1, .transport_fd = -1, .room_fd = -1 }
 
 static inline enum wg_backend txn_backend(const struct txn *txn)

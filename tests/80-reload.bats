@@ -365,7 +365,7 @@ changed() {
 @test "the worker is killed before the end: the supervisor puts back what was" {
 	changed
 	# Its files: what was before, the journal, DNS in the journal, then the new outline.
-	run strace -f -qq -o /dev/null -e trace=rename -e inject=rename:signal=KILL:when=4 "$WG_NSQUICK" reload wg0
+	run strace -f -qq -o /dev/null -e trace=/^rename -e inject=/^rename:signal=KILL:when=4 "$WG_NSQUICK" reload wg0
 	assert_failure 1
 	assert_output --partial "the worker was killed by signal 9"
 	assert_output --partial "wg0: undoing what an interrupted reload left in network namespace wg0"
@@ -374,7 +374,7 @@ changed() {
 
 @test "both processes are killed before the end: recover puts back what was" {
 	changed
-	strace -f -qq -o /dev/null -e trace=rename -e inject=rename:signal=STOP:when=4 "$WG_NSQUICK" reload wg0 > "$BATS_TEST_TMPDIR/out" 2>&1 3>&- &
+	strace -f -qq -o /dev/null -e trace=/^rename -e inject=/^rename:signal=STOP:when=4 "$WG_NSQUICK" reload wg0 > "$BATS_TEST_TMPDIR/out" 2>&1 3>&- &
 	for _ in {1..100}; do grep -q 9.9.9.9 /etc/netns/wg0/resolv.conf && break; sleep 0.1; done
 	sleep 0.5
 	pkill -KILL -x wg-nsquick

@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * txn-netns.c - the steps that make the namespace, its name and its resolver's
+ * files. What it shares with the other tunnels in it is done under the shared lock.
+ */
+#include "txn-steps.h"
+
+#include "dns.h"
+#include "log.h"
+#include "room.h"
+#include "sysctl.h"
+
+static bool has_server(const struct conf *conf)
+{
+	for (size_t i = 0; i < conf->n_dns; i++)
+		if (dns_item_is_server(conf->dns[i].text))
+			return true;
+	return false;
+}
+
+/* Joins or founds the namespace's record, and makes its resolver files. */
+static int join_namespace(struct txn *txn, bool made)
+{
+	struct ns_record record = { .cookie = txn->journal.cookie };
+	_cleanup_fd_ int lock = -1;
+	bool fresh = false;
+	int r;
+
+	r = journal_lock_shared(&lock);
+	if (r < 0)
+		return r;
+	r = journal_note(&txn->journal, UNDO_MEMBER, 0, 0, 0);
+	if (r < 0)
+		return r;
+	r = ns_record_load(txn->journal.cookie, &record);
+	if (r == -ENOENT || r == -EBADMSG) {
+		record = (struct ns_record){ .cookie = txn->journal.cookie, .made = made };
+		if (txn->place->name)
+			record.name = strdup(txn->place->name);
+		r = txn->place->name && !record.name ? -ENOMEM : 0;
+		fresh = true;
+	}
+	if (r == 0) {
+		record.keep = txn->keep;
+		r = ns_record_save(&record);
+		/* Of a namespace that had this name, when the machine went down. */
+		if (r == 0 && fresh)
+			r = dns_restore(&record);
+	}
+	/* Somebody else's namespace without DNS from us keeps the resolver it has. */
+	if (r == 0 && (record.made || has_server(txn->conf)))
+		r = dns_prepare(&record);
+	ns_record_free(&record);
+	return r;
+}
+
+/* A new namespace lets no group ping without privileges; whom the host lets, is let here. Where the kernel forbids it, no harm is done. */
+static void allow_ping(const struct txn *txn)
+{
+	char range[64];
+
+	if (sysctl_read(txn->place->host_fd, "ipv4/ping_group_range", range, sizeof(range)) == 0)
+		(void)sysctl_write(txn->target_fd, "ipv4/ping_group_range", range);
+}
+
+int step_netns(struct txn *txn, struct step *step)
+{
+	struct rt_link link;
+	int r = 0;
+
+	(void)step;
+	if (txn->place->create)
+		r = ns_create(&txn->target_fd);
+	else if ((txn->target_fd = dup(txn->place->target_fd)) < 0)
+		r = -errno;
+	if (r == 0)
+		r = ns_get_cookie(txn->target_fd, &txn->journal.cookie);
+	if (r < 0)
+		return txn_fail(1, txn, "cannot %s network namespace %s: %s", txn->place->create ? "make" : "open", place_target(txn->place), strerror(-r));
+	txn->transport_fd = dup(txn->place->transport_fd >= 0 ? txn->place->transport_fd : txn->target_fd);
+	if (txn->transport_fd < 0)
+		return txn_fail(1, txn, "out of descriptors");
+	r = rt_open_in(txn->transport_fd, &txn->transport);
+	if (r == 0)
+		r = ns_enter(txn->target_fd);
+	if (r == 0)
+		r = rt_open(&txn->target);
+	if (r == 0)
+		r = join_namespace(txn, txn->place->create);
+	if (r < 0)
+		return txn_fail(1, txn, "cannot set up network namespace %s: %s", place_target(txn->place), strerror(-r));
+	if (txn->place->create) {
+		allow_ping(txn);
+		r = rt_link_get(txn->target, "lo", 0, &link);
+		if (r == 0)
+			r = rt_link_up(txn->target, link.ifindex, NULL);
+		if (r < 0)
+			return txn_fail(EXIT_KERNEL, txn, "cannot bring up lo in network namespace %s: %s", place_target(txn->place), rt_why(txn->target, r));
+	}
+	return 0;
+}
+
+int step_publish(struct txn *txn, struct step *step)
+{
+	int r;
+
+	(void)step;
+	if (!txn->place->create || !txn->place->name)
+		return 0;
+	r = ns_publish(txn->target_fd, txn->place->name);
+	if (r == 0 && txn->room_fd >= 0)
+		r = room_published(txn->room_fd);
+	if (r == -EEXIST)
+		return txn_fail(1, txn, "network namespace %s was made by somebody else meanwhile", txn->place->name);
+	if (r < 0)
+		return txn_fail(1, txn, "cannot publish the namespace as " NETNS_RUN_DIR "/%s: %s", txn->place->name, strerror(-r));
+	return 0;
+}
+
+/* ---- DNS ---- */
+
+struct dns_walk {
+	ns_cookie cookie;
+	const struct journal *without;
+	struct strv items;
+	size_t tunnels;
+};
+
+static int collect_dns(void *arg, struct journal *j)
+{
+	struct dns_walk *walk = arg;
+
+	if (j->cookie != walk->cookie || (walk->without && strcmp(j->iface, walk->without->iface) == 0))
+		return 0;
+	walk->tunnels++;
+	for (size_t i = 0; i < j->dns.n; i++) {
+		int r = strv_add(&walk->items, j->dns.v[i], strlen(j->dns.v[i]));
+
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+int txn_write_dns(struct ns_record *record, ns_cookie cookie, const struct journal *without, size_t *ret_tunnels)
+{
+	struct dns_walk walk = { .cookie = cookie, .without = without };
+	int r = journal_each(NULL, collect_dns, &walk);
+
+	if (r == 0 && (!without || walk.tunnels)) {
+		r = walk.items.n ? 1 : dns_is_ours(record);
+		if (r > 0)
+			r = dns_write(record, &walk.items);
+	}
+	strv_free(&walk.items);
+	if (r == 0)
+		*ret_tunnels = walk.tunnels;
+	return r;
+}
+
+static int write_dns(struct txn *txn, struct ns_record *record)
+{
+	size_t tunnels;
+	int r = 0;
+
+	for (size_t i = 0; i < txn->conf->n_dns && r == 0; i++)
+		r = strv_add(&txn->journal.dns, txn->conf->dns[i].text, strlen(txn->conf->dns[i].text));
+	if (r == 0)
+		r = journal_save(&txn->journal);
+	return r == 0 ? txn_write_dns(record, txn->journal.cookie, NULL, &tunnels) : r;
+}
+
+int step_dns(struct txn *txn, struct step *step)
+{
+	_cleanup_free_ char *dir = dns_dir(txn->place->name, txn->journal.cookie);
+	struct ns_record record = { 0 };
+	_cleanup_fd_ int lock = -1;
+	int r;
+
+	(void)step;
+	r = dir ? journal_lock_shared(&lock) : -ENOMEM;
+	if (r == 0)
+		r = ns_record_load(txn->journal.cookie, &record);
+	if (r == 0 && !record.made && !has_server(txn->conf)) {
+		log_warn("%s: DNS names no server, so network namespace %s keeps its resolv.conf; the search domains are left out", txn->conf->iface,
+			 place_target(txn->place));
+	} else if (r == 0) {
+		log_trace("install -m 644 /dev/fd/63 %s/resolv.conf", dir);
+		r = write_dns(txn, &record);
+	}
+	ns_record_free(&record);
+	return r < 0 ? txn_fail(1, txn, "cannot write %s/resolv.conf: %s", dir ? dir : "", strerror(-r)) : 0;
+}
