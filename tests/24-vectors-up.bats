@@ -107,6 +107,7 @@ made_in() { # NETNS
 	assert_trace "ip link add dev wg0 type wireguard" "exit 7" "ip link delete dev wg0"
 }
 
+# bats test_tags=text
 @test "U5: errexit and pipefail are on" {
 	vector I "PostUp = false; echo continued"
 	up_fails 1
@@ -116,16 +117,19 @@ made_in() { # NETNS
 	refute_line "continued"
 }
 
+# bats test_tags=text
 @test "U6: false || true is no failure" {
 	vector I "PostUp = false || true"
 	up
 }
 
+# bats test_tags=text
 @test "U7: a hook killed by a signal: 137" {
 	vector I 'PostUp = bash -c "kill -9 \$\$"'
 	up_fails 137
 }
 
+# bats test_tags=text
 @test "U8: no such command, and PostUp without a value: 127" {
 	vector I "PostUp = nosuchcmd"
 	up_fails 127
@@ -134,38 +138,45 @@ made_in() { # NETNS
 	assert_line "[#] PostUp"
 }
 
+# bats test_tags=text
 @test "U9: an empty hook" {
 	vector I "PostUp ="
 	up
 	assert_line "[#] "
 }
 
+# bats test_tags=text
 @test "U10: a hash in quotes" {
 	hooks 'PostUp = echo "a # b"'
 	assert_output "a # b"
 }
 
+# bats test_tags=text
 @test "U11: a comment behind a hook is bash's, and in the trace" {
 	hooks "PostUp = echo x # y"
 	assert_output "x"
 	[[ $stderr == *"[#] echo x # y"* ]]
 }
 
+# bats test_tags=text
 @test "U12: %i and nothing else is replaced" {
 	hooks 'PostUp = echo %i-%I-%%i-%%-\%i'
 	assert_output 'wg0-%I-%wg0-%%-wg0'
 }
 
+# bats test_tags=text
 @test "U13: later equals signs belong to the hook" {
 	hooks 'PostUp = A=1 B=2 bash -c "echo \$A \$B"'
 	assert_output "1 2"
 }
 
+# bats test_tags=text
 @test "U14: backslashes and quotes are bash's" {
 	hooks 'PostUp = echo a\ b \\ "x\ty"'
 	assert_output 'a b \ x\ty'
 }
 
+# bats test_tags=text
 @test "U15: a shell for each hook" {
 	cd /tmp
 	hooks 'PostUp = X=5; cd /' 'PostUp = echo "[$X] $PWD"'
