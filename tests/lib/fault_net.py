@@ -22,6 +22,7 @@ VOLATILE = {ADDRESS: (6,), ROUTE: (12,), RULE: (), NEXTHOP: ()}
 # Which attribute is a link's number.
 OF_LINK = {ADDRESS: (), ROUTE: (4,), RULE: (), NEXTHOP: (5,)}
 HEADERS = {LINK: 16, ADDRESS: 8, ROUTE: 12, RULE: 12, NEXTHOP: 8}
+TENTATIVE = "tentative"
 NFT_TABLES, NFT_RULES, NFT_GENERATION = 0x0A01, 0x0A07, 0x0A10
 
 libc = ctypes.CDLL(None, use_errno=True)
@@ -79,7 +80,8 @@ def line_of(kind, data, names):
     if kind == ADDRESS:
         owner = names.get(struct.unpack_from("=I", header, 4)[0], "?") + " "
         header[4:8] = bytes(4)
-    words = []
+    # Its duplicates are still looked for, and its route is yet to come.
+    words = [TENTATIVE] if kind == ADDRESS and header[2] & 0x40 else []
     for number, content in attributes(data[HEADERS[kind]:]):
         if number in OF_LINK[kind] and len(content) == 4:
             words.append(f"dev={names.get(struct.unpack('=I', content)[0], '?')}")

@@ -14,7 +14,7 @@ import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
-from fault_net import Namespace, look_into  # noqa: E402
+from fault_net import TENTATIVE, Namespace, look_into, standing_in  # noqa: E402
 
 RUN_DIR = "/run/wg-nsquick"
 SCENARIOS = ("new", "adopted")
@@ -130,6 +130,18 @@ def device():
     return "public_key=".join(peers[:1] + sorted(peers[1:]))
 
 
+def kernel_devices(path):
+    """The same of the kernel's devices in a namespace."""
+    lines = []
+    with standing_in(path):
+        text = call("wg", "show", "all", "dump")
+    for line in text.splitlines():
+        words = line.split("\t")
+        # Of a device its port, of a peer its last handshake and its traffic.
+        lines.append(" ".join(words[:3] + words[4:] if len(words) == 5 else words[:5] + words[8:]))
+    return "\n".join(lines)
+
+
 def journal_words(path):
     """What a journal says that is the same each time."""
     words = []
@@ -182,7 +194,10 @@ class World:
         found = {}
         for name in sorted(os.listdir("/run/netns")):
             if name != "prov":
-                found[f"/run/netns/{name}"] = look_into(f"/run/netns/{name}")
+                path = f"/run/netns/{name}"
+                found[path] = look_into(path)
+                if b"wireguard".hex() in found[path]:
+                    found[f"{path} device"] = kernel_devices(path)
         for top in RUN_DIR, "/etc/netns", "/var/lib/wg-nsquick", "/run/wireguard", "/etc/wireguard":
             for path, folder in files_below(top):
                 if path.startswith(RUN_DIR + "/lock/") or path in (RUN_DIR + "/lock", RUN_DIR + "/tunnels", RUN_DIR + "/netns", RUN_DIR + "/applied"):
@@ -227,8 +242,11 @@ class World:
             state = self.state()
             what = self.compare(state)
             # A daemon that ends closes its socket, and then is a process for a moment still.
-            waits = [key for key in state if key not in self.states["nothing"] and key.startswith(("process ", "/run/wireguard", "device"))]
-            if what != "neither" or (pause > 0.003 and not waits) or any(key.startswith(RUN_DIR + "/tunnels") for key in state):
+            waits = [key for key in state if key not in self.states["nothing"] and key.startswith(("process ", "/run/wireguard", "device"))] \
+                or [key for key in state if TENTATIVE in state[key]]
+            # A journal that says up, too, is a known state but for what has to settle.
+            unfinished = any(key.startswith(RUN_DIR + "/tunnels") and "state up" not in state[key] for key in state)
+            if what != "neither" or (pause > 0.003 and not waits) or unfinished:
                 break
             if time.monotonic() > deadline:
                 break
@@ -289,6 +307,9 @@ class World:
                 if what != name:
                     raise SystemExit(f"{command} without any fault: {self.differ(state, name)}")
             else:
+                time.sleep(0.1)
+                while TENTATIVE in str(self.state()):
+                    time.sleep(0.1)
                 self.states[name] = self.state()
         if self.host_state() != self.host:
             raise SystemExit("the host changes without any fault")
