@@ -123,6 +123,7 @@ static int read_error(struct rt *rt, const struct nlmsgerr *err, const struct nl
 
 struct reply {
 	struct rt *rt;
+	uint32_t first, n;   /* sequence numbers of what was asked */
 	unsigned int acks;   /* acknowledgements still to come */
 	unsigned int answer; /* the number of the one that came */
 	size_t failed;	     /* the first that was negative */
@@ -173,6 +174,17 @@ static int on_valid(struct nl_msg *msg, void *arg)
 	return NL_OK;
 }
 
+/*
+ * Of what was asked before and given up, an answer may still come. The library's own count
+ * would never be right again after a request that could not be sent.
+ */
+static int on_sequence(struct nl_msg *msg, void *arg)
+{
+	const struct reply *reply = arg;
+
+	return nlmsg_hdr(msg)->nlmsg_seq - reply->first < reply->n ? NL_OK : NL_SKIP;
+}
+
 /* Reads until everything that was asked is answered. */
 static int receive(struct rt *rt, struct reply *reply)
 {
@@ -182,6 +194,7 @@ static int receive(struct rt *rt, struct reply *reply)
 	if (!cb)
 		return -ENOMEM;
 	nl_cb_err(cb, NL_CB_CUSTOM, on_error, reply);
+	nl_cb_set(cb, NL_CB_SEQ_CHECK, NL_CB_CUSTOM, on_sequence, reply);
 	nl_cb_set(cb, NL_CB_ACK, NL_CB_CUSTOM, on_ack, reply);
 	nl_cb_set(cb, NL_CB_FINISH, NL_CB_CUSTOM, on_finish, reply);
 	nl_cb_set(cb, NL_CB_VALID, NL_CB_CUSTOM, on_valid, reply);
@@ -217,6 +230,8 @@ int rt_request(struct rt *rt, struct nl_msg *msg, int (*each)(void *, const stru
 	skip_unread(rt);
 	nlmsg_hdr(msg)->nlmsg_flags |= NLM_F_REQUEST | ((nlmsg_hdr(msg)->nlmsg_flags & NLM_F_DUMP) == NLM_F_DUMP ? 0 : NLM_F_ACK);
 	nl_complete_msg(rt->sock, msg);
+	reply.first = nlmsg_hdr(msg)->nlmsg_seq;
+	reply.n = 1;
 	r = nl_send(rt->sock, msg);
 	if (r < 0)
 		return from_libnl(r);
@@ -273,6 +288,8 @@ int rt_batch(struct rt *rt, struct nl_msg *(*make)(void *arg, size_t i), void *a
 			}
 			nlmsg_hdr(msg)->nlmsg_flags |= NLM_F_REQUEST | NLM_F_ACK;
 			nl_complete_msg(rt->sock, msg);
+			if (reply.n++ == 0)
+				reply.first = nlmsg_hdr(msg)->nlmsg_seq;
 			buf_add(&batch, nlmsg_hdr(msg), NLMSG_ALIGN(nlmsg_hdr(msg)->nlmsg_len));
 			reply.acks++;
 		}
