@@ -47,6 +47,11 @@ static int check_name(const char *name)
 		log_error("%s: only services can be confined; expected the .service that it stands for", name);
 		return 1;
 	}
+	if (strstr(name, "@.service")) {
+		log_error("%s: it is a template, of which systemd cannot say what it does; expected an instance, such as %.*sNAME.service", name,
+			  (int)(strlen(name) - strlen(".service")), name);
+		return 1;
+	}
 	if (strncmp(name, "wg-nsquick", 10) == 0 || strncmp(name, "wg-quick", 8) == 0) {
 		log_error("%s: tunnels are not confined to tunnels; for a tunnel through another, expected `transport = INTERFACE' in its settings", name);
 		return 1;

@@ -147,6 +147,23 @@ static int get_list(sd_bus *bus, const char *path, const char *name, struct strv
 	return r < 0 ? r : 0;
 }
 
+static bool is_one_of(const char *text, const char *a, const char *b)
+{
+	return text && (strcmp(text, a) == 0 || strcmp(text, b) == 0);
+}
+
+/* 1: a socket that nobody listens on, now or after the next boot. */
+static int is_off(sd_bus *bus, const char *path)
+{
+	_cleanup_free_ char *active = NULL, *file = NULL;
+	int r;
+
+	r = get_text(bus, path, UNIT_IFACE, "ActiveState", &active);
+	if (r >= 0)
+		r = get_text(bus, path, UNIT_IFACE, "UnitFileState", &file);
+	return r < 0 ? r : is_one_of(active, "inactive", "failed") && (!file || is_one_of(file, "disabled", "masked"));
+}
+
 /* Sockets in the file system are the same in every network namespace; others are the host's. */
 static int note_ports(sd_bus *bus, const char *name, struct unit *unit)
 {
@@ -156,6 +173,10 @@ static int note_ports(sd_bus *bus, const char *name, struct unit *unit)
 	int r;
 
 	r = load_path(bus, name, &path);
+	if (r >= 0)
+		r = is_off(bus, path);
+	if (r > 0)
+		return 0;
 	if (r >= 0)
 		r = lib.sd_bus_get_property(bus, DESTINATION, path, SOCKET_IFACE, "Listen", NULL, &reply, "a(ss)");
 	if (r >= 0)
@@ -174,7 +195,38 @@ static int note_ports(sd_bus *bus, const char *name, struct unit *unit)
 	return r < 0 ? r : 0;
 }
 
-static int read_service(sd_bus *bus, const char *path, struct unit *unit)
+static bool listed(const struct strv *list, const char *name)
+{
+	for (size_t i = 0; i < list->n; i++)
+		if (strcmp(list->v[i], name) == 0)
+			return true;
+	return false;
+}
+
+/*
+ * The manager knows who triggers a unit only of those that are in use. One of the same
+ * name is looked at in any case: it may be enabled for the next boot.
+ */
+static int add_own_socket(sd_bus *bus, const char *service, struct strv *triggers)
+{
+	_cleanup_free_ char *name = NULL, *path = NULL;
+	struct strv triggered = { 0 };
+	int r;
+
+	if (asprintf(&name, "%.*s.socket", (int)(strlen(service) - strlen(".service")), service) < 0) {
+		name = NULL;
+		return -ENOMEM;
+	}
+	r = load_path(bus, name, &path);
+	if (r >= 0)
+		r = get_list(bus, path, "Triggers", &triggered);
+	if (r >= 0 && listed(&triggered, service) && !listed(triggers, name))
+		r = strv_add(triggers, name, strlen(name));
+	strv_free(&triggered);
+	return r;
+}
+
+static int read_service(sd_bus *bus, const char *name, const char *path, struct unit *unit)
 {
 	struct strv triggers = { 0 };
 	int yes = 0, r;
@@ -189,6 +241,8 @@ static int read_service(sd_bus *bus, const char *path, struct unit *unit)
 		r = get_list(bus, path, "Before", &unit->before);
 	if (r >= 0)
 		r = get_list(bus, path, "TriggeredBy", &triggers);
+	if (r >= 0)
+		r = add_own_socket(bus, name, &triggers);
 	for (size_t i = 0; r >= 0 && i < triggers.n; i++) {
 		const char *dot = strrchr(triggers.v[i], '.');
 
@@ -218,7 +272,7 @@ int unit_load(const char *name, struct unit *ret_unit)
 	unit.found = state && strcmp(state, "loaded") == 0;
 	unit.active = active && strcmp(active, "inactive") != 0 && strcmp(active, "failed") != 0;
 	if (unit.found)
-		r = read_service(bus, path, &unit);
+		r = read_service(bus, name, path, &unit);
 	if (r < 0)
 		unit_free(&unit);
 	else

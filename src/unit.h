@@ -18,10 +18,10 @@ struct unit {
 	char *netns; /* NetworkNamespacePath=; NULL: none */
 	struct strv joins;  /* JoinsNamespaceOf= */
 	struct strv before; /* Before=, what the unit comes before */
-	struct strv sockets; /* .socket units that start it and listen on ports: "ssh.socket (Stream [::]:22)" */
+	struct strv sockets; /* .socket units, enabled or active, that start it and listen on ports: "ssh.socket (Stream [::]:22)" */
 };
 
-/* Asks the manager, which loads the unit if need be. -EOPNOTSUPP: built without; -errno: it cannot be reached. */
+/* Asks the manager about a .service, which it loads if need be. -EOPNOTSUPP: built without; -errno: it cannot be reached. */
 int unit_load(const char *name, struct unit *ret_unit);
 void unit_free(struct unit *unit);
 #define _cleanup_unit_ CLEANUP(unit_free)

@@ -45,8 +45,8 @@ teardown() {
 	return 0
 }
 
-# Whatever is not the tunnel's, nor this machine's answer to the provider's packets for a tunnel that has just gone.
-LEAKS='not udp port 51820 and not arp and not icmp6 and not (icmp[icmptype] == icmp-unreach)'
+# Of what leaves: whatever is not the tunnel's, nor neighbours' talk, nor the answer to packets for a tunnel that has just gone.
+LEAKS='not udp port 51820 and not arp and not icmp6 and not (ip6 and dst net ff02::/16) and not (icmp[icmptype] == icmp-unreach)'
 
 active() { systemctl show -P ActiveState "$1"; }
 
@@ -58,7 +58,7 @@ pages() {
 }
 
 watch_uplink() {
-	tcpdump -i veth0 -n -U -w "$BATS_TEST_TMPDIR/uplink" 2> "$BATS_TEST_TMPDIR/tcpdump" 3>&- &
+	tcpdump -i veth0 -Q out -n -U -w "$BATS_TEST_TMPDIR/uplink" 2> "$BATS_TEST_TMPDIR/tcpdump" 3>&- &
 	TCPDUMP=$!
 	for _ in {1..100}; do grep -q listening "$BATS_TEST_TMPDIR/tcpdump" && return; sleep 0.1; done
 }
@@ -198,6 +198,9 @@ assert_only_tunnel() {
 	assert_output --partial "only services can be confined"
 	run wg-nsquick confine wg0 wg-nsquick@wg0
 	assert_output --partial "tunnels are not confined to tunnels"
+	run wg-nsquick confine wg0 some@.service
+	assert_failure 1
+	assert_output --partial "it is a template"
 	run wg-nsquick confine wg0 'a/b'
 	assert_output --partial "is not the name of a unit"
 	run wg-nsquick release client
@@ -241,9 +244,28 @@ assert_only_tunnel() {
 	run wg-nsquick confine wg0 other
 	assert_failure 1
 	assert_output --partial "its port is opened by other.socket (Stream [::]:8099)"
-	# One in the file system is the same everywhere.
+	# One that is off opens nothing.
+	printf '[Socket]\nListenStream=8099\n[Install]\nWantedBy=sockets.target\n' > /etc/systemd/system/other.socket
+	systemctl daemon-reload
+	run wg-nsquick --dry-run confine wg0 other
+	assert_success
+	systemctl --quiet enable other.socket
+	run wg-nsquick --dry-run confine wg0 other
+	assert_failure 1
+	systemctl --quiet disable other.socket
+}
+
+@test "started by a socket in the file system, which is the same everywhere: in the tunnel's namespace" {
+	printf '[Service]\nExecStart=/bin/sh -c "stat -L -c %%%%i /proc/self/ns/net > /run/other.ns"\n' > /etc/systemd/system/other.service
 	printf '[Socket]\nListenStream=/run/other.sock\n' > /etc/systemd/system/other.socket
 	systemctl daemon-reload
 	run wg-nsquick confine wg0 other
 	assert_success
+	systemctl start other.socket
+	curl -s -m 5 --unix-socket /run/other.sock http://any/ || true
+	for _ in {1..50}; do [[ -s /run/other.ns ]] && break; sleep 0.1; done
+	assert_equal "$(cat /run/other.ns)" "$(stat -L -c %i /run/netns/wg0)"
+	systemctl stop other.socket other.service
+	rm /run/other.ns
+	wg-nsquick release other
 }
