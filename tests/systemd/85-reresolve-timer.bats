@@ -21,13 +21,24 @@ setup() {
 	load ../lib/host
 }
 
+DISPATCHERS=$BATS_TEST_DIRNAME/../../contrib/dispatcher
+
+follows() { # ADDRESS SCRIPT [ARGUMENT…]: after this script the name's new address is in use
+	echo "$1 vpn.example" > /run/hosts
+	run "$DISPATCHERS/$2" "${@:3}"
+	assert_success
+	for _ in {1..150}; do [[ $(endpoint) == "$1:51820" ]] && break; sleep 0.2; done
+	assert_equal "$2: $(endpoint)" "$2: $1:51820"
+}
+
 endpoint() { ip netns exec wg0 wg show wg0 endpoints | cut -f 2; }
 
 @test "the timer comes with the tunnel, follows the name, and goes with the tunnel" {
 	echo "192.0.2.1 vpn.example" > /run/hosts
 	ENDPOINT=vpn.example:51820 config wg0
+	# Another interval, as the unit says how.
 	mkdir -p /run/systemd/system/wg-nsquick-reresolve@.timer.d
-	printf '[Timer]\nOnActiveSec=\nOnActiveSec=2\nOnUnitInactiveSec=\nOnUnitInactiveSec=2\n' > /run/systemd/system/wg-nsquick-reresolve@.timer.d/fast.conf
+	printf '[Timer]\nOnActiveSec=\nOnActiveSec=2\nOnUnitInactiveSec=2\n' > /run/systemd/system/wg-nsquick-reresolve@.timer.d/fast.conf
 	systemctl daemon-reload
 	systemctl start wg-nsquick@wg0
 	systemctl start wg-nsquick-reresolve@wg0.timer
@@ -43,10 +54,18 @@ endpoint() { ip netns exec wg0 wg show wg0 endpoints | cut -f 2; }
 	run systemctl start wg-nsquick-reresolve@wg0.service
 	assert_success
 	# What dispatchers do.
-	echo "192.0.2.1 vpn.example" > /run/hosts
-	run "$BATS_TEST_DIRNAME/../../contrib/dispatcher/networkmanager" veth0 dhcp4-change
-	assert_success
-	for _ in {1..150}; do [[ $(endpoint) == 192.0.2.1:51820 ]] && break; sleep 0.2; done
+	# With an interval that is over long after this test.
+	printf '[Timer]\nOnActiveSec=\nOnActiveSec=1h\nOnUnitInactiveSec=1h\n' > /run/systemd/system/wg-nsquick-reresolve@.timer.d/fast.conf
+	systemctl daemon-reload
+	systemctl restart wg-nsquick-reresolve@wg0.timer
+	follows 192.0.2.1 networkmanager veth0 dhcp4-change
+	follows 192.0.2.9 networkd-dispatcher
+	follows 192.0.2.1 system-sleep post suspend
+	# Not before, and not for what is no change.
+	echo "192.0.2.9 vpn.example" > /run/hosts
+	"$DISPATCHERS/system-sleep" pre suspend
+	"$DISPATCHERS/networkmanager" veth0 pre-up
+	sleep 2
 	assert_equal "$(endpoint)" 192.0.2.1:51820
 	systemctl stop wg-nsquick@wg0
 	assert_equal "$(systemctl show -P ActiveState wg-nsquick-reresolve@wg0.timer)" inactive
