@@ -60,13 +60,9 @@ static int keep_mounts_below(const char *top, struct kept **ret_kept, size_t *re
 	return 0;
 }
 
-/*
- * The namespace's /sys, with what the host has mounted in it (cgroup, bpf…) where it was.
- * In place of the host's, not upon it: `ip netns exec` in a hook takes one away, too.
- */
-int room_mount_sys(void)
+int room_mount_sys(bool in_place)
 {
-	_cleanup_fd_ int old = open_tree(AT_FDCWD, "/sys", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE);
+	_cleanup_fd_ int old = in_place ? open_tree(AT_FDCWD, "/sys", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE) : -1;
 	struct kept *kept = NULL;
 	size_t n = 0;
 	int r;
@@ -209,7 +205,7 @@ int room_build(const struct room_spec *spec, const char **ret_what)
 	if (mount("", "/", NULL, MS_SLAVE | MS_REC, NULL) < 0)
 		return -errno;
 	/* Without the right to (some containers), the host's links show in /sys: a blemish, no leak. */
-	(void)room_mount_sys();
+	(void)room_mount_sys(true);
 	r = bind_etc(spec->etc_dir, ret_what);
 	if (r < 0)
 		return r;

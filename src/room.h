@@ -22,8 +22,12 @@ struct room_spec {
  */
 int room_build(const struct room_spec *spec, const char **ret_what);
 
-/* The calling process's /sys becomes that of its network namespace; what the host has mounted in it stays. */
-int room_mount_sys(void);
+/*
+ * The calling process's /sys becomes that of its network namespace, with what the host has mounted in
+ * it (cgroup, bpf…) where it was. `in_place`: of the host's, not upon it, so that `ip netns exec`, which
+ * takes one away, does not lay that bare; the kernel takes its time for it.
+ */
+int room_mount_sys(bool in_place);
 
 /*
  * For looking names up: the calling process enters `ns_fd` (-1: stays) and sees the

@@ -37,56 +37,76 @@ static int bind_new(const char *from, const char *to, bool is_dir)
 	return mount(from, to, NULL, MS_BIND | MS_REC, NULL) < 0 ? -errno : 0;
 }
 
-static int copy_link(const char *from, const char *to)
+/* Two folders, and what of the first one is not to be seen in the second. */
+struct mirror {
+	const char *from, *to;
+	int from_fd, to_fd;
+	bool (*left_out)(const void *arg, const char *name);
+	const void *arg;
+};
+
+static int copy_link(const struct mirror *m, const char *name)
 {
 	char text[PATH_MAX];
-	ssize_t n = readlink(from, text, sizeof(text) - 1);
+	ssize_t n = readlinkat(m->from_fd, name, text, sizeof(text) - 1);
 
 	if (n < 0)
 		return -errno;
 	text[n] = '\0';
-	return symlink(text, to) < 0 ? -errno : 0;
+	return symlinkat(text, m->to_fd, name) < 0 ? -errno : 0;
 }
 
-/* One entry of a folder of the host's. One that is gone meanwhile is no loss. */
-static int mirror_entry(const char *from, const char *to)
+/* As bind_new(), with the fewest of system calls: there may be hundreds of entries. */
+static int bind_entry(const struct mirror *m, const char *name, bool is_dir)
 {
-	struct stat st;
-	int r;
+	char from[PATH_MAX], to[PATH_MAX];
+	int r = join(m->from, name, from);
 
-	if (lstat(from, &st) < 0)
-		return errno == ENOENT ? 0 : -errno;
-	r = S_ISLNK(st.st_mode) ? copy_link(from, to) : bind_new(from, to, S_ISDIR(st.st_mode));
-	if (r == -ENOENT) {
-		(void)remove(to);
-		r = 0;
+	if (r == 0)
+		r = join(m->to, name, to);
+	if (r == 0 && (is_dir ? mkdirat(m->to_fd, name, 0755) : mknodat(m->to_fd, name, S_IFREG | 0444, 0)) < 0)
+		r = -errno;
+	if (r == 0 && mount(from, to, NULL, MS_BIND | MS_REC, NULL) < 0) {
+		r = -errno;
+		(void)unlinkat(m->to_fd, name, is_dir ? AT_REMOVEDIR : 0);
 	}
 	return r;
 }
 
-/* The entries of `from` in `to`, but for those that `left_out` says. */
-static int mirror(const char *from, const char *to, bool (*left_out)(const struct seal_spec *spec, const char *path), const struct seal_spec *spec)
+static int mirror_entry(const struct mirror *m, const struct dirent *entry)
 {
-	CLEANUP(cleanup_dir) DIR *dir = opendir(from);
-	struct dirent *entry;
+	unsigned char type = entry->d_type;
+	struct stat st;
+	int r;
+
+	if (type == DT_UNKNOWN) {
+		if (fstatat(m->from_fd, entry->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+			return errno == ENOENT ? 0 : -errno;
+		type = S_ISLNK(st.st_mode) ? DT_LNK : S_ISDIR(st.st_mode) ? DT_DIR : DT_REG;
+	}
+	r = type == DT_LNK ? copy_link(m, entry->d_name) : bind_entry(m, entry->d_name, type == DT_DIR);
+	/* One that is gone meanwhile, or another thing, is no loss. */
+	return r == -ENOENT || r == -ENOTDIR ? 0 : r;
+}
+
+/* The entries of m->from in m->to, but for those that are left out. */
+static int mirror(struct mirror *m)
+{
+	CLEANUP(cleanup_dir) DIR *dir = opendir(m->from);
+	_cleanup_fd_ int to = open(m->to, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	const struct dirent *entry;
+	int r = 0;
 
 	if (!dir)
 		return errno == ENOENT ? 0 : -errno;
-	while ((entry = readdir(dir))) {
-		char source[PATH_MAX], target[PATH_MAX];
-		int r;
-
-		if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
-			continue;
-		r = join(from, entry->d_name, source);
-		if (r == 0)
-			r = join(to, entry->d_name, target);
-		if (r == 0 && !left_out(spec, source))
-			r = mirror_entry(source, target);
-		if (r < 0)
-			return r;
-	}
-	return 0;
+	if (to < 0)
+		return -errno;
+	m->from_fd = dirfd(dir);
+	m->to_fd = to;
+	while (r == 0 && (entry = readdir(dir)))
+		if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0 && !m->left_out(m->arg, entry->d_name))
+			r = mirror_entry(m, entry);
+	return r;
 }
 
 /* Where the new folders are filled: it exists everywhere, and nothing in them leads there. */
@@ -112,12 +132,29 @@ static bool is_resolver_file(const char *name)
 	return false;
 }
 
-static bool not_in_etc(const struct seal_spec *spec, const char *path)
+/* `arg`: the names of the namespace's own files, a strv. */
+static bool not_in_etc(const void *arg, const char *name)
 {
-	char own[PATH_MAX];
-	const char *name = path + strlen("/etc/");
+	const struct strv *own = arg;
 
-	return is_resolver_file(name) || (name[0] != '.' && join(spec->etc_dir, name, own) == 0 && access(own, F_OK) == 0);
+	for (size_t i = 0; i < own->n; i++)
+		if (strcmp(own->v[i], name) == 0)
+			return true;
+	return is_resolver_file(name);
+}
+
+static int list_own(const char *etc_dir, struct strv *ret_own)
+{
+	CLEANUP(cleanup_dir) DIR *dir = opendir(etc_dir);
+	const struct dirent *entry;
+	int r = 0;
+
+	if (!dir)
+		return errno == ENOENT ? 0 : -errno;
+	while (r == 0 && (entry = readdir(dir)))
+		if (entry->d_name[0] != '.')
+			r = strv_add(ret_own, entry->d_name, strlen(entry->d_name));
+	return r;
 }
 
 /* A file that the namespace's folder lacks: no servers, and nobody but files and DNS asked for hosts. */
@@ -141,24 +178,15 @@ static int write_resolver_file(const char *name, const char *path)
 	return write_all(fd, text.data, text.len);
 }
 
-/* Every file of the namespace's folder. */
-static int bind_own(const char *etc_dir)
+static int bind_own(const char *etc_dir, const struct strv *own)
 {
-	CLEANUP(cleanup_dir) DIR *dir = opendir(etc_dir);
-	struct dirent *entry;
-
-	if (!dir)
-		return errno == ENOENT ? 0 : -errno;
-	while ((entry = readdir(dir))) {
+	for (size_t i = 0; i < own->n; i++) {
 		char source[PATH_MAX], target[PATH_MAX];
 		struct stat st;
-		int r;
+		int r = join(etc_dir, own->v[i], source);
 
-		if (entry->d_name[0] == '.')
-			continue;
-		r = join(etc_dir, entry->d_name, source);
 		if (r == 0)
-			r = join(STAGE, entry->d_name, target);
+			r = join(STAGE, own->v[i], target);
 		if (r == 0 && stat(source, &st) < 0)
 			r = -errno;
 		if (r == 0)
@@ -171,16 +199,22 @@ static int bind_own(const char *etc_dir)
 
 static int seal_etc(const struct seal_spec *spec, const char **ret_what)
 {
+	CLEANUP(strv_free) struct strv own = { 0 };
+	struct mirror m = { .from = "/etc", .to = STAGE, .left_out = not_in_etc, .arg = &own };
 	int r;
 
+	*ret_what = spec->etc_dir;
+	r = list_own(spec->etc_dir, &own);
+	if (r < 0)
+		return r;
 	*ret_what = "/etc";
 	r = stage("mode=0755,size=4m");
 	if (r == 0)
-		r = mirror("/etc", STAGE, not_in_etc, spec);
+		r = mirror(&m);
 	if (r < 0)
 		return r;
 	*ret_what = spec->etc_dir;
-	r = bind_own(spec->etc_dir);
+	r = bind_own(spec->etc_dir, &own);
 	for (size_t i = 0; r == 0 && resolver_files[i]; i++) {
 		char path[PATH_MAX];
 
@@ -198,23 +232,28 @@ static int seal_etc(const struct seal_spec *spec, const char **ret_what)
 
 /* ---- /run ---- */
 
-static bool is_resolver_dir(const char *path)
+/* `dir` ends with `/`. */
+static bool is_resolver_dir(const char *dir, const char *name)
 {
+	size_t len = strlen(dir);
+
 	for (size_t i = 0; resolver_dirs[i]; i++)
-		if (strcmp(path, resolver_dirs[i]) == 0)
+		if (strncmp(resolver_dirs[i], dir, len) == 0 && strcmp(resolver_dirs[i] + len, name) == 0)
 			return true;
 	return false;
 }
 
-static bool not_in_run(const struct seal_spec *spec, const char *path)
+static bool not_in_run(const void *arg, const char *name)
 {
-	return is_resolver_dir(path) || strcmp(path, "/run/systemd") == 0 || (spec->mask_bus && strcmp(path, SYSTEM_BUS_DIR) == 0);
+	const struct seal_spec *spec = arg;
+
+	return is_resolver_dir("/run/", name) || strcmp(name, "systemd") == 0 || (spec->mask_bus && strcmp(name, SYSTEM_BUS_DIR + strlen("/run/")) == 0);
 }
 
-static bool not_in_run_systemd(const struct seal_spec *spec, const char *path)
+static bool not_in_run_systemd(const void *arg, const char *name)
 {
-	(void)spec;
-	return is_resolver_dir(path);
+	(void)arg;
+	return is_resolver_dir("/run/systemd/", name);
 }
 
 /* Programs that read resolved's own files, past /etc, find the namespace's. */
@@ -241,16 +280,18 @@ static int mask_session_bus(uid_t user)
 /* After seal_etc(). */
 static int seal_run(const struct seal_spec *spec, const char **ret_what)
 {
+	struct mirror run = { .from = "/run", .to = STAGE, .left_out = not_in_run, .arg = spec };
+	struct mirror systemd = { .from = "/run/systemd", .to = STAGE "/systemd", .left_out = not_in_run_systemd };
 	int r;
 
 	*ret_what = "/run";
 	r = stage("mode=0755");
 	if (r == 0)
-		r = mirror("/run", STAGE, not_in_run, spec);
+		r = mirror(&run);
 	if (r == 0 && mkdir(STAGE "/systemd", 0755) < 0)
 		r = -errno;
 	if (r == 0)
-		r = mirror("/run/systemd", STAGE "/systemd", not_in_run_systemd, spec);
+		r = mirror(&systemd);
 	if (r == 0)
 		r = seal_resolved();
 	if (r == 0)
@@ -279,12 +320,14 @@ int seal_enter(const struct seal_spec *spec, const char **ret_what)
 	shared = open_tree(AT_FDCWD, NETNS_RUN_DIR, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE);
 	if (mount("", "/", NULL, MS_SLAVE | MS_REC, NULL) < 0)
 		return -errno;
+	/*
+	 * First, while there are few mounts to look through. Without the right to (some containers), the host's
+	 * links show in /sys: a blemish, no leak.
+	 */
+	(void)room_mount_sys(false);
 	r = seal_etc(spec, ret_what);
 	if (r == 0)
 		r = seal_run(spec, ret_what);
-	/* Without the right to (some containers), the host's links show in /sys: a blemish, no leak. */
-	if (r == 0)
-		(void)room_mount_sys();
 	if (r == 0 && shared >= 0 && move_mount(shared, "", AT_FDCWD, NETNS_RUN_DIR, MOVE_MOUNT_F_EMPTY_PATH) < 0) {
 		*ret_what = NETNS_RUN_DIR;
 		r = -errno;
