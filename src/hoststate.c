@@ -120,3 +120,74 @@ int hoststate_again(struct rt *rt, const struct strv *before, struct strv *ret_l
 		*ret_lines = lines;
 	return r;
 }
+
+/* ---- then and now ---- */
+
+/* What stands behind ` WORD ` in a line; nothing when it has none. */
+static const char *field(const char *line, const char *word, char ret_value[static 64])
+{
+	char key[16];
+	const char *p;
+
+	snprintf(key, sizeof(key), " %s ", word);
+	p = strstr(line, key);
+	snprintf(ret_value, 64, "%.*s", p ? (int)strcspn(p + strlen(key), " ") : 0, p ? p + strlen(key) : "");
+	return ret_value;
+}
+
+static bool same_field(const char *a, const char *b, const char *word)
+{
+	char x[64], y[64];
+
+	return strcmp(field(a, word, x), field(b, word, y)) == 0;
+}
+
+/*
+ * Another network: the host has no way at all, or had none, or leaves by another link or with another
+ * address of its own. The same link and address with another gateway, or another table, are no such thing.
+ */
+static bool has_moved(const char *before, const char *now)
+{
+	if (strstr(before, " unreachable") || strstr(now, " unreachable"))
+		return true;
+	return same_field(before, now, "table") && (!same_field(before, now, "dev") || !same_field(before, now, "src"));
+}
+
+/* The line for the same destination. */
+static const char *find_way(const struct strv *lines, const char *way)
+{
+	size_t len = strcspn(way + strlen("way "), " ") + strlen("way ");
+
+	for (size_t i = 0; i < lines->n; i++)
+		if (strncmp(lines->v[i], way, len) == 0 && (lines->v[i][len] == ' ' || !lines->v[i][len]))
+			return lines->v[i];
+	return NULL;
+}
+
+static bool has_line(const struct strv *lines, const char *line)
+{
+	for (size_t i = 0; i < lines->n; i++)
+		if (strcmp(lines->v[i], line) == 0)
+			return true;
+	return false;
+}
+
+void hoststate_compare(const struct strv *before, const struct strv *now, struct buf *ret_changes, struct buf *ret_moved)
+{
+	for (size_t i = 0; i < before->n; i++) {
+		const char *line = before->v[i], *way = strncmp(line, "way ", 4) == 0 ? find_way(now, line) : NULL;
+
+		if (has_line(now, line))
+			continue;
+		if (way && has_moved(line, way))
+			buf_list(ret_moved, "", way);
+		else
+			buf_list(ret_changes, "gone: ", line);
+	}
+	for (size_t i = 0; i < now->n; i++) {
+		const char *line = now->v[i], *way = strncmp(line, "way ", 4) == 0 ? find_way(before, line) : NULL;
+
+		if (!has_line(before, line) && !(way && has_moved(way, line)))
+			buf_list(ret_changes, "new: ", line);
+	}
+}

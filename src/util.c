@@ -102,6 +102,11 @@ void buf_fmt(struct buf *b, const char *fmt, ...)
 	b->len += (size_t)n;
 }
 
+void buf_list(struct buf *b, const char *before, const char *text)
+{
+	buf_fmt(b, "%s%s%s", b->len ? ", " : "", before, text);
+}
+
 void buf_free(struct buf *b)
 {
 	wipe_free(b->data, b->cap);

@@ -103,6 +103,8 @@ struct buf {
 void buf_add(struct buf *b, const void *data, size_t len);
 void buf_str(struct buf *b, const char *s);
 __attribute__((format(printf, 2, 3))) void buf_fmt(struct buf *b, const char *fmt, ...);
+/* One more item of a list: "a, b". `before` stands before the text. */
+void buf_list(struct buf *b, const char *before, const char *text);
 /* Wipes what was held: buffers carry private keys. */
 void buf_free(struct buf *b);
 #define _cleanup_buf_ CLEANUP(buf_free)

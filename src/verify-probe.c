@@ -34,6 +34,7 @@ static int open_tap(void *arg)
 }
 
 struct shot {
+	bool sent;
 	union endpoint_addr to;
 	uint8_t payload[PAYLOAD];
 	size_t inner; /* bytes of the packet in the tunnel, padded */
@@ -166,56 +167,69 @@ static int64_t now_ms(void)
 	return now.tv_sec * 1000LL + now.tv_nsec / 1000000;
 }
 
-static void listen_to_all(const struct probe *probe, const struct shot *shot, int tap, struct probe_result *result)
+/* Until all that were sent have been seen, and a little longer. */
+static void listen_to_all(const struct probe *probe, const struct shot shots[2], int tap, struct probe_result results[2])
 {
 	static uint8_t packet[65536];
-	bool one = ns_same(probe->transport_fd, probe->target_fd);
+	bool one = ns_same(probe->transport_fd, probe->target_fd), all = false;
 	int64_t end = now_ms() + PATIENCE;
 
 	for (int64_t left = PATIENCE; left > 0; left = end - now_ms()) {
 		struct pollfd poll_fd = { .fd = tap, .events = POLLIN };
 		struct sockaddr_ll from;
 		socklen_t size = sizeof(from);
-		unsigned int before = result->wrapped;
 		ssize_t n;
 
 		if (poll(&poll_fd, 1, (int)left) < 0 && errno != EINTR)
 			break;
 		n = recvfrom(tap, packet, sizeof(packet), MSG_DONTWAIT, (struct sockaddr *)&from, &size);
-		if (n > 0 && !(one && (unsigned int)from.sll_ifindex == probe->ifindex))
-			look(probe, shot, packet, (size_t)n, result);
-		if (result->wrapped > before && end > now_ms() + AFTERWARDS)
+		if (n <= 0 || (one && (unsigned int)from.sll_ifindex == probe->ifindex))
+			continue;
+		for (size_t i = 0; i < 2; i++)
+			if (shots[i].sent)
+				look(probe, &shots[i], packet, (size_t)n, &results[i]);
+		if (!all && (!shots[0].sent || results[0].wrapped) && (!shots[1].sent || results[1].wrapped)) {
+			all = true;
 			end = now_ms() + AFTERWARDS;
+		}
 	}
 }
 
-int probe_run(const struct probe *probe, struct rt *target, int family, struct probe_result *ret_result)
+static int prepare(const struct probe *probe, struct rt *target, int family, struct shot *shot, struct probe_result *result)
 {
-	struct probe_result result = { 0 };
+	size_t headers = (family == AF_INET6 ? sizeof(struct ip6_hdr) : sizeof(struct iphdr)) + sizeof(struct udphdr);
+
+	if (!aim(probe, target, family, shot))
+		return 0;
+	if (getrandom(shot->payload, sizeof(shot->payload), 0) != sizeof(shot->payload))
+		return -EIO;
+	/* WireGuard pads to 16 bytes: those of the two families differ. */
+	shot->inner = (headers + PAYLOAD + 15) / 16 * 16;
+	inet_ntop(family, family == AF_INET6 ? (const void *)&shot->to.v6.sin6_addr : &shot->to.v4.sin_addr, result->to, sizeof(result->to));
+	result->error = ns_call(probe->target_fd, shoot, shot);
+	shot->sent = result->error == 0;
+	return 0;
+}
+
+int probe_run(const struct probe *probe, struct rt *target, struct probe_result ret_results[static 2])
+{
+	struct probe_result results[2] = { 0 };
 	struct tpacket_stats stats = { 0 };
 	socklen_t size = sizeof(stats);
 	_cleanup_fd_ int tap = -1;
-	struct shot shot = { 0 };
-	size_t headers = (family == AF_INET6 ? sizeof(struct ip6_hdr) : sizeof(struct iphdr)) + sizeof(struct udphdr);
-	int r;
+	struct shot shots[2] = { 0 };
+	int r = ns_call(probe->transport_fd, open_tap, &tap);
 
-	if (!aim(probe, target, family, &shot)) {
-		*ret_result = result;
-		return 0;
-	}
-	if (getrandom(shot.payload, sizeof(shot.payload), 0) != sizeof(shot.payload))
-		return -EIO;
-	/* WireGuard pads to 16 bytes. */
-	shot.inner = (headers + PAYLOAD + 15) / 16 * 16;
-	inet_ntop(family, family == AF_INET6 ? (const void *)&shot.to.v6.sin6_addr : &shot.to.v4.sin_addr, result.to, sizeof(result.to));
-	r = ns_call(probe->transport_fd, open_tap, &tap);
 	if (r == 0)
-		r = ns_call(probe->target_fd, shoot, &shot);
+		r = prepare(probe, target, AF_INET, &shots[0], &results[0]);
+	if (r == 0)
+		r = prepare(probe, target, AF_INET6, &shots[1], &results[1]);
 	if (r < 0)
 		return r;
-	listen_to_all(probe, &shot, tap, &result);
+	if (shots[0].sent || shots[1].sent)
+		listen_to_all(probe, shots, tap, results);
 	if (getsockopt(tap, SOL_PACKET, PACKET_STATISTICS, &stats, &size) == 0)
-		result.lost = stats.tp_drops;
-	*ret_result = result;
+		results[0].lost = results[1].lost = stats.tp_drops;
+	memcpy(ret_results, results, sizeof(results));
 	return 0;
 }

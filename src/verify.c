@@ -69,13 +69,6 @@ static int add_tunnel(void *arg, struct journal *j)
 	return 0;
 }
 
-/* Items of a list in a text: "a, b". */
-static void list_add(struct buf *list, const char *before, const char *text)
-{
-	buf_str(list, list->len ? ", " : "");
-	buf_fmt(list, "%s%s", before, text);
-}
-
 static const char *text_of(const struct buf *list)
 {
 	return list->failed || !list->data ? "" : list->data;
@@ -104,9 +97,9 @@ static int look_at_link(void *arg, const struct rt_link *link)
 	struct link_search *search = arg;
 
 	if (is_tunnel(search->run, link->ifindex))
-		list_add(&search->tunnels, "", link->name);
+		buf_list(&search->tunnels, "", link->name);
 	else if (!(link->flags & IFF_LOOPBACK) && !is_fallback(link))
-		list_add(&search->others, "", link->name);
+		buf_list(&search->others, "", link->name);
 	return 0;
 }
 
@@ -146,7 +139,7 @@ static int look_at_route(void *arg, const struct rt_route *route)
 			search->all[route->dst.family == AF_INET6] = true;
 		return 0;
 	}
-	list_add(&search->others, "", format_prefix(&route->dst, prefix));
+	buf_list(&search->others, "", format_prefix(&route->dst, prefix));
 	return 0;
 }
 
@@ -240,10 +233,10 @@ static void check_dns(struct run *run)
 			continue;
 		fault = dns_server_fault(run->txn->target, run->txn->journal.ifindex, &run->tunnel->wg, server);
 		if (fault) {
-			list_add(&bad, "", server);
+			buf_list(&bad, "", server);
 			buf_fmt(&bad, " %s", fault);
 		} else {
-			list_add(&good, "", server);
+			buf_list(&good, "", server);
 		}
 	}
 	if (bad.len)
@@ -328,7 +321,7 @@ static void check_resolvers(struct run *run)
 
 		if (!program_sees_host(run, program->pid, what, sizeof(what)))
 			continue;
-		list_add(&seers, "", program->name);
+		buf_list(&seers, "", program->name);
 		buf_fmt(&seers, " (%d) sees %s", program->pid, what);
 	}
 	if (status != SEALED)
@@ -341,24 +334,9 @@ static void check_resolvers(struct run *run)
 
 /* ---- the host ---- */
 
-static bool has_line(const struct strv *lines, const char *line)
-{
-	for (size_t i = 0; i < lines->n; i++)
-		if (strcmp(lines->v[i], line) == 0)
-			return true;
-	return false;
-}
-
-static void compare(const struct strv *from, const struct strv *to, const char *what, struct buf *list)
-{
-	for (size_t i = 0; i < from->n; i++)
-		if (!has_line(to, from->v[i]))
-			list_add(list, what, from->v[i]);
-}
-
 static void check_host(struct run *run)
 {
-	_cleanup_buf_ struct buf changes = { 0 };
+	_cleanup_buf_ struct buf changes = { 0 }, moved = { 0 };
 	_cleanup_rt_ struct rt *rt = NULL;
 	_cleanup_fd_ int host = -1;
 	struct strv now = { 0 };
@@ -373,25 +351,26 @@ static void check_host(struct run *run)
 		point(run, "host", false, "cannot be read: %s", strerror(-r));
 		return;
 	}
-	compare(&run->txn->journal.host, &now, "gone: ", &changes);
-	compare(&now, &run->txn->journal.host, "new: ", &changes);
+	hoststate_compare(&run->txn->journal.host, &now, &changes, &moved);
 	strv_free(&now);
 	if (rt_link_get(rt, NULL, run->txn->journal.ifindex, &link) == 0 && !ns_same(host, run->txn->target_fd))
-		list_add(&changes, "the tunnel's device stands there: ", link.name);
+		buf_list(&changes, "the tunnel's device stands there: ", link.name);
 	if (!run->txn->journal.host.n)
 		point(run, "host", false, "nothing was recorded when the tunnel came up");
 	else if (changes.len)
 		point(run, "host", false, "not as it was when the tunnel came up: %s", text_of(&changes));
+	else if (moved.len)
+		point(run, "host", true, "its rules are as recorded when the tunnel came up; it is in another network since: %s", text_of(&moved));
 	else
 		point(run, "host", true, "its rules and its ways to the endpoints and everywhere else are as recorded when the tunnel came up");
 }
 
 /* ---- the probe ---- */
 
-static bool probe_fault(const struct probe_result *result, int error, struct buf *text)
+static bool probe_fault(const struct probe_result *result, struct buf *text)
 {
-	if (error < 0)
-		buf_fmt(text, "could not be sent: %s", strerror(-error));
+	if (result->error < 0)
+		buf_fmt(text, "could not be sent: %s", strerror(-result->error));
 	else if (result->bare)
 		buf_fmt(text, "to %s was seen outside the tunnel, %u times", result->to, result->bare);
 	else if (!result->wrapped)
@@ -406,9 +385,8 @@ static bool probe_fault(const struct probe_result *result, int error, struct buf
 static void check_probe(struct run *run)
 {
 	static const struct {
-		int family;
 		const char *name, *point;
-	} families[] = { { AF_INET, "IPv4", "probe-ipv4" }, { AF_INET6, "IPv6", "probe-ipv6" } };
+	} families[] = { { "IPv4", "probe-ipv4" }, { "IPv6", "probe-ipv6" } };
 	struct probe probe = {
 		.transport_fd = run->txn->transport_fd,
 		.target_fd = run->txn->target_fd,
@@ -416,21 +394,24 @@ static void check_probe(struct run *run)
 		.listen_port = run->tunnel->wg.listen_port,
 		.wg = &run->tunnel->wg,
 	};
+	struct probe_result results[ARRAY_SIZE(families)] = { 0 };
 	bool any = false;
+	int r = probe_run(&probe, run->txn->target, results);
 
 	for (size_t i = 0; i < ARRAY_SIZE(families); i++) {
 		_cleanup_buf_ struct buf fault = { 0 };
-		struct probe_result result = { 0 };
-		int r = probe_run(&probe, run->txn->target, families[i].family, &result);
+		struct probe_result *result = &results[i];
 
+		if (r < 0)
+			result->error = r;
 		/* A route without an address to send from is no way out either. */
-		if (r == -EADDRNOTAVAIL || r == -EAFNOSUPPORT || (r == 0 && !*result.to))
+		if (result->error == -EADDRNOTAVAIL || result->error == -EAFNOSUPPORT || (!result->error && !*result->to))
 			continue;
 		any = true;
-		if (probe_fault(&result, r, &fault))
+		if (probe_fault(result, &fault))
 			point(run, families[i].point, false, "an %s packet %s", families[i].name, text_of(&fault));
 		else
-			point(run, families[i].point, true, "an %s packet to %s left the transport namespace as the tunnel's UDP, and as nothing else", families[i].name, result.to);
+			point(run, families[i].point, true, "an %s packet to %s left the transport namespace as the tunnel's UDP, and as nothing else", families[i].name, result->to);
 	}
 	if (!any)
 		point(run, "probe-ipv4", false, "no peer with an endpoint takes packets: nothing to send it to");

@@ -35,11 +35,12 @@ struct probe_result {
 	unsigned int wrapped;	   /* packets of the tunnel with the probe's size that left */
 	unsigned int bare;	   /* packets with the probe in them, or to where it went, that were seen in the transport namespace */
 	unsigned int lost;	   /* packets that could not be looked at */
+	int error;		   /* it could not be sent: -errno */
 };
 
 /*
- * Sends one small packet into the tunnel, with a time to live of one hop, to an
- * address that nobody has (or the peer's own), and listens to all links of the
- * transport namespace meanwhile. Takes up to 5 s if the peer does not answer. -errno.
+ * Sends one small packet of IPv4 and one of IPv6 into the tunnel, with a time to live of one hop, to
+ * an address that nobody has (or the peer's own), and listens to all links of the transport namespace
+ * meanwhile. Takes up to 5 s if the peer does not answer. -errno: nothing could be looked at.
  */
-int probe_run(const struct probe *probe, struct rt *target, int family, struct probe_result *ret_result);
+int probe_run(const struct probe *probe, struct rt *target, struct probe_result ret_results[static 2]);

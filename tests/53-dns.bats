@@ -43,7 +43,7 @@ setup() {
 	for line in "DNS = corp.example" "# none"; do
 		config wg0 "$line"
 		wg-nsquick up wg0
-		tcpdump -i any -nn 'port 53' > "$BATS_TEST_TMPDIR/queries" 2> "$BATS_TEST_TMPDIR/ready" 3>&- &
+		tcpdump --immediate-mode -i any -nn 'port 53' > "$BATS_TEST_TMPDIR/queries" 2> "$BATS_TEST_TMPDIR/ready" 3>&- &
 		local tap=$!
 		timeout 20 bash -c "until grep -q 'listening on' '$BATS_TEST_TMPDIR/ready'; do sleep 0.1; done"
 		run wg-nsquick exec wg0 -- getent ahosts page.test

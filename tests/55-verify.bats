@@ -32,7 +32,7 @@ fails() {
 }
 
 @test "all points hold; the probe is a packet of the tunnel on the uplink, and nothing else" {
-	tcpdump -i any -nn -w "$BATS_TEST_TMPDIR/host.pcap" 'not arp' 2> "$BATS_TEST_TMPDIR/ready" 3>&- &
+	tcpdump --immediate-mode -i any -nn -w "$BATS_TEST_TMPDIR/host.pcap" 'not arp' 2> "$BATS_TEST_TMPDIR/ready" 3>&- &
 	local tap=$!
 	timeout 20 bash -c "until grep -q 'listening on' '$BATS_TEST_TMPDIR/ready'; do sleep 0.1; done"
 	run wg-nsquick verify wg0
@@ -148,6 +148,33 @@ print(d[\"version\"], d[\"interface\"], d[\"holds\"], [p[\"name\"] for p in d[\"
 	assert_success
 }
 
+@test "host: a laptop that is carried home, or to where there is no network, is no fault" {
+	ip link add home0 type veth peer name home1
+	ip -6 addr flush dev home0; ip -6 addr flush dev home1
+	ip addr add 198.51.100.2/24 dev home0
+	ip link set home1 up
+	ip link set home0 up
+	ip route replace default via 198.51.100.1
+	run wg-nsquick verify wg0
+	assert_success
+	assert_line --regexp "^✓ host +its rules are as recorded .* another network since: way 203\.0\.113\.254 via 198\.51\.100\.1 dev home0 src 198\.51\.100\.2 table 254"
+	ip route del default
+	run wg-nsquick verify wg0
+	assert_line --regexp "^✓ host .*way 203\.0\.113\.254 unreachable"
+	# Through another table is another matter.
+	ip route add default via 198.51.100.1 table 77
+	ip rule add lookup 77 priority 1000
+	run wg-nsquick verify wg0
+	assert_failure 1
+	fails host "new: rule IPv4 1000: lookup 77"
+	ip rule del lookup 77 priority 1000
+	ip route flush table 77
+	ip link del home0
+	ip route add default via 192.0.2.1
+	run wg-nsquick verify wg0
+	assert_success
+}
+
 @test "socket: not where the journal says" {
 	sed -i.kept 's/^transport host$/transport prov/' /run/wg-nsquick/tunnels/wg0@*
 	mv /run/wg-nsquick/tunnels/*.kept "$BATS_TEST_TMPDIR/"
@@ -195,14 +222,18 @@ while True: b.send(b"\xff" * 6 + b"\x02\0\0\0\0\x01" + b"\x08\0" + a.recv(65536)
 	ip -n open link set eth0 up
 	ip -n open addr add 10.77.0.2/24 dev eth0
 	ip -n open route add default via 10.77.0.1
-	KEY=$(wg genkey) config wg1
+	KEY=$(wg genkey)
+	ip netns exec prov wg set wgp peer "$(wg pubkey <<< "$KEY")" allowed-ips 10.9.0.8/32,fd09::8/128
+	ADDRESS="10.9.0.8/24, fd09::8/64" config wg1
 	wg-nsquick up wg1 --netns open --transport host
 	run wg-nsquick verify wg1
 	assert_failure 1
 	fails links "eth0"
 	fails routes "0\.0\.0\.0/0"
+	holds probe-ipv4 handshake
 	wg-nsquick down wg1
 	ip netns del open
+	unset KEY
 }
 
 @test "not up, no such name, wrong words" {

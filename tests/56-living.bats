@@ -31,7 +31,7 @@ setup() {
 
 @test "getent, curl, dig, python, a static busybox, ping as a user; down, up, a peer that is lost" {
 	config wg0 "DNS = 10.9.0.1"
-	tcpdump -i any -nn -w "$BATS_TEST_TMPDIR/host.pcap" 2> "$BATS_TEST_TMPDIR/ready" 3>&- &
+	tcpdump --immediate-mode -i any -nn -w "$BATS_TEST_TMPDIR/host.pcap" 2> "$BATS_TEST_TMPDIR/ready" 3>&- &
 	local tap=$!
 	timeout 20 bash -c "until grep -q 'listening on' '$BATS_TEST_TMPDIR/ready'; do sleep 0.1; done"
 	wg-nsquick up wg0
