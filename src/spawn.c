@@ -109,7 +109,8 @@ pid_t spawn_child(void)
 	return (pid_t)last;
 }
 
-static bool has_env(const char *pid, const char *entry)
+/* Whether one begins with the `len` bytes of `entry`. */
+static bool has_env(const char *pid, const char *entry, size_t entry_len)
 {
 	_cleanup_free_ char *text = NULL;
 	char path[64];
@@ -119,9 +120,18 @@ static bool has_env(const char *pid, const char *entry)
 	if (read_file(path, MAX_ENVIRON, &text, &len) < 0)
 		return false;
 	for (const char *p = text; p < text + len; p += strlen(p) + 1)
-		if (strcmp(p, entry) == 0)
+		if (strncmp(p, entry, entry_len) == 0)
 			return true;
 	return false;
+}
+
+bool spawn_has_variable(pid_t pid, const char *name)
+{
+	char number[16], entry[64];
+
+	snprintf(number, sizeof(number), "%d", pid);
+	snprintf(entry, sizeof(entry), "%s=", name);
+	return has_env(number, entry, strlen(entry));
 }
 
 static bool marked_number(pid_t pid, const char *mark)
@@ -129,7 +139,7 @@ static bool marked_number(pid_t pid, const char *mark)
 	char text[16];
 
 	snprintf(text, sizeof(text), "%d", pid);
-	return has_env(text, mark);
+	return has_env(text, mark, strlen(mark) + 1);
 }
 
 /* One that is gone meanwhile is none. */
@@ -142,7 +152,7 @@ static int find_marked(const char *mark, pid_t *ret_pid)
 	if (!dir)
 		return -errno;
 	while (!found && (errno = 0, process = readdir(dir)))
-		if (parse_u64(process->d_name, INT32_MAX, &pid) == 0 && pid != (uint64_t)getpid() && has_env(process->d_name, mark))
+		if (parse_u64(process->d_name, INT32_MAX, &pid) == 0 && pid != (uint64_t)getpid() && has_env(process->d_name, mark, strlen(mark) + 1))
 			found = pid;
 	closedir(dir);
 	if (!found)
@@ -191,44 +201,71 @@ uint64_t spawn_start_time(pid_t pid)
 	return start;
 }
 
+/* A child belongs to the thread that made it. */
 static void each_child_of(pid_t pid, void (*fn)(void *arg, pid_t pid), void *arg)
 {
-	char path[64];
-	_cleanup_file_ FILE *f = NULL;
-	long child;
+	CLEANUP(cleanup_dir) DIR *tasks = NULL;
+	const struct dirent *task;
+	char path[64], text[4096];
 
-	snprintf(path, sizeof(path), "/proc/%d/task/%d/children", pid, pid);
-	f = fopen(path, "re");
-	while (f && fscanf(f, "%ld", &child) == 1) {
-		fn(arg, (pid_t)child);
-		each_child_of((pid_t)child, fn, arg);
+	snprintf(path, sizeof(path), "/proc/%d/task", pid);
+	tasks = opendir(path);
+	while (tasks && (task = readdir(tasks))) {
+		_cleanup_file_ FILE *f = NULL;
+		long child;
+
+		if (*task->d_name == '.')
+			continue;
+		snprintf(path, sizeof(path), "/proc/%d/task/%.16s/children", pid, task->d_name);
+		f = fopen(path, "re");
+		if (f)
+			setvbuf(f, text, _IOFBF, sizeof(text));
+		while (f && fscanf(f, "%ld", &child) == 1)
+			fn(arg, (pid_t)child);
 	}
+}
+
+struct visit {
+	void (*fn)(void *arg, pid_t pid);
+	void *arg;
+};
+
+static void visit_child(void *arg, pid_t pid)
+{
+	const struct visit *visit = arg;
+
+	visit->fn(visit->arg, pid);
+	each_child_of(pid, visit_child, arg);
 }
 
 void spawn_each_descendant(void (*fn)(void *arg, pid_t pid), void *arg)
 {
-	each_child_of(getpid(), fn, arg);
+	struct visit visit = { fn, arg };
+
+	each_child_of(getpid(), visit_child, &visit);
+}
+
+struct killing {
+	int signal;
+	unsigned int killed;
+};
+
+static void kill_child(void *arg, pid_t pid)
+{
+	struct killing *killing = arg;
+
+	/* Children first stopped from making more: the parent dies before its children are visited. */
+	if (kill(pid, killing->signal) == 0)
+		killing->killed++;
+	each_child_of(pid, kill_child, arg);
 }
 
 unsigned int spawn_kill_below(pid_t pid, int signal)
 {
-	char path[64], text[4096];
-	_cleanup_file_ FILE *f = NULL;
-	unsigned int killed = 0;
-	long child;
+	struct killing killing = { .signal = signal };
 
-	snprintf(path, sizeof(path), "/proc/%d/task/%d/children", pid, pid);
-	f = fopen(path, "re");
-	if (!f)
-		return 0;
-	setvbuf(f, text, _IOFBF, sizeof(text));
-	while (fscanf(f, "%ld", &child) == 1) {
-		/* Children first stopped from making more: the parent dies before its children are visited. */
-		if (kill((pid_t)child, signal) == 0)
-			killed++;
-		killed += spawn_kill_below((pid_t)child, signal);
-	}
-	return killed;
+	each_child_of(pid, kill_child, &killing);
+	return killing.killed;
 }
 
 unsigned int spawn_kill_descendants(void)

@@ -29,6 +29,9 @@ void spawn_reset(const sigset_t *mask);
 /* Whether execvp() would find an executable of that name. */
 bool spawn_in_path(const char *name);
 
+/* Whether a process was started with this variable in its environment. */
+bool spawn_has_variable(pid_t pid, const char *name);
+
 /* A child of the caller that is still there (the newest), 0: none. With PR_SET_CHILD_SUBREAPER, orphans are children. */
 pid_t spawn_child(void);
 /* Ends every process, but the caller, that was started with this NAME=VALUE in its environment, until there is none. */
