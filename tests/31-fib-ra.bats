@@ -140,7 +140,7 @@ assert_own_again() {
 # wreck SCRIPT: brought back in all respects.
 wreck() {
 	watch_it "$1"
-	assert_equal "$status" 3
+	[[ $status == 3 ]] || fail "status $status: $output"
 	local said=$output
 	assert_own_again
 	run diff "$BATS_TEST_TMPDIR/looks" <(looks)
@@ -232,13 +232,15 @@ assert_refreshed() {
 }
 
 @test "ra: the default route replaced, and deleted and added as a plain one" {
+	# By one process: between two, an RA might bring the kernel's own back.
+	instead() { printf 'printf "%%s\\n" "route del %s" "route add %s" | ip -6 -batch -' "$1" "$2"; }
 	router 1
 	wreck 'ip -6 route replace default via fe80::99 dev up1 metric 1024'
-	wreck 'ip -6 route del default; ip -6 route add default via fe80::1 dev up1 metric 1024 proto static'
+	wreck "$(instead default 'default via fe80::1 dev up1 metric 1024 proto static')"
 	# the same to every eye but the kernel's
-	wreck 'ip -6 route del default; ip -6 route add default via fe80::1 dev up1 metric 1024 proto ra expires 20'
+	wreck "$(instead default 'default via fe80::1 dev up1 metric 1024 proto ra expires 20')"
 	assert_output --partial 'by the kernel'
-	wreck 'ip -6 route del 2001:db8:1::/64 dev up1; ip -6 route add 2001:db8:1::/64 dev up1 metric 256 proto kernel expires 3000'
+	wreck "$(instead '2001:db8:1::/64 dev up1' '2001:db8:1::/64 dev up1 metric 256 proto kernel expires 3000')"
 	assert_refreshed
 }
 
