@@ -116,15 +116,6 @@ int ns_call(int ns_fd, int (*fn)(void *arg), void *arg)
 	return r;
 }
 
-static int create(void *arg)
-{
-	int *ret_fd = arg;
-
-	if (unshare(CLONE_NEWNET) < 0)
-		return -errno;
-	return ns_open_current(ret_fd);
-}
-
 int ns_create(int *ret_fd)
 {
 	_cleanup_fd_ int home = -1;
@@ -133,7 +124,9 @@ int ns_create(int *ret_fd)
 	r = ns_open_current(&home);
 	if (r < 0)
 		return r;
-	r = create(ret_fd);
+	if (unshare(CLONE_NEWNET) < 0)
+		return -errno;
+	r = ns_open_current(ret_fd);
 	come_back(home);
 	return r;
 }

@@ -91,7 +91,8 @@ static void listen_for(struct watch_file *f)
 {
 	char real[PATH_MAX];
 
-	f->fan = fanotify_init(FAN_CLASS_NOTIF | FAN_CLOEXEC | FAN_NONBLOCK | FAN_REPORT_DFID_NAME, O_RDONLY | O_CLOEXEC);
+	/* With a queue that no flood fills; and who may not have that is not told who writes, either. */
+	f->fan = fanotify_init(FAN_CLASS_NOTIF | FAN_CLOEXEC | FAN_NONBLOCK | FAN_UNLIMITED_QUEUE | FAN_REPORT_DFID_NAME, O_RDONLY | O_CLOEXEC);
 	if (f->fan < 0)
 		return;
 	listen_at(f, f->path, f->name[0]);
