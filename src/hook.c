@@ -51,7 +51,7 @@ static _Noreturn void exec_hook(const struct spawn *spawn, const struct hook_env
 	setenv("LC_ALL", "C", 1);
 	setenv("INTERFACE", env->iface, 1);
 	setenv("CONFIG_FILE", env->config, 1);
-	setenv("WG_NSQUICK_NETNS", env->netns, 1);
+	setenv(HOOK_VARIABLE, env->netns, 1);
 	if (env->mark && putenv((char *)env->mark) != 0)
 		spawn_fail(spawn, -ENOMEM);
 	if (env->guarded)

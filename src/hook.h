@@ -12,6 +12,9 @@
 /* How a hook's text is run, as its command line shows. */
 #define HOOK_SHELL "bash -e -o pipefail -O extglob -c"
 
+/* A variable that only hooks have, and what they start. */
+#define HOOK_VARIABLE "WG_NSQUICK_NETNS"
+
 struct hook_env {
 	const char *iface;
 	const char *config;  /* canonical path */

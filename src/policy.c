@@ -99,11 +99,18 @@ static bool is_wide(const struct fib_object *o)
 	return o->kind == FIB_ROUTE && o->prefixlen <= 1 && (o->family == AF_INET || o->family == AF_INET6);
 }
 
+static bool has_our_name(const struct policy *p, const struct fib_object *o)
+{
+	const struct fib_link *l = o->kind == FIB_LINK && o->after ? fib_link(o->after) : NULL;
+
+	return l && o->change == FIB_ADDED && p->iface && strcmp(l->name, p->iface) == 0;
+}
+
 bool policy_is_landing(const struct policy *p, const struct fib_object *o)
 {
 	const struct fib_link *l = o->kind == FIB_LINK && o->after ? fib_link(o->after) : NULL;
 
-	return l && o->change == FIB_ADDED && (strcmp(l->kind, "wireguard") == 0 || (p->iface && strcmp(l->name, p->iface) == 0));
+	return l && o->change == FIB_ADDED && (strcmp(l->kind, "wireguard") == 0 || has_our_name(p, o));
 }
 
 bool policy_is_transit(const struct policy *p, const struct fib_object *o)
@@ -255,6 +262,8 @@ enum verdict policy_judge(const struct policy *p, const struct fib_snapshot *bef
 		*ret_why = "level strict";
 		return VERDICT_CONCERN;
 	}
+	if (p->alone && who != WHO_OURS && !has_our_name(p, o))
+		return VERDICT_FOREIGN;
 	if (who == WHO_FOREIGN || (o->kernel_managed && who == WHO_KERNEL))
 		return VERDICT_FOREIGN;
 	if (p->command)

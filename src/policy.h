@@ -30,6 +30,12 @@ struct policy {
 	 * what decides how this host is reached (K3, K4, K6, K7).
 	 */
 	bool command;
+	/*
+	 * Nothing of ours runs but the program itself, which changes nothing on the host: without hooks, who
+	 * changes it must be somebody else, also where a notice does not say who asked (links, IPv6
+	 * addresses), or where whoever asked is gone already.
+	 */
+	bool alone;
 	const char *iface;	    /* of the tunnel, NULL: none. It must not land on the host */
 	uint32_t transit_ifindex; /* the userspace TUN on its way through, 0: none */
 	bool transit;		    /* such a one may come: by the tunnel's name, of kind tun */

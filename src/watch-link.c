@@ -81,9 +81,17 @@ bool watch_leads_to_ours(struct watch *w, const struct fib_object *o)
 	return found;
 }
 
-bool watch_delete_landed(struct watch *w, const struct fib_object *o)
+bool watch_delete_landed(struct watch *w, const struct fib_object *o, bool ours)
 {
-	return (policy_is_landing(&w->policy, o) || watch_leads_to_ours(w, o)) && fib_delete_link(w->fib, o->ifindex) == 0;
+	int r;
+
+	if (o->kind != FIB_LINK || o->change != FIB_ADDED)
+		return false;
+	if (!ours && !policy_is_landing(&w->policy, o) && !watch_leads_to_ours(w, o))
+		return false;
+	r = fib_delete_link(w->fib, o->ifindex);
+	/* With the other one of a pair it may have gone already. */
+	return r == 0 || r == -ENODEV;
 }
 
 static int open_there(void *arg)

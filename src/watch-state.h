@@ -45,6 +45,10 @@ struct watch {
 		bool details;
 		struct requester by;
 	} asked; /* the last one in this reading: who does much is not looked for again and again */
+	struct {
+		bool known, ours;
+		struct requester by;
+	} suspect; /* the same for notices that do not say who asked */
 	struct strv messages; /* that wait */
 	struct strv left; /* that was told of */
 	size_t n_told;
@@ -53,6 +57,7 @@ struct watch {
 		uint64_t hash;
 	} *lookups; /* K4, only around a command */
 	size_t n_lookups;
+	bool others_run;
 	bool hearing;	   /* in the midst of a comparison: what comes now is judged, and undone later */
 	bool closing;	   /* in the closing comparison */
 	bool dirty;	   /* only a dump tells how things are */
@@ -92,7 +97,7 @@ enum verdict watch_judge(struct watch *w, const struct fib_object *o, enum who w
 
 /* K5: the other end of a new link is where a process of ours is. */
 bool watch_leads_to_ours(struct watch *w, const struct fib_object *o);
-/* The tunnel itself on the host, or a way into its namespace: deleted. False: it is none, or that failed. */
-bool watch_delete_landed(struct watch *w, const struct fib_object *o);
+/* The tunnel itself on the host, a way into its namespace, or `ours`, a hook's: deleted. False: it is none, or that failed. */
+bool watch_delete_landed(struct watch *w, const struct fib_object *o, bool ours);
 /* A link of the host that was moved to a namespace of ours, or to a named one, is fetched. False: it is elsewhere, or gone. */
 bool watch_fetch_link(struct watch *w, const struct nlmsghdr *event);

@@ -20,6 +20,23 @@ void watch_flush_messages(struct watch *w)
 	w->messages = (struct strv){ 0 };
 }
 
+static void tell_requester(struct buf *text, const struct requester *by)
+{
+	bool known = by->who != WHO_UNKNOWN || by->guessed || *by->command;
+
+	if (by->pid && known)
+		buf_fmt(text, "; %s by process %d%s%s%s", by->guessed ? "probably" : "asked for", by->pid, *by->command ? " (" : "", by->command,
+			*by->command ? ")" : "");
+	else if (by->pid)
+		buf_fmt(text, "; asked for by process %d, which is gone", by->pid);
+	if (*by->below && by->pid && known)
+		buf_fmt(text, " of `%s'", by->below);
+	else if (*by->below)
+		buf_fmt(text, "; while `%s' ran", by->below);
+	else if (by->who == WHO_OURS)
+		buf_str(text, " of this run");
+}
+
 void watch_tell_object(struct watch *w, const struct fib_object *o, const struct requester *by, const char *why, const char *end)
 {
 	_cleanup_buf_ struct buf text = { 0 };
@@ -36,12 +53,8 @@ void watch_tell_object(struct watch *w, const struct fib_object *o, const struct
 	}
 	buf_fmt(&text, "guard: the host's network changed during `%s': ", w->action);
 	fib_describe(o, &text);
-	if (by && by->pid)
-		buf_fmt(&text, "; asked for by process %d%s%s%s", by->pid, *by->command ? " (" : "", by->command, *by->command ? ")" : "");
-	if (by && *by->below)
-		buf_fmt(&text, " of `%s'", by->below);
-	else if (by && by->who == WHO_OURS)
-		buf_str(&text, " of this run");
+	if (by)
+		tell_requester(&text, by);
 	if (*why)
 		buf_fmt(&text, "; %s", why);
 	if (*end)

@@ -39,6 +39,24 @@ static void remember(struct watch *w, const struct fib_object *o, enum opinion o
 		watch_keep(w, &w->touched, o->ifindex, opinion != OPINION_CONCERN);
 }
 
+static const struct requester *suspect(struct watch *w)
+{
+	if (!w->suspect.known) {
+		w->suspect.known = true;
+		w->suspect.ours = who_suspect(w->who, &w->suspect.by);
+	}
+	return &w->suspect.by;
+}
+
+/* A new one may be anybody's, and its notice does not say whose: a hook's, when one is at such work in that moment. */
+static bool is_hooks_link(struct watch *w, const struct fib_object *o)
+{
+	if (o->kind != FIB_LINK || o->change != FIB_ADDED || !w->others_run || w->policy.command || policy_is_transit(&w->policy, o))
+		return false;
+	(void)suspect(w);
+	return w->suspect.ours;
+}
+
 static enum who ask(struct watch *w, uint32_t port)
 {
 	if (port == 0)
@@ -53,19 +71,27 @@ static enum who ask(struct watch *w, uint32_t port)
 
 static const struct requester *ask_details(struct watch *w, uint32_t port)
 {
-	static const struct requester kernel = { .who = WHO_KERNEL };
-
 	if (port == 0)
-		return &kernel;
+		return suspect(w);
 	if (w->asked.port != port || !w->asked.details) {
 		w->asked.port = port;
 		w->asked.details = true;
 		w->asked.who = who_asked(w->who, port, &w->asked.by);
 	}
+	/* It is gone: what remains is which hook ran in that moment. */
+	if (w->asked.who == WHO_UNKNOWN && !*w->asked.by.command && !*w->asked.by.below)
+		memcpy(w->asked.by.below, suspect(w)->below, sizeof(w->asked.by.below));
 	return &w->asked.by;
 }
 
-static void undo(struct watch *w, const struct nlmsghdr *event, const struct fib_object *o, const char *why)
+/* What was asked in the last reading is no longer true. */
+static void forget_asked(struct watch *w)
+{
+	w->asked.port = 0;
+	w->suspect.known = false;
+}
+
+static void undo(struct watch *w, const struct nlmsghdr *event, const struct fib_object *o, enum who who, const char *why)
 {
 	const char *end = "put back";
 	int r = w->hearing ? 2 : fib_undo(w->fib, w->before, event);
@@ -74,7 +100,7 @@ static void undo(struct watch *w, const struct nlmsghdr *event, const struct fib
 		w->on_undone();
 	if (!w->hearing)
 		(void)fib_drop_unresolved(w->fib, event);
-	if (r == 2 && !w->hearing && watch_delete_landed(w, o))
+	if (r == 2 && !w->hearing && watch_delete_landed(w, o, who == WHO_OURS))
 		end = "deleted";
 	else if (r != 1)
 		w->dirty = true;
@@ -87,6 +113,8 @@ static void undo(struct watch *w, const struct nlmsghdr *event, const struct fib
 	if (!w->tripped)
 		key_map_replace(&w->opinions, OPINION_KERNELS, OPINION_NONE);
 	w->tripped = true;
+	/* It was not as it should be: what else is found may follow from it. */
+	w->policy.alone = false;
 	remember(w, o, OPINION_CONCERN);
 	watch_tell_object(w, o, ask_details(w, event->nlmsg_pid), why, end);
 }
@@ -115,6 +143,8 @@ static void on_event(void *arg, const struct nlmsghdr *event)
 		w->policy.transit = false;
 	}
 	who = ask(w, event->nlmsg_pid);
+	if (who == WHO_KERNEL && is_hooks_link(w, &o))
+		who = WHO_OURS;
 	switch (watch_judge(w, &o, who, &why)) {
 	case VERDICT_NOISE:
 		break;
@@ -137,7 +167,7 @@ static void on_event(void *arg, const struct nlmsghdr *event)
 			watch_tell_object(w, &o, ask_details(w, event->nlmsg_pid), why, "level is warn: left as it is");
 			watch_keep(w, &w->opinions, fib_object_key(&o), OPINION_TOLERATED);
 		} else {
-			undo(w, event, &o, why);
+			undo(w, event, &o, who, why);
 		}
 		break;
 	}
@@ -147,7 +177,7 @@ static void on_event(void *arg, const struct nlmsghdr *event)
 static void hear(struct watch *w)
 {
 	w->hearing = true;
-	w->asked.port = 0;
+	forget_asked(w);
 	if (fib_events_read(w->events, on_event, w) < 0)
 		w->dirty = true;
 	w->hearing = false;
@@ -160,7 +190,7 @@ static void wait_for_routers(void *arg)
 
 	if (w->on_wait)
 		w->on_wait(w->arg);
-	w->asked.port = 0;
+	forget_asked(w);
 	if (fib_events_read(w->events, on_event, w) < 0)
 		w->dirty = true;
 }
@@ -215,7 +245,7 @@ static int tell_unknown(void *arg, const struct fib_object *o)
 	if (!is_concern(w, o))
 		return 0;
 	(void)watch_judge(w, o, WHO_UNKNOWN, &why);
-	watch_tell_object(w, o, NULL, why, w->policy.level == GUARD_WARN ? "level is warn: left as it is" : watch_delete_landed(w, o) ? "deleted" : "");
+	watch_tell_object(w, o, NULL, why, w->policy.level == GUARD_WARN ? "level is warn: left as it is" : watch_delete_landed(w, o, false) ? "deleted" : "");
 	if (w->policy.level == GUARD_WARN)
 		watch_keep(w, &w->opinions, fib_object_key(o), OPINION_TOLERATED);
 	else
@@ -320,7 +350,7 @@ bool watch_read(struct watch *w)
 	bool before = w->tripped;
 	int r;
 
-	w->asked.port = 0;
+	forget_asked(w);
 	r = fib_events_read(w->events, on_event, w);
 
 	if (r == -ENOBUFS)
@@ -533,6 +563,8 @@ int watch_open(const struct watch_spec *spec, struct watch **ret_watch)
 	if (!w)
 		return -ENOMEM;
 	w->policy = *spec->policy;
+	w->policy.alone = !spec->others_run;
+	w->others_run = spec->others_run;
 	w->host_fd = fcntl(spec->host_fd, F_DUPFD_CLOEXEC, 3);
 	w->action = spec->action;
 	w->on_undone = spec->on_undone;
@@ -556,8 +588,9 @@ int watch_open(const struct watch_spec *spec, struct watch **ret_watch)
 		return r;
 	}
 	if (!fib_events_roomy(w->events))
-		log_note("guard: in this user namespace notices are lost when very many come at once, and it cannot be seen who writes " RESOLV_CONF
-			 ": the comparison at the end decides");
+		log_note("guard: in this user namespace notices are lost when very many come at once: then the comparison at the end decides");
+	if (spec->others_run && watch_file_descriptor(w) < 0)
+		log_note("guard: it cannot be seen who writes " RESOLV_CONF " (that takes CAP_SYS_ADMIN in the first user namespace): changes are told, but left");
 	*ret_watch = w;
 	return 0;
 }

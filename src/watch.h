@@ -24,7 +24,7 @@ struct watch_spec {
 	/* NULL, or called when what is being put back takes seconds: whoever did it should be ended before that. More than once. */
 	void (*on_wait)(void *arg);
 	void *arg;
-	bool others_run;		/* hooks, or a command: who writes files must be heard */
+	bool others_run;		/* hooks, or a command: who writes files must be heard, and what nobody is known for may be theirs */
 };
 
 struct watch;

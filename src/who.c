@@ -10,6 +10,7 @@
 
 #include "conf-error.h"
 #include "hook.h"
+#include "spawn.h"
 
 #define MAX_DEPTH 64	  /* of a chain of parents */
 #define KNOWN_PORTS 64	  /* of processes of ours */
@@ -132,7 +133,7 @@ bool who_command(pid_t pid, char ret_command[static WHO_COMMAND_LEN])
 	return true;
 }
 
-/* A hook is what follows `bash … -c`. */
+/* A hook is what follows `bash … -c`. (Or what that shell has become: its last command.) */
 static void hook_text(pid_t pid, char ret_text[static WHO_COMMAND_LEN])
 {
 	static const char before[] = HOOK_SHELL " ";
@@ -224,8 +225,8 @@ static bool holds_socket(pid_t pid, unsigned long inode)
 	return found;
 }
 
-/* The inode of the rtnetlink socket with this port id in the host's namespace, 0: none. */
-static unsigned long find_inode(uint32_t port)
+/* Calls `each` for every rtnetlink socket in the host's namespace, until it answers false. */
+static void each_socket(bool (*each)(void *arg, uint32_t port, unsigned long inode), void *arg)
 {
 	_cleanup_file_ FILE *f = fopen("/proc/1/net/netlink", "re");
 	char line[256];
@@ -233,14 +234,36 @@ static unsigned long find_inode(uint32_t port)
 	if (!f)
 		f = fopen("/proc/self/net/netlink", "re");
 	while (f && fgets(line, sizeof(line), f)) {
-		unsigned int protocol, owner;
+		unsigned int protocol, port;
 		unsigned long inode;
 
 		/* sk Eth Pid Groups Rmem Wmem Dump Locks Drops Inode */
-		if (sscanf(line, "%*x %u %u %*x %*d %*d %*d %*d %*d %lu", &protocol, &owner, &inode) == 3 && protocol == 0 && owner == port)
-			return inode;
+		if (sscanf(line, "%*x %u %u %*x %*d %*d %*d %*d %*d %lu", &protocol, &port, &inode) == 3 && protocol == 0 && !each(arg, port, inode))
+			break;
 	}
-	return 0;
+}
+
+struct socket_search {
+	uint32_t port;
+	unsigned long inode;
+};
+
+static bool compare_port(void *arg, uint32_t port, unsigned long inode)
+{
+	struct socket_search *s = arg;
+
+	if (port == s->port)
+		s->inode = inode;
+	return port != s->port;
+}
+
+/* The inode of the rtnetlink socket with this port id in the host's namespace, 0: none. */
+static unsigned long find_inode(uint32_t port)
+{
+	struct socket_search s = { .port = port };
+
+	each_socket(compare_port, &s);
+	return s.inode;
 }
 
 /* A process's second socket has a port id that says nothing: the slow way, by what everybody has open. */
@@ -371,6 +394,86 @@ enum who who_asked(struct whois *w, uint32_t port, struct requester *ret_request
 	}
 	who = find(w, pid, ret_requester, &hook);
 	return who == WHO_FOREIGN ? confirm_daemon(w, port, pid, ret_requester) : remember(w, port, pid, hook, who);
+}
+
+/* ---- suspects ---- */
+
+struct suspicion {
+	struct whois *w;
+	pid_t pid, hook; /* 0: none */
+	bool others;
+};
+
+/* Below `root` is the worker, and below that a hook. */
+static bool belongs_to_hook(struct suspicion *s, pid_t pid)
+{
+	struct stat_line stat = { 0 };
+	pid_t at = pid, last = 0, hook = 0;
+
+	for (int depth = 0; depth < MAX_DEPTH && at > 1 && at != s->w->root && read_stat(at, &stat); depth++) {
+		hook = last;
+		last = at;
+		at = stat.parent;
+	}
+	if (at != s->w->root || !hook || !spawn_has_variable(hook, HOOK_VARIABLE))
+		return false;
+	s->hook = hook;
+	return true;
+}
+
+static bool suspect_socket(void *arg, uint32_t port, unsigned long inode)
+{
+	pid_t pid = (pid_t)(port & LIBNL_PID_MASK);
+	struct suspicion *s = arg;
+	struct stat_line stat;
+
+	(void)inode;
+	/* Second sockets are those who have more to do than to make a link. */
+	if (pid == 0 || pid == s->w->root || !read_stat(pid, &stat))
+		return true;
+	if (!s->pid && belongs_to_hook(s, pid))
+		s->pid = pid;
+	else if (stat.start >= s->w->began && who_is(s->w, pid, NULL) != WHO_OURS)
+		s->others = true;
+	return true;
+}
+
+/* `ip link add … netns 1' makes a link here from where it stands. */
+static void suspect_sender(void *arg, pid_t pid)
+{
+	char command[WHO_COMMAND_LEN];
+	struct suspicion *s = arg;
+
+	if (!s->pid && who_command(pid, command) && strncmp(command, "ip ", 3) == 0 && strncmp(command, "ip netns ", 9) != 0 && strstr(command, " netns ") &&
+	    belongs_to_hook(s, pid))
+		s->pid = pid;
+}
+
+static void suspect_hook(void *arg, pid_t pid)
+{
+	struct suspicion *s = arg;
+
+	/* The outermost comes first. */
+	if (!s->hook)
+		(void)belongs_to_hook(s, pid);
+}
+
+bool who_suspect(struct whois *w, struct requester *ret_requester)
+{
+	struct suspicion s = { .w = w };
+	struct requester r = { .who = WHO_UNKNOWN, .guessed = true };
+
+	each_socket(suspect_socket, &s);
+	if (!s.pid)
+		spawn_each_descendant(suspect_sender, &s);
+	if (!s.hook)
+		spawn_each_descendant(suspect_hook, &s);
+	if (s.pid && who_command(s.pid, r.command))
+		r.pid = s.pid;
+	if (s.hook && s.hook != s.pid)
+		hook_text(s.hook, r.below);
+	*ret_requester = r;
+	return s.pid && !s.others;
 }
 
 int who_open(pid_t root, const struct strv *foreign, struct whois **ret_who)

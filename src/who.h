@@ -26,6 +26,7 @@ struct requester {
 	char command[WHO_COMMAND_LEN]; /* its command line, printable, without keys; "" when unknown */
 	char below[WHO_COMMAND_LEN];   /* of ours: the hook or the command that it belongs to; "" when that is itself */
 	char daemon[16];	       /* of a foreign one: the daemon's name */
+	bool guessed;		       /* by who_suspect() */
 };
 
 struct whois;
@@ -41,6 +42,14 @@ void who_close(struct whois *w);
 enum who who_asked(struct whois *w, uint32_t port, struct requester *ret_requester);
 /* The same for a process. */
 enum who who_is(struct whois *w, pid_t pid, struct requester *ret_requester);
+
+/*
+ * For a change whose notice does not say who asked for it: a process of a hook's that has a socket
+ * for such requests in the host's namespace at this moment or is an `ip … netns …', or else the hook that runs. True: it is
+ * such a process, and nobody else who came to be during this run has such a socket. `*ret_requester`
+ * has .pid 0 when there is no such process, and .below "" when there is no hook.
+ */
+bool who_suspect(struct whois *w, struct requester *ret_requester);
 
 /* A process's command line for messages: printable, shortened, what looks like a key hidden. False: it is gone. */
 bool who_command(pid_t pid, char ret_command[static WHO_COMMAND_LEN]);

@@ -66,6 +66,8 @@ tolerated() {
 	dhcp_up
 	flaps_up
 	daemon_up dhclient always
+	# With hooks, so that it counts who it was.
+	config wg0 "PostUp = :" "PreDown = :"
 	noise_start containers 1000
 	left=$(ra_left)
 	before=$(ip route show; ip -4 addr show dev dh0 | grep -v valid_lft)
@@ -89,11 +91,11 @@ tolerated() {
 	assert_clean
 	# The counter-test: the noise goes on, and a hook does harm.
 	kill -CONT "$daemon"
-	config wg0 "PostUp = nsenter -t 1 -n ip route del default via 192.0.2.1; sleep 60"
+	config wg0 "PostUp = nsenter -t 1 -n ip route del default via 192.0.2.1; sleep 60; :"
 	run timeout 30 wg-nsquick up wg0 --hooks open
 	assert_failure 193
-	# Not by whom: on a busy machine `ip' is gone before the noise ahead of it is read. 70-guard.bats has that.
-	assert_line --regexp "removed: route default via 192.0.2.1 .*put back"
+	# On a busy machine `ip' is gone before the noise ahead of it is read; the hook is there.
+	assert_line --regexp "removed: route default via 192.0.2.1 .*(of|while) .nsenter -t 1 -n ip route del default via 192.0.2.1; sleep 60; :'.*; put back"
 	refute_line --partial "10.55.0.0"
 	refute_line --partial "172.1"
 	run ip route show default via 192.0.2.1
@@ -103,6 +105,44 @@ tolerated() {
 	read -r metric writes refused < /run/daemon.metric
 	assert_equal "$refused" 0
 	assert_clean
+}
+
+@test "noise: without hooks, whoever changes the host is somebody else, even where no notice says who" {
+	# Links and IPv6 addresses; and by somebody who is on no list. (Not faster: wireguard-go gives up when it misses notices.)
+	ip monitor link > /run/heard.log 2>&1 3>&- &
+	noise_pids+=($!)
+	bash -c 'exec ip -batch - < <(while :; do
+		printf "%s\n" "link set veth0 mtu 1490" "addr add 2001:db8:55::1/64 dev veth0 nodad" "addr add 172.30.0.1/24 dev veth0" "route add 172.31.0.0/24 via 192.0.2.1"
+		printf "%s\n" "link set veth0 mtu 1500" "addr del 2001:db8:55::1/64 dev veth0" "addr del 172.30.0.1/24 dev veth0" "route del 172.31.0.0/24 via 192.0.2.1"
+		sleep 0.005; done)' > /dev/null 2>&1 3>&- &
+	noise_pids+=($!)
+	rounds 5
+	run wg-nsquick up wg0 --guard strict
+	assert_failure
+	assert_output --partial "guard: the host's network changed during"
+	kill -KILL "${noise_pids[-1]}" && unset 'noise_pids[-1]'
+	(($(grep -c 'mtu 1490' /run/heard.log) > 20)) || fail "only $(wc -l < /run/heard.log) changes"
+	ip -batch - <<< $'link set veth0 mtu 1500\naddr flush dev veth0 to 2001:db8:55::/64\naddr flush dev veth0 to 172.30.0.1\nroute flush 172.31.0.0/24'
+}
+
+@test "noise: with a hook, what nobody is known for counts as the hook's, which is named" {
+	local change regex
+	while IFS=$'\t' read -r change regex; do
+		rm -f /run/in-hook
+		config wg0 "PostUp = touch /run/in-hook; sleep 60; :"
+		bash -c "until [[ -e /run/in-hook ]]; do sleep 0.05; done; $change" > /dev/null 2>&1 3>&- &
+		run timeout 30 wg-nsquick up wg0
+		assert_failure 193
+		assert_line --regexp "$regex.*while .touch /run/in-hook; sleep 60; :' ran"
+		assert_clean
+	done <<-'END'
+		ip -6 addr add 2001:db8:55::1/64 dev veth0 nodad	added: (address|route) 2001:db8:55::1?/64 dev veth0
+		ip link set veth0 mtu 1490	changed: link veth0: mtu 1500 -> 1490
+	END
+	rm -f /run/in-hook
+	run ip addr show dev veth0
+	assert_output --partial "mtu 1500"
+	refute_output --partial "2001:db8:55::1"
 }
 
 @test "noise: a router's advertisements, heard during the run" {

@@ -197,6 +197,19 @@ static void test_command(void)
 	policy.command = false;
 }
 
+static void test_alone(void)
+{
+	policy.alone = true;
+	judged(link_object(FIB_REMOVED, "eth0", "", OLD_LINK), WHO_KERNEL, VERDICT_FOREIGN, "no hooks: a link, whose notice has no name");
+	judged(route(FIB_REMOVED, "0.0.0.0", 0, OLD_LINK), WHO_UNKNOWN, VERDICT_FOREIGN, "no hooks: somebody who is gone");
+	judged(rule(FIB_ADDED), WHO_OURS, VERDICT_CONCERN, "no hooks: ourselves, all the same");
+	judged(link_object(FIB_ADDED, "wg0", "tun", NEW_LINK), WHO_KERNEL, VERDICT_CONCERN, "no hooks: a link of our name");
+	policy.level = GUARD_STRICT;
+	judged(rule(FIB_ADDED), WHO_UNKNOWN, VERDICT_CONCERN, "no hooks, strict");
+	policy.level = GUARD_DEFAULT;
+	policy.alone = false;
+}
+
 int main(void)
 {
 	struct prefix tunnel = { .family = AF_INET, .len = 24 }, allowed = { .family = AF_INET, .len = 24 }, endpoint = { .family = AF_INET, .len = 32 };
@@ -210,5 +223,6 @@ int main(void)
 	test_transit();
 	test_levels();
 	test_command();
+	test_alone();
 	return done_testing();
 }
