@@ -205,6 +205,19 @@ of_hooks() {
 	assert_equal "${lines[-1]}" "status 0"
 }
 
+@test "on a terminal, up says in one line who uses the tunnel, and how; elsewhere it does not" {
+	config wg0
+	terminal wg-nsquick up wg0
+	assert_success
+	assert_line "[!] wg0 is up in network namespace wg0; this host's own traffic does not use it. A program in it: wg-nsquick exec wg0 COMMAND"
+	terminal wg-nsquick down wg0
+	assert_success
+	refute_output --partial "own traffic"
+	run wg-nsquick up wg0
+	assert_success
+	refute_output --partial "own traffic"
+}
+
 @test "the tunnel outlives the terminal that it was brought up on" {
 	config wg0
 	terminal wg-nsquick up wg0
