@@ -187,6 +187,28 @@ static int show_name(const struct room_spec *spec)
 	return r;
 }
 
+/*
+ * The host's /run/netns, to be attached elsewhere: what is mounted in it then reaches the host.
+ * From PID 1's mount namespace, as that of the caller may be a unit's own, into which mounts
+ * come and out of which none go. Leaves the working directory at the root.
+ */
+static int clone_run_dir(int *ret_fd)
+{
+	_cleanup_fd_ int host = open("/proc/1/ns/mnt", O_RDONLY | O_CLOEXEC);
+	_cleanup_fd_ int ours = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
+	bool away = host >= 0 && ours >= 0 && !ns_same(host, ours) && setns(host, CLONE_NEWNS) == 0;
+	int fd = open_tree(AT_FDCWD, NETNS_RUN_DIR, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE), r;
+
+	r = fd < 0 ? -errno : 0;
+	if (away && setns(ours, CLONE_NEWNS) < 0)
+		r = -errno;
+	if (r < 0)
+		close_fd(fd);
+	else
+		*ret_fd = fd;
+	return r;
+}
+
 int room_build(const struct room_spec *spec, const char **ret_what)
 {
 	_cleanup_fd_ int shared = -1;
@@ -197,11 +219,11 @@ int room_build(const struct room_spec *spec, const char **ret_what)
 	r = ns_enter(spec->target_fd);
 	if (r < 0)
 		return r;
+	/* What hooks mount here (`ip netns add`) reaches the host. A host without the folder has nothing to show. */
+	if (!spec->name)
+		(void)clone_run_dir(&shared);
 	if (unshare(CLONE_NEWNS) < 0)
 		return -errno;
-	/* Taken before everything turns slave: what hooks mount here (`ip netns add`) reaches the host. */
-	if (!spec->name)
-		shared = open_tree(AT_FDCWD, NETNS_RUN_DIR, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE);
 	if (mount("", "/", NULL, MS_SLAVE | MS_REC, NULL) < 0)
 		return -errno;
 	/* Without the right to (some containers), the host's links show in /sys: a blemish, no leak. */
@@ -336,16 +358,14 @@ int room_enter(int room_fd)
 /* In the room: names that hooks made in its own /run/netns, handed to the host; then the host's folder. */
 static int hand_over_names(int room_fd)
 {
-	_cleanup_fd_ int host_mounts = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
 	CLEANUP(cleanup_dir) DIR *dir = NULL;
 	_cleanup_fd_ int shared = -1;
 	struct dirent *entry;
 	int r;
 
-	shared = open_tree(AT_FDCWD, NETNS_RUN_DIR, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE);
-	if (shared < 0 || host_mounts < 0)
-		return -errno;
-	r = room_enter(room_fd);
+	r = clone_run_dir(&shared);
+	if (r == 0)
+		r = room_enter(room_fd);
 	if (r < 0)
 		return r;
 	dir = opendir(NETNS_RUN_DIR);

@@ -40,12 +40,9 @@ said() { journalctl -b -o cat "_SYSTEMD_INVOCATION_ID=$(systemctl show -P Invoca
 }
 
 @test "the exposure, printed" {
-	local unit figure
-	for unit in wg-nsquick@wg0.service wg-nsquick-reresolve@wg0.service wg-quick@wg0.service; do
-		figure=$(systemd-analyze security --no-pager "$unit" | sed -n 's/^.*Overall exposure level for [^:]*: //p')
-		echo "# exposure of $unit: $figure" >&3
-		echo "$unit $figure"
-	done > "$BATS_TEST_TMPDIR/figures"
+	local units=(wg-nsquick@wg0.service wg-nsquick-reresolve@wg0.service wg-quick@wg0.service)
+	systemd-analyze security --no-pager "${units[@]}" | sed -n 's/^.*Overall exposure level for \([^:]*\): */\1 /p' > "$BATS_TEST_TMPDIR/figures"
+	sed 's/^/# exposure of /' "$BATS_TEST_TMPDIR/figures" >&3
 	run cat "$BATS_TEST_TMPDIR/figures"
 	assert_line --regexp '^wg-nsquick@wg0.service [0-7]\.'
 	assert_line --regexp '^wg-nsquick-reresolve@wg0.service [0-3]\.'
@@ -113,13 +110,31 @@ said() { journalctl -b -o cat "_SYSTEMD_INVOCATION_ID=$(systemctl show -P Invoca
 	assert_host_unchanged
 }
 
-@test "what hooks publish under /run/netns is the host's" {
+@test "what is published under /run/netns, by us and by hooks, is the host's, whatever mounts the unit has of its own" {
+	local dropin=/run/systemd/system/wg-nsquick@wg0.service.d
 	config wg0 "PostUp = ip netns add byhook" "PreDown = ip netns del byhook"
+	mkdir -p "$dropin"
+	printf '[Service]\nProtectSystem=strict\nReadWritePaths=/run /etc /var/lib\nPrivateTmp=yes\nProtectHome=yes\n' > "$dropin/private.conf"
+	systemctl daemon-reload
+	systemctl start wg-nsquick@wg0
+	run ip netns exec byhook true
+	assert_success
+	run ip netns exec wg0 true
+	assert_success
+	systemctl stop wg-nsquick@wg0
+	assert [ ! -e /run/netns/byhook ]
+	# In a namespace that was there before.
+	ip netns add other
+	printf '[tunnel]\nnetns = other\n' > /etc/wg-nsquick.d/wg0.conf
 	systemctl start wg-nsquick@wg0
 	run ip netns exec byhook true
 	assert_success
 	systemctl stop wg-nsquick@wg0
+	rm -r "$dropin"
+	systemctl daemon-reload
 	assert [ ! -e /run/netns/byhook ]
+	ip netns del other
+	assert_clean
 }
 
 @test "start killed in the middle: nothing is left once the unit has failed" {
