@@ -214,7 +214,7 @@ bool fib_pair_object(const struct fib_pair *p, size_t b, size_t a, enum fib_chan
 /* All of *o that is read off one message; before, after and change must be set. `in` is the snapshot to look links up in. */
 void fib_object_fill(struct fib_object *o, const struct fib_snapshot *in, const struct nlmsghdr *m, const struct fib_view *v);
 
-/* The socket (fib.c). */
+/* The socket (fib-request.c). */
 struct fib {
 	int fd;
 	uint32_t seq;
@@ -240,6 +240,13 @@ struct fib {
 
 #define FIB_BUF_SIZE (256u * 1024)
 #define FIB_OUT_SIZE (128u * 1024)
+
+/* One datagram of the kernel's, in f->buf. Its length, or -errno. */
+ssize_t fib_receive(struct fib *f, int flags);
+/* Of a NLMSG_ERROR or NLMSG_DONE. */
+int fib_error_of(const struct nlmsghdr *m);
+/* Does a whole message lie in the `left` bytes? */
+bool fib_message_fits(const struct nlmsghdr *m, size_t left);
 
 /* Queues one request; sends the queue when it is full. */
 int fib_queue(struct fib *f, const struct nlmsghdr *m, uint16_t type, uint16_t flags);

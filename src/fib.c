@@ -1,22 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/*
- * fib.c - the netlink socket, and the snapshot taken through it.
- *
- * Not libnl: its receive path allocates per message, and a million routes have to
- * be read within the time in which a host still answers. netlink(7) is the reference.
- */
+/* fib.c - the snapshot: dumps of everything, kept in one arena or only summed up. */
 #include "fib-msg.h"
 
 #include <linux/if_link.h>
 #include <linux/fib_rules.h>
-#include <linux/netlink.h>
 #include <linux/nexthop.h>
 #include <sys/socket.h>
-#include <time.h>
 
-#ifndef SOL_NETLINK
-#define SOL_NETLINK 270
-#endif
 #ifndef AF_MPLS
 #define AF_MPLS 28
 #endif
@@ -30,110 +20,6 @@
 #endif
 
 #define DUMP_TRIES 16
-#define RECEIVE_BUFFER (4 * 1024 * 1024)
-
-int64_t fib_now(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_BOOTTIME, &t);
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
-int fib_open(struct fib **ret_fib)
-{
-	const int on = 1, size = RECEIVE_BUFFER;
-	struct sockaddr_nl kernel = { .nl_family = AF_NETLINK };
-	struct fib *f = calloc(1, sizeof(*f));
-	int r;
-
-	if (!f)
-		return -ENOMEM;
-	fib_hash_init();
-	f->buf = malloc(FIB_BUF_SIZE);
-	f->out = malloc(FIB_OUT_SIZE);
-	f->event = malloc(sizeof(*f->event));
-	f->fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
-	fib_ra_open(f);
-	if (!f->buf || !f->out || !f->event)
-		r = -ENOMEM;
-	else if (f->fd < 0)
-		r = -errno;
-	/*
-	 * Strict checking makes the kernel refuse what it does not understand instead of
-	 * ignoring it, and keeps cached exceptions (PMTU) out of IPv4 dumps: a must.
-	 */
-	else if (setsockopt(f->fd, SOL_NETLINK, NETLINK_GET_STRICT_CHK, &on, sizeof(on)) < 0 ||
-		 connect(f->fd, (struct sockaddr *)&kernel, sizeof(kernel)) < 0)
-		r = -errno;
-	else
-		r = 0;
-	if (r < 0) {
-		fib_close(f);
-		return r;
-	}
-	f->port = getsockname(f->fd, (struct sockaddr *)&kernel, &(socklen_t){ sizeof(kernel) }) == 0 ? kernel.nl_pid : 0;
-	/* Nice to have. FORCE passes net.core.rmem_max but needs CAP_NET_ADMIN in the first user namespace. */
-	if (setsockopt(f->fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof(size)) < 0)
-		setsockopt(f->fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
-	setsockopt(f->fd, SOL_NETLINK, NETLINK_EXT_ACK, &on, sizeof(on));
-	setsockopt(f->fd, SOL_NETLINK, NETLINK_CAP_ACK, &on, sizeof(on));
-	/* Asking for a family that is not there would make the kernel dump all others instead. */
-	f->mpls = access("/proc/sys/net/mpls", F_OK) == 0;
-	*ret_fib = f;
-	return 0;
-}
-
-void fib_close(struct fib *f)
-{
-	if (!f)
-		return;
-	close_fd(f->fd);
-	fib_ra_close(f);
-	free(f->buf);
-	free(f->out);
-	free(f->event);
-	free(f);
-}
-
-/* One datagram of the kernel's. Its length, or -errno. */
-static ssize_t receive(struct fib *f, int flags)
-{
-	struct sockaddr_nl from;
-	struct iovec iov = { .iov_base = f->buf, .iov_len = FIB_BUF_SIZE };
-	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1, .msg_name = &from };
-
-	for (;;) {
-		ssize_t n;
-
-		msg.msg_namelen = sizeof(from);
-		n = recvmsg(f->fd, &msg, flags);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		if (from.nl_pid != 0)
-			continue; /* any process may send to a netlink socket; only the kernel is port 0 */
-		if (msg.msg_flags & MSG_TRUNC)
-			return -EMSGSIZE;
-		return n;
-	}
-}
-
-static int error_of(const struct nlmsghdr *m)
-{
-	int error;
-
-	if (m->nlmsg_len < NLMSG_LENGTH(sizeof(error)))
-		return m->nlmsg_type == NLMSG_DONE ? 0 : -EBADMSG;
-	memcpy(&error, NLMSG_DATA(m), sizeof(error));
-	return error > 0 ? -EBADMSG : error;
-}
-
-static bool message_fits(const struct nlmsghdr *m, size_t left)
-{
-	return left >= sizeof(*m) && m->nlmsg_len >= sizeof(*m) && m->nlmsg_len <= left;
-}
 
 /* What a dump collects: records if `s` is given, and in any case count and sum. */
 struct collector {
@@ -223,18 +109,18 @@ static int read_dump(struct fib *f, struct collector *c, uint16_t type)
 	int failed = 0;
 
 	for (;;) {
-		ssize_t n = receive(f, 0);
+		ssize_t n = fib_receive(f, 0);
 
 		if (n < 0)
 			return (int)n;
-		for (struct nlmsghdr *m = (struct nlmsghdr *)f->buf; message_fits(m, (size_t)n);) {
+		for (struct nlmsghdr *m = (struct nlmsghdr *)f->buf; fib_message_fits(m, (size_t)n);) {
 			size_t step = record_size(m);
 
 			if (m->nlmsg_seq == f->seq) {
 				if (m->nlmsg_flags & NLM_F_DUMP_INTR)
 					interrupted = true;
 				if (m->nlmsg_type == NLMSG_DONE || m->nlmsg_type == NLMSG_ERROR) {
-					int error = error_of(m);
+					int error = fib_error_of(m);
 
 					return failed < 0 ? failed : error < 0 ? error : interrupted;
 				}
@@ -410,112 +296,4 @@ const struct fib_link *fib_snapshot_link(const struct fib_snapshot *s, uint32_t 
 		offset += record_size(m);
 	}
 	return NULL;
-}
-
-/* The kernel's refusals of what was sent, as far as they are there. */
-static void read_refusals(struct fib *f)
-{
-	for (;;) {
-		ssize_t n = receive(f, MSG_DONTWAIT);
-
-		if (n < 0) /* also ENOBUFS: more refusals than the buffer holds. The next dump tells. */
-			return;
-		for (const struct nlmsghdr *m = (const struct nlmsghdr *)f->buf; message_fits(m, (size_t)n);) {
-			size_t step = record_size(m);
-
-			if (m->nlmsg_type == NLMSG_ERROR && !f->error) {
-				int error = error_of(m);
-
-				/* What was to be added is there, what was to be deleted is not: as wished. */
-				if (error != -EEXIST && error != -ESRCH && error != -ENOENT)
-					f->error = error;
-			}
-			if (step >= (size_t)n)
-				break;
-			n -= (ssize_t)step;
-			m = (const struct nlmsghdr *)((const char *)m + step);
-		}
-	}
-}
-
-int fib_flush(struct fib *f)
-{
-	ssize_t n;
-
-	if (f->out_len == 0)
-		return 0;
-	/*
-	 * The kernel works through all requests of a datagram within send(2) and goes on
-	 * after one it refuses (netlink_rcv_skb()), so no acknowledgement is waited for.
-	 */
-	n = send(f->fd, f->out, f->out_len, 0);
-	f->out_len = 0;
-	if (n < 0)
-		return -errno;
-	read_refusals(f);
-	return 0;
-}
-
-int fib_queue(struct fib *f, const struct nlmsghdr *m, uint16_t type, uint16_t flags)
-{
-	struct nlmsghdr *h;
-	int r;
-
-	if (FIB_OUT_SIZE - f->out_len < record_size(m)) {
-		r = fib_flush(f);
-		if (r < 0)
-			return r;
-	}
-	h = (struct nlmsghdr *)(f->out + f->out_len);
-	memcpy(h, m, record_size(m));
-	h->nlmsg_type = type;
-	h->nlmsg_flags = NLM_F_REQUEST | flags;
-	h->nlmsg_seq = ++f->seq;
-	h->nlmsg_pid = 0;
-	f->out_len += record_size(m);
-	return 0;
-}
-
-int fib_talk(struct fib *f, struct nlmsghdr *m, uint16_t type, uint16_t flags)
-{
-	m->nlmsg_type = type;
-	m->nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK | flags;
-	m->nlmsg_seq = ++f->seq;
-	m->nlmsg_pid = 0;
-	if (send(f->fd, m, m->nlmsg_len, 0) < 0)
-		return -errno;
-	for (;;) {
-		ssize_t n = receive(f, 0);
-		const struct nlmsghdr *answer = (const struct nlmsghdr *)f->buf;
-
-		if (n < 0)
-			return (int)n;
-		if (message_fits(answer, (size_t)n) && answer->nlmsg_type == NLMSG_ERROR && answer->nlmsg_seq == f->seq)
-			return error_of(answer);
-	}
-}
-
-int fib_ask(struct fib *f, struct nlmsghdr *m, uint16_t type, uint16_t answer_type, const struct nlmsghdr **ret_answer)
-{
-	m->nlmsg_type = type;
-	m->nlmsg_flags = NLM_F_REQUEST;
-	m->nlmsg_seq = ++f->seq;
-	m->nlmsg_pid = 0;
-	if (send(f->fd, m, m->nlmsg_len, 0) < 0)
-		return -errno;
-	for (;;) {
-		ssize_t n = receive(f, 0);
-		const struct nlmsghdr *answer = (const struct nlmsghdr *)f->buf;
-
-		if (n < 0)
-			return (int)n;
-		if (!message_fits(answer, (size_t)n) || answer->nlmsg_seq != f->seq)
-			continue;
-		if (answer->nlmsg_type == NLMSG_ERROR)
-			return error_of(answer) < 0 ? error_of(answer) : -EBADMSG;
-		if (answer->nlmsg_type == answer_type) {
-			*ret_answer = answer;
-			return 0;
-		}
-	}
 }

@@ -72,8 +72,24 @@ struct watch {
 	unsigned int restores;
 };
 
+/* ---- watch.c ---- */
+
 /* Remembers; where there is no memory for it, the comparison will see it as unknown, and so as ours. */
 void watch_keep(struct watch *w, struct key_map *m, uint64_t key, uint8_t value);
+
+/* What goes on while routers are waited for: the hand does. */
+void watch_while_waiting(void *arg);
+
+/* ---- watch-open.c ---- */
+
+/* Not while another run's userspace TUN is on its way through the host. */
+int watch_take_snapshot(struct watch *w, struct fib_snapshot **ret_snapshot);
+
+/* ---- watch-resolv.c: the host's own resolv.conf, wherever we stand ---- */
+
+const char *watch_host_resolv_conf(void);
+/* Reads what was heard of it, compares, puts back what a process of ours did, and tells. */
+void watch_check_resolv_conf(struct watch *w);
 
 /* ---- watch-tell.c: what the messages say. They are printed when nothing else waits. ---- */
 

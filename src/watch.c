@@ -13,14 +13,10 @@
  */
 #include "watch-state.h"
 
-#include <fcntl.h>
 #include <linux/rtnetlink.h>
 #include <sys/resource.h>
-#include <sys/stat.h>
 
-#include "journal.h"
 #include "log.h"
-#include "ns.h"
 
 #define MAX_RESTORES 3	/* in RESTORE_MS: then somebody keeps writing */
 #define RESTORE_MS 2000
@@ -184,7 +180,7 @@ static void hear(struct watch *w)
 }
 
 /* The hand goes on: who did it may go on, too. */
-static void wait_for_routers(void *arg)
+void watch_while_waiting(void *arg)
 {
 	struct watch *w = arg;
 
@@ -255,15 +251,6 @@ static int tell_unknown(void *arg, const struct fib_object *o)
 
 /* ---- dumps ---- */
 
-/* Not while another run's userspace TUN is on its way through the host. */
-static int take_snapshot(struct watch *w, struct fib_snapshot **ret_snapshot)
-{
-	_cleanup_fd_ int lock = -1;
-
-	(void)journal_lock_tun(&lock);
-	return fib_snapshot_take(w->fib, ret_snapshot);
-}
-
 static void go_blind(struct watch *w, const char *what, int r)
 {
 	if (!w->blind)
@@ -290,59 +277,6 @@ static void put_back(struct watch *w)
 	if (r < 0)
 		go_blind(w, "cannot read the host's routing", r);
 	w->damaged = r == 1;
-}
-
-/* `ip netns exec' binds another one over it, which may be our own tunnel's: that is no file of the host's. */
-static const char *host_resolv_conf(void)
-{
-	static const char host[] = "/proc/1/root" RESOLV_CONF;
-	struct stat there, here;
-
-	if (stat(host, &there) < 0 || (stat(RESOLV_CONF, &here) == 0 && here.st_ino == there.st_ino && here.st_dev == there.st_dev))
-		return RESOLV_CONF;
-	return host;
-}
-
-static void check_resolv_conf(struct watch *w)
-{
-	_cleanup_buf_ struct buf line = { 0 };
-	struct requester by = { .who = WHO_UNKNOWN };
-	enum watch_file_state state;
-
-	if (!w->resolv_conf)
-		return;
-	watch_file_read(w->resolv_conf, w->who);
-	state = watch_file_check(w->resolv_conf, w->policy.level != GUARD_WARN, &by);
-	if (state == FILE_SAME || (state == FILE_FOREIGN && w->resolv_conf_told))
-		return;
-	w->resolv_conf_told = true;
-	buf_fmt(&line, "guard: " RESOLV_CONF " changed during `%s'", w->action);
-	if (by.pid)
-		buf_fmt(&line, " by process %d%s%s%s", by.pid, *by.command ? " (" : "", by.command, *by.command ? ")" : "");
-	buf_fmt(&line, "; %s", state == FILE_FOREIGN ? "not by this run as far as can be seen: left as it is"
-			     : state == FILE_DAMAGED  ? "it could not be put back"
-			     : w->policy.level == GUARD_WARN ? "level is warn: left as it is"
-							     : "put back");
-	if (!line.failed)
-		watch_tell(w, line.data);
-	if (state == FILE_FOREIGN || w->policy.level == GUARD_WARN)
-		return;
-	w->tripped = true;
-	w->file_damaged = state == FILE_DAMAGED;
-}
-
-int watch_file_descriptor(const struct watch *w)
-{
-	return w->resolv_conf ? watch_file_fd(w->resolv_conf) : -1;
-}
-
-bool watch_read_file(struct watch *w)
-{
-	bool before = w->tripped;
-
-	check_resolv_conf(w);
-	watch_flush_messages(w);
-	return w->tripped && !before;
 }
 
 bool watch_read(struct watch *w)
@@ -406,7 +340,7 @@ static int compare(struct watch *w)
 	(void)watch_read(w);
 	w->policy.transit = false;
 	w->policy.transit_ifindex = 0;
-	r = take_snapshot(w, &after);
+	r = watch_take_snapshot(w, &after);
 	if (r < 0) {
 		go_blind(w, "cannot read the host's routing any more", r);
 		return r;
@@ -449,7 +383,7 @@ int watch_close(struct watch *w)
 {
 	int result;
 
-	check_resolv_conf(w);
+	watch_check_resolv_conf(w);
 	w->closing = true;
 	if (!w->blind)
 		(void)compare(w);
@@ -468,152 +402,6 @@ int watch_close(struct watch *w)
 		log_error("guard: the host is not as it was before `%s'", w->action);
 	w->said = result;
 	return result;
-}
-
-/* ---- opening ---- */
-
-static int open_sockets(void *arg)
-{
-	struct watch *w = arg;
-	int r = fib_events_open(&w->events);
-
-	if (r == 0)
-		r = fib_open(&w->fib);
-	if (r == 0 && w->policy.level == GUARD_STRICT)
-		r = marks_open(&w->marks);
-	return r;
-}
-
-static int open_who(struct watch *w, const struct strv *foreign)
-{
-	struct strv standard = { 0 };
-	int r = 0;
-
-	for (size_t i = 0; !foreign && policy_foreign_daemons[i] && r == 0; i++)
-		r = strv_add(&standard, policy_foreign_daemons[i], strlen(policy_foreign_daemons[i]));
-	if (r == 0)
-		r = who_open(getpid(), foreign ? foreign : &standard, &w->who);
-	strv_free(&standard);
-	return r;
-}
-
-#define SNAPSHOTS 4 /* for one during which nothing changes */
-
-/* Before anything of ours runs: whoever it was, it was not us. */
-static void on_early_event(void *arg, const struct nlmsghdr *event)
-{
-	struct watch *w = arg;
-	struct fib_object o;
-
-	int r = fib_event_object(w->fib, w->before, event, &o);
-
-	w->dirty |= r != 0;
-	if (r > 0)
-		watch_keep(w, &w->opinions, fib_object_key(&o), OPINION_TOLERATED);
-}
-
-/* Events from before the snapshot must not be taken for changes since: it is taken again, or they are known at least. */
-static int open_snapshot(struct watch *w)
-{
-	int r;
-
-	for (int tries = 0; tries < SNAPSHOTS; tries++) {
-		fib_snapshot_free(w->before);
-		w->before = NULL;
-		key_map_clear(&w->opinions);
-		w->dirty = false;
-		r = take_snapshot(w, &w->before);
-		if (r == 0)
-			r = fib_snapshot_index(w->before);
-		if (r < 0)
-			return r;
-		if (fib_events_read(w->events, on_early_event, w) == 0 && !w->dirty)
-			break;
-	}
-	w->dirty = false;
-	return 0;
-}
-
-/* On the old sockets there may be half an answer to somebody else's question. */
-int watch_take_over(struct watch *w)
-{
-	struct fib *fib = w->fib;
-	struct fib_events *events = w->events;
-	struct marks *marks = w->marks;
-	int r;
-
-	w->fib = NULL;
-	w->events = NULL;
-	w->marks = NULL;
-	r = ns_call(w->host_fd, open_sockets, w);
-	fib_close(fib);
-	fib_events_close(events);
-	if (r == 0)
-		fib_while_waiting(w->fib, wait_for_routers, w);
-	marks_close(w->marks);
-	w->marks = marks;
-	return r;
-}
-
-int watch_open(const struct watch_spec *spec, struct watch **ret_watch)
-{
-	struct watch *w = calloc(1, sizeof(*w));
-	int r;
-
-	if (!w)
-		return -ENOMEM;
-	w->policy = *spec->policy;
-	w->policy.alone = !spec->others_run;
-	w->others_run = spec->others_run;
-	w->host_fd = fcntl(spec->host_fd, F_DUPFD_CLOEXEC, 3);
-	w->action = spec->action;
-	w->on_undone = spec->on_undone;
-	w->on_wait = spec->on_wait;
-	w->arg = spec->arg;
-	/* Events first: what happens between is heard. */
-	r = w->host_fd < 0 ? -errno : ns_call(spec->host_fd, open_sockets, w);
-	if (r == 0)
-		fib_while_waiting(w->fib, wait_for_routers, w);
-	if (r == 0)
-		r = open_who(w, spec->foreign);
-	if (r == 0)
-		r = open_snapshot(w);
-	if (r == 0)
-		r = watch_remember_ways(w);
-	/* Not the guard's first concern: what cannot be read is not watched. */
-	if (r == 0)
-		(void)watch_file_open(host_resolv_conf(), spec->others_run, &w->resolv_conf);
-	if (r < 0) {
-		watch_free(w);
-		return r;
-	}
-	if (!fib_events_roomy(w->events))
-		log_note("guard: in this user namespace notices are lost when very many come at once: then the comparison at the end decides");
-	if (spec->others_run && watch_file_descriptor(w) < 0)
-		log_note("guard: it cannot be seen who writes " RESOLV_CONF " (that takes CAP_SYS_ADMIN in the first user namespace): changes are told, but left");
-	*ret_watch = w;
-	return 0;
-}
-
-void watch_free(struct watch *w)
-{
-	if (!w)
-		return;
-	who_close(w->who);
-	marks_close(w->marks);
-	watch_file_close(w->resolv_conf);
-	fib_events_close(w->events);
-	fib_close(w->fib);
-	fib_snapshot_free(w->before);
-	key_map_clear(&w->opinions);
-	key_map_clear(&w->touched);
-	key_map_clear(&w->ways);
-	key_map_clear(&w->told);
-	close_fd(w->host_fd);
-	free(w->lookups);
-	strv_free(&w->messages);
-	strv_free(&w->left);
-	free(w);
 }
 
 int watch_fd(const struct watch *w)

@@ -1,21 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "who.h"
+#include "who-proc.h"
 
-#include <ctype.h>
-#include <dirent.h>
-#include <fcntl.h>
 #include <poll.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 
-#include "conf-error.h"
 #include "hook.h"
 #include "spawn.h"
 
 #define MAX_DEPTH 64	  /* of a chain of parents */
 #define KNOWN_PORTS 64	  /* of processes of ours */
 #define KNOWN_DAEMONS 8	  /* sockets of daemons: a routing daemon has a million routes */
-#define LIBNL_PID_MASK 0x3fffffu /* libnl's port ids: the pid, and above it a number for each socket */
 
 struct whois {
 	pid_t root;
@@ -33,105 +27,6 @@ struct whois {
 	} daemons[KNOWN_DAEMONS];
 	size_t n_daemons;
 };
-
-/* What /proc/PID/stat has of use. */
-struct stat_line {
-	char comm[16];
-	pid_t parent;
-	uint64_t start;
-};
-
-static ssize_t read_proc(pid_t pid, const char *name, char *text, size_t size)
-{
-	char path[48];
-	ssize_t n;
-	int fd;
-
-	snprintf(path, sizeof(path), "/proc/%d/%s", pid, name);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return -errno;
-	n = read(fd, text, size - 1);
-	close_fd(fd);
-	text[n > 0 ? n : 0] = '\0';
-	return n;
-}
-
-static bool read_stat(pid_t pid, struct stat_line *ret_stat)
-{
-	char text[1024];
-	char *open_paren, *close_paren;
-	unsigned long long start;
-	int parent;
-
-	if (read_proc(pid, "stat", text, sizeof(text)) <= 0)
-		return false;
-	/* The name may hold anything; it ends at the last parenthesis (proc(5)). */
-	open_paren = strchr(text, '(');
-	close_paren = strrchr(text, ')');
-	if (!open_paren || !close_paren ||
-	    sscanf(close_paren + 1, " %*c %d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %llu", &parent, &start) != 2)
-		return false;
-	*close_paren = '\0';
-	snprintf(ret_stat->comm, sizeof(ret_stat->comm), "%.15s", open_paren + 1);
-	ret_stat->parent = parent;
-	ret_stat->start = start;
-	return true;
-}
-
-void who_format_command(char *raw, size_t len, bool cut, char ret_command[static WHO_COMMAND_LEN])
-{
-	size_t at = 0;
-
-	/* A word that the buffer cuts might be half a key. */
-	while (cut && len > 0 && raw[len - 1] && !is_space(raw[len - 1]))
-		len--;
-	raw[len] = '\0';
-	*ret_command = '\0';
-	for (char *word = raw, *end = raw + len; word < end;) {
-		char *next = word, *shown = word;
-		int written;
-
-		while (next < end && *next && !is_space(*next))
-			next++;
-		*next = '\0';
-		for (char *p = word; *p; p++)
-			if (*p < ' ' || *p > '~')
-				*p = '?';
-		/* A path may be long enough to look like a key; the program's name is what counts. */
-		if (at == 0 && strrchr(word, '/'))
-			shown = strrchr(word, '/') + 1;
-		if (conf_looks_secret(shown))
-			shown = (char *)"(hidden)";
-		word = next + 1;
-		if (!*shown)
-			continue;
-		written = snprintf(ret_command + at, WHO_COMMAND_LEN - at, "%s%s", at ? " " : "", shown);
-		if ((size_t)written >= WHO_COMMAND_LEN - at) {
-			strcpy(ret_command + WHO_COMMAND_LEN - 4, "...");
-			return;
-		}
-		at += (size_t)written;
-	}
-}
-
-bool who_command(pid_t pid, char ret_command[static WHO_COMMAND_LEN])
-{
-	char text[2048], quoted[QUOTED_LEN];
-	ssize_t n = read_proc(pid, "cmdline", text, sizeof(text));
-	struct stat_line stat;
-
-	*ret_command = '\0';
-	if (n <= 0) {
-		/* A zombie has no command line any more, but a name. */
-		if (!read_stat(pid, &stat))
-			return false;
-		snprintf(ret_command, WHO_COMMAND_LEN, "%s", conf_quote(stat.comm, quoted));
-		return true;
-	}
-	who_format_command(text, (size_t)n, n == (ssize_t)sizeof(text) - 1, ret_command);
-	return true;
-}
 
 /* A hook is what follows `bash … -c`. (Or what that shell has become: its last command.) */
 static void hook_text(pid_t pid, char ret_text[static WHO_COMMAND_LEN])
@@ -161,7 +56,7 @@ static bool listed(const struct whois *w, const char *comm)
 static enum who find(struct whois *w, pid_t pid, struct requester *ret_requester, pid_t *ret_hook)
 {
 	struct requester r = { .who = WHO_UNKNOWN, .pid = pid };
-	struct stat_line stat;
+	struct proc_stat stat;
 	pid_t at = pid, last = 0, hook = 0; /* below `root` is the worker, and below that a hook, or the command */
 
 	for (int depth = 0; depth < MAX_DEPTH; depth++) {
@@ -176,7 +71,7 @@ static enum who find(struct whois *w, pid_t pid, struct requester *ret_requester
 			break;
 		}
 		/* A chain that breaks off proves nothing. */
-		if (!read_stat(at, &stat)) {
+		if (!proc_read_stat(at, &stat)) {
 			*r.daemon = '\0';
 			break;
 		}
@@ -202,92 +97,6 @@ enum who who_is(struct whois *w, pid_t pid, struct requester *ret_requester)
 	pid_t hook;
 
 	return find(w, pid, ret_requester, &hook);
-}
-
-static bool holds_socket(pid_t pid, unsigned long inode)
-{
-	char path[64], target[64], wanted[64];
-	struct dirent *entry;
-	bool found = false;
-	DIR *dir;
-
-	snprintf(path, sizeof(path), "/proc/%d/fd", pid);
-	snprintf(wanted, sizeof(wanted), "socket:[%lu]", inode);
-	dir = opendir(path);
-	while (dir && !found && (entry = readdir(dir))) {
-		ssize_t n = readlinkat(dirfd(dir), entry->d_name, target, sizeof(target) - 1);
-
-		target[n > 0 ? n : 0] = '\0';
-		found = strcmp(target, wanted) == 0;
-	}
-	if (dir)
-		closedir(dir);
-	return found;
-}
-
-/* Calls `each` for every rtnetlink socket in the host's namespace, until it answers false. */
-static void each_socket(bool (*each)(void *arg, uint32_t port, unsigned long inode), void *arg)
-{
-	_cleanup_file_ FILE *f = fopen("/proc/1/net/netlink", "re");
-	char line[256];
-
-	if (!f)
-		f = fopen("/proc/self/net/netlink", "re");
-	while (f && fgets(line, sizeof(line), f)) {
-		unsigned int protocol, port;
-		unsigned long inode;
-
-		/* sk Eth Pid Groups Rmem Wmem Dump Locks Drops Inode */
-		if (sscanf(line, "%*x %u %u %*x %*d %*d %*d %*d %*d %lu", &protocol, &port, &inode) == 3 && protocol == 0 && !each(arg, port, inode))
-			break;
-	}
-}
-
-struct socket_search {
-	uint32_t port;
-	unsigned long inode;
-};
-
-static bool compare_port(void *arg, uint32_t port, unsigned long inode)
-{
-	struct socket_search *s = arg;
-
-	if (port == s->port)
-		s->inode = inode;
-	return port != s->port;
-}
-
-/* The inode of the rtnetlink socket with this port id in the host's namespace, 0: none. */
-static unsigned long find_inode(uint32_t port)
-{
-	struct socket_search s = { .port = port };
-
-	each_socket(compare_port, &s);
-	return s.inode;
-}
-
-/* A process's second socket has a port id that says nothing: the slow way, by what everybody has open. */
-static pid_t find_owner(uint32_t port)
-{
-	pid_t candidate = (pid_t)(port & LIBNL_PID_MASK), owner = 0;
-	unsigned long inode = find_inode(port);
-	struct dirent *entry;
-	DIR *proc;
-
-	if (!inode)
-		return 0;
-	if (holds_socket(candidate, inode))
-		return candidate;
-	proc = opendir("/proc");
-	while (proc && !owner && (entry = readdir(proc))) {
-		pid_t pid = isdigit((unsigned char)*entry->d_name) ? (pid_t)strtol(entry->d_name, NULL, 10) : 0;
-
-		if (pid > 0 && holds_socket(pid, inode))
-			owner = pid;
-	}
-	if (proc)
-		closedir(proc);
-	return owner;
 }
 
 static void forget_daemon(struct whois *w, size_t slot)
@@ -333,8 +142,8 @@ static pid_t known_daemon(struct whois *w, uint32_t port)
  */
 static enum who confirm_daemon(struct whois *w, uint32_t port, pid_t pid, struct requester *ret_requester)
 {
-	unsigned long inode = find_inode(port);
-	pid_t owner = inode && !holds_socket(pid, inode) ? find_owner(port) : pid;
+	unsigned long inode = proc_find_socket(port);
+	pid_t owner = inode && !proc_holds_socket(pid, inode) ? proc_find_owner(port) : pid;
 
 	/* Closed meanwhile: then there is nothing against it, but the next one to have the port may be anybody. */
 	if (owner == 0)
@@ -361,7 +170,7 @@ static enum who remember(struct whois *w, uint32_t port, pid_t pid, pid_t hook, 
 
 enum who who_asked(struct whois *w, uint32_t port, struct requester *ret_requester)
 {
-	struct stat_line stat;
+	struct proc_stat stat;
 	pid_t pid, hook;
 	enum who who;
 
@@ -385,8 +194,8 @@ enum who who_asked(struct whois *w, uint32_t port, struct requester *ret_request
 		return ret_requester ? who_is(w, pid, ret_requester) : WHO_FOREIGN;
 	pid = (pid_t)port;
 	/* A process's first socket is bound to its pid. */
-	if (pid < 0 || !read_stat(pid, &stat))
-		pid = find_owner(port);
+	if (pid < 0 || !proc_read_stat(pid, &stat))
+		pid = proc_find_owner(port);
 	if (pid == 0) {
 		if (ret_requester)
 			*ret_requester = (struct requester){ .who = WHO_UNKNOWN };
@@ -407,10 +216,10 @@ struct suspicion {
 /* Below `root` is the worker, and below that a hook. */
 static bool belongs_to_hook(struct suspicion *s, pid_t pid)
 {
-	struct stat_line stat = { 0 };
+	struct proc_stat stat = { 0 };
 	pid_t at = pid, last = 0, hook = 0;
 
-	for (int depth = 0; depth < MAX_DEPTH && at > 1 && at != s->w->root && read_stat(at, &stat); depth++) {
+	for (int depth = 0; depth < MAX_DEPTH && at > 1 && at != s->w->root && proc_read_stat(at, &stat); depth++) {
 		hook = last;
 		last = at;
 		at = stat.parent;
@@ -425,11 +234,11 @@ static bool suspect_socket(void *arg, uint32_t port, unsigned long inode)
 {
 	pid_t pid = (pid_t)(port & LIBNL_PID_MASK);
 	struct suspicion *s = arg;
-	struct stat_line stat;
+	struct proc_stat stat;
 
 	(void)inode;
 	/* Second sockets are those who have more to do than to make a link. */
-	if (pid == 0 || pid == s->w->root || !read_stat(pid, &stat))
+	if (pid == 0 || pid == s->w->root || !proc_read_stat(pid, &stat))
 		return true;
 	if (!s->pid && belongs_to_hook(s, pid))
 		s->pid = pid;
@@ -463,7 +272,7 @@ bool who_suspect(struct whois *w, struct requester *ret_requester)
 	struct suspicion s = { .w = w };
 	struct requester r = { .who = WHO_UNKNOWN, .guessed = true };
 
-	each_socket(suspect_socket, &s);
+	proc_each_socket(suspect_socket, &s);
 	if (!s.pid)
 		spawn_each_descendant(suspect_sender, &s);
 	if (!s.hook)
@@ -479,12 +288,12 @@ bool who_suspect(struct whois *w, struct requester *ret_requester)
 int who_open(pid_t root, const struct strv *foreign, struct whois **ret_who)
 {
 	struct whois *w = calloc(1, sizeof(*w));
-	struct stat_line stat;
+	struct proc_stat stat;
 
 	if (!w)
 		return -ENOMEM;
 	w->root = root;
-	w->began = read_stat(root, &stat) ? stat.start : 0;
+	w->began = proc_read_stat(root, &stat) ? stat.start : 0;
 	for (size_t i = 0; i < foreign->n; i++)
 		if (strv_add(&w->foreign, foreign->v[i], strlen(foreign->v[i])) < 0) {
 			who_close(w);
