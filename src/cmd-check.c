@@ -72,6 +72,8 @@ static void lint_there(const struct options *options, const struct conf *conf, s
 	struct if_nameindex *index = NULL;
 
 	find_where(options, conf, f, &place, &settings);
+	if (conf->n_hooks && conf->writers)
+		finding_add(f, settings.strict_files ? FIND_ERROR : FIND_WARNING, 0, "it has hooks, and others than root could change them: %s", conf->writers);
 	where.netns = settings.netns ? settings.netns : conf->iface;
 	if (place.name || place.path || place.inside) {
 		where.netns = place_target(&place);

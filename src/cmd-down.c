@@ -94,6 +94,9 @@ int cmd_down(const struct options *options, char **args)
 	if (!options->dry_run && tunnel_lock(conf.iface, &lock) < 0)
 		return 1;
 	status = find(&conf, options, &settings, &txn);
+	/* `--hooks none' takes it down all the same. */
+	if (!status && conffile_check_writers(&conf, settings.hooks != HOOKS_NONE, settings.strict_files) < 0)
+		status = 1;
 	if (!status && options->dry_run) {
 		struct plan_place where = { .netns = txn.journal.ns_path ? txn.journal.ns_path : "(unnamed)", .transport = txn.journal.transport,
 			.no_hooks = settings.hooks == HOOKS_NONE };
@@ -109,6 +112,7 @@ int cmd_down(const struct options *options, char **args)
 			status = txn_make_room(&txn);
 		txn.plan = &plan;
 		txn.hooks = settings.hooks;
+		txn.hook_timeout = settings.hook_timeout;
 		txn.keep = settings.keep == KEEP_UNSET ? KEEP_AUTO : settings.keep;
 		work.foreign = settings.foreign.n ? &settings.foreign : NULL;
 		work.policy.level = settings.guard;

@@ -186,6 +186,7 @@ static int bring_up(const struct options *options, const struct settings *settin
 	txn.place = place;
 	txn.table = table;
 	txn.hooks = settings->hooks;
+	txn.hook_timeout = settings->hook_timeout;
 	txn.require_ipv6 = settings->require_ipv6;
 	txn.keep = settings->keep == KEEP_UNSET ? KEEP_AUTO : settings->keep;
 	status = check_free(conf, place);
@@ -272,6 +273,8 @@ int cmd_up(const struct options *options, char **args)
 		return EXIT_IP_ARGUMENT;
 	}
 	if (cmd_settings(options, conf.iface, &settings) < 0)
+		return 1;
+	if (conffile_check_writers(&conf, settings.hooks != HOOKS_NONE, settings.strict_files) < 0)
 		return 1;
 	/* Before the namespaces are looked at: a killed run's may still have its name. */
 	if (!options->dry_run && tunnel_lock(conf.iface, &lock) < 0)

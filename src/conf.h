@@ -90,6 +90,7 @@ enum conf_table { TABLE_AUTO, TABLE_OFF, TABLE_NAMED };
 
 struct conf {
 	char *path; /* canonical, for messages; may be NULL */
+	const char *writers; /* NULL: only root may write the file; else how somebody else could, for messages */
 	char iface[IFNAMSIZ];
 
 	/* quick: [Interface] keys that wg-quick takes out */

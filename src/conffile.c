@@ -45,6 +45,54 @@ static void warn_if_open(const char *path, const struct stat *file)
 		log_warn("`%s' is world accessible", path);
 }
 
+/* Of a user namespace's root the files are its own. */
+static bool roots(uid_t owner)
+{
+	return owner == 0 || owner == geteuid();
+}
+
+/* Who may write a folder may put another file in a file's place, unless the sticky bit forbids it. */
+static const char *folder_writers(const char *path)
+{
+	char folder[PATH_MAX];
+	struct stat st;
+
+	snprintf(folder, sizeof(folder), "%s", path);
+	while (strcmp(dirname(folder), "/") != 0) {
+		if (stat(folder, &st) < 0)
+			continue;
+		if (!roots(st.st_uid))
+			return "a folder that it lies in is not root's";
+		if (!(st.st_mode & S_ISVTX) && (st.st_mode & S_IWOTH || (st.st_mode & S_IWGRP && st.st_gid != 0)))
+			return "a folder that it lies in can be written by others";
+	}
+	return NULL;
+}
+
+static const char *find_writers(const char *path, const struct stat *file)
+{
+	if (!roots(file->st_uid))
+		return "its owner is not root";
+	if (file->st_mode & S_IWOTH)
+		return "everybody may write it";
+	if (file->st_mode & S_IWGRP && file->st_gid != 0)
+		return "its group may write it";
+	return folder_writers(path);
+}
+
+int conffile_check_writers(const struct conf *conf, bool run_hooks, bool strict)
+{
+	if (!conf->n_hooks || !run_hooks || !conf->writers)
+		return 0;
+	if (strict) {
+		log_error("%s: has hooks, and others than root could change them: %s; expected a file and folders that only root may write (strict-files = yes)",
+			  conf->path, conf->writers);
+		return -1;
+	}
+	log_warn("`%s' has hooks, and others than root could change them: %s", conf->path, conf->writers);
+	return 0;
+}
+
 int conffile_load(const char *argument, struct conf *conf, struct conf_error *ret_error)
 {
 	_cleanup_free_ char *path = NULL, *text = NULL;
@@ -83,6 +131,7 @@ int conffile_load(const char *argument, struct conf *conf, struct conf_error *re
 		return -ENOENT;
 	}
 	warn_if_open(conf->path, &st);
+	conf->writers = find_writers(conf->path, &st);
 	r = read_all(fd, MAX_SIZE, &text, &len);
 	if (r < 0) {
 		log_error("`%s' cannot be read: %s", conf->path, strerror(-r));

@@ -20,5 +20,10 @@ int conffile_read_wg(struct conf *conf);
  * does whatever is in it: what is wrong is warned of, and left out. -1: no memory.
  */
 int conffile_read_wg_to_save(struct conf *conf);
+/*
+ * Hooks run as root: a file of hooks that others may write is refused (strict: -1, told), or
+ * warned of. `run_hooks': whether they are going to be run at all.
+ */
+int conffile_check_writers(const struct conf *conf, bool run_hooks, bool strict);
 /* "PROGRAM: FILE:LINE: text" */
 void conffile_error(const struct conf *conf, const struct conf_error *error);

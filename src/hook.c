@@ -67,12 +67,48 @@ static _Noreturn void exec_hook(const struct spawn *spawn, const struct hook_env
 	spawn_fail(spawn, -errno);
 }
 
+/* SIGTERM when its time is over, SIGKILL when it takes no notice. */
+#define KILL_AFTER_MS 2000
+
+struct deadline {
+	int64_t at;   /* ms of CLOCK_MONOTONIC; 0: never */
+	bool expired; /* it was told so */
+};
+
+static int64_t now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+/* How long to wait, ms; -1: for ever. */
+static int time_left(struct deadline *deadline, pid_t pid)
+{
+	int64_t left = deadline->at - now();
+	int signal = deadline->expired ? SIGKILL : SIGTERM;
+
+	if (!deadline->at)
+		return -1;
+	if (left > 0)
+		return (int)left;
+	deadline->expired = true;
+	deadline->at = now() + KILL_AFTER_MS;
+	/* What it waits for first: a shell takes the signal when that has ended. */
+	spawn_kill_below(pid, signal);
+	kill(pid, signal);
+	return KILL_AFTER_MS;
+}
+
 int hook_run(const struct hook_env *env, const char *text, int watch_fd, int (*on_watch)(void *arg, pid_t hook), void *arg)
 {
 	_cleanup_fd_ int pidfd = -1;
 	bool watching = watch_fd >= 0;
+	struct deadline deadline = { 0 };
 	struct spawn spawn;
 	pid_t pid;
+	int r;
 
 	/* bash is looked for in the room only: what the host has there, the room has too. */
 	pid = spawn_fork(&spawn);
@@ -80,11 +116,13 @@ int hook_run(const struct hook_env *env, const char *text, int watch_fd, int (*o
 		return (int)pid;
 	if (pid == 0)
 		exec_hook(&spawn, env, text);
+	if (env->timeout)
+		deadline.at = now() + (int64_t)env->timeout * 1000;
 	pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
 	while (pidfd >= 0) {
 		struct pollfd fds[] = { { .fd = pidfd, .events = POLLIN }, { .fd = watching ? watch_fd : -1, .events = POLLIN } };
 
-		if (poll(fds, ARRAY_SIZE(fds), -1) < 0) {
+		if (poll(fds, ARRAY_SIZE(fds), time_left(&deadline, pid)) < 0) {
 			if (errno != EINTR)
 				nanosleep(&(struct timespec){ .tv_nsec = 1000 * 1000 }, NULL);
 			continue;
@@ -94,5 +132,6 @@ int hook_run(const struct hook_env *env, const char *text, int watch_fd, int (*o
 		if (fds[1].revents && on_watch(arg, pid))
 			watching = false;
 	}
-	return spawn_wait(&spawn);
+	r = spawn_wait(&spawn);
+	return deadline.expired ? -ETIME : r;
 }

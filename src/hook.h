@@ -24,12 +24,14 @@ struct hook_env {
 	int room_fd;	     /* mount namespace */
 	const char *guarded;  /* "FILE:LINE: PostUp": kept out of the host's namespace, and named so; NULL: it is not */
 	int control;	      /* the line to the supervisor, if guarded */
+	unsigned int timeout; /* s; 0: for ever */
 	const sigset_t *mask; /* the signals that were blocked when the program started */
 };
 
 /*
  * Runs one hook to its end. Returns its exit status as a shell would give it
- * (128 + signal), or -errno when it could not be started (-ENOENT: no bash).
+ * (128 + signal), -ETIME when it took too long and was ended, with all that it had
+ * started, or -errno when it could not be started (-ENOENT: no bash).
  * While it runs `watch_fd` is watched; `on_watch` is called when it is readable
  * or hung up, with the hook's pid, and says by a non-zero answer to stop watching.
  */

@@ -166,6 +166,30 @@ static int set_ipv6(struct settings *s, const char *value)
 	return r;
 }
 
+#define MAX_TIMEOUT 86400 /* s: who needs more needs none */
+
+static int set_timeout(struct settings *s, const char *value)
+{
+	uint64_t seconds = 0;
+	int r = strcmp(value, "none") == 0 ? 0 : parse_u64(value, MAX_TIMEOUT, &seconds);
+
+	if (r < 0 || (!seconds && strcmp(value, "none") != 0))
+		return -EINVAL;
+	s->hook_timeout = (unsigned int)seconds;
+	return 0;
+}
+
+static int set_strict_files(struct settings *s, const char *value)
+{
+	static const char *const words[] = { "no", "yes" };
+	unsigned int choice;
+	int r = choose(value, words, ARRAY_SIZE(words), &choice);
+
+	if (r == 0)
+		s->strict_files = choice == 2;
+	return r;
+}
+
 static const struct {
 	const char *key; /* as iniparser spells it: section:key, lower case */
 	const char *expected;
@@ -178,6 +202,8 @@ static const struct {
 	{ "guard:level", "off, warn, default or strict", set_guard },
 	{ "guard:foreign", "names of programs separated by commas, each with a `*' at most at its end", set_foreign },
 	{ "hooks:mode", "guarded, open or none", set_hooks },
+	{ "hooks:timeout", "none, or seconds from 1 to 86400", set_timeout },
+	{ "hooks:strict-files", "yes or no", set_strict_files },
 	{ "exec:dbus", "shown or masked", set_dbus },
 };
 

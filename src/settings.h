@@ -22,6 +22,8 @@ struct settings {
 	enum guard_level guard; /* [guard] level */
 	struct strv foreign; /* [guard] foreign: names of tolerated daemons; empty: the built-in ones */
 	enum hooks_mode hooks; /* [hooks] mode; unset: guarded */
+	unsigned int hook_timeout; /* [hooks] timeout, s; 0: none */
+	bool strict_files;     /* [hooks] strict-files: hooks that others than root may write are refused */
 	enum keep_mode keep;   /* [tunnel] keep: whether the namespace outlives its last tunnel; unset: auto */
 	bool require_ipv6;     /* [tunnel] ipv6 = require: rather no tunnel than half of one */
 	enum dbus_mode dbus;   /* [exec] dbus; unset: shown */

@@ -93,6 +93,8 @@ static int do_room(struct txn *txn, struct step *step)
 	return txn->hooks == HOOKS_NONE ? 0 : txn_make_room(txn);
 }
 
+#define EXIT_TIMEOUT 124 /* timeout(1)'s */
+
 /* As a shell does it, a first signal lets the hook finish; who insists, ends it. */
 static int on_word(void *arg, pid_t hook)
 {
@@ -123,6 +125,7 @@ static int do_hook(struct txn *txn, struct step *step)
 		.room_fd = txn->room_fd,
 		.control = txn->worker->control,
 		.mask = txn->worker->mask,
+		.timeout = txn->hook_timeout,
 	};
 	int r;
 
@@ -140,6 +143,11 @@ static int do_hook(struct txn *txn, struct step *step)
 	r = hook_run(&env, text, txn->worker->control, on_word, txn->worker);
 	if (r == -ENOENT)
 		return txn_fail(127, txn, "%s needs bash, which was not found in PATH; expected the package bash", hook_names[step->hook->kind]);
+	if (r == -ETIME) {
+		log_error("%s:%u: %s did not end within %u s, and was ended; expected one that does, or another `timeout' in [hooks]", txn->conf->path, step->line,
+			  hook_names[step->hook->kind], txn->hook_timeout);
+		return EXIT_TIMEOUT;
+	}
 	if (r < 0)
 		return txn_fail(1, txn, "cannot run %s: %s", hook_names[step->hook->kind], strerror(-r));
 	if (r > 0)

@@ -146,6 +146,8 @@ static void test_settings(void)
 	   "keep, ipv6 and dbus: %s", error);
 	ok(write_settings("[tunnel]\nkeep = auto\nipv6 = auto\n", &s, error) == 0 && s.keep == KEEP_AUTO && !s.require_ipv6, "and back: %s", error);
 	ok(write_settings("[tunnel]\nkeep = maybe\n", &s, error) == -EINVAL && strstr(error, "expected yes, no or auto"), "bad keep: %s", error);
+	ok(write_settings("[hooks]\ntimeout = 90\nstrict-files = yes\n", &s, error) == 0 && s.hook_timeout == 90 && s.strict_files, "timeout and strict-files: %s", error);
+	ok(write_settings("[hooks]\nstrict-files = perhaps\n", &s, error) == -EINVAL && strstr(error, "yes or no"), "bad strict-files: %s", error);
 	ok(write_settings("[exec]\nkeep = no\n", &s, error) == -EINVAL && strstr(error, "unknown key `keep' in [exec]; expected dbus"), "a key of another section: %s",
 	   error);
 	ok(write_settings("[other]\na = b\n", &s, error) == -EINVAL && strstr(error, "expected [tunnel], [guard], [hooks] or [exec]"), "all sections: %s", error);
