@@ -4,6 +4,7 @@
 #include <ctype.h>
 #include <dirent.h>
 #include <fcntl.h>
+#include <sys/stat.h>
 
 #include "conf-error.h"
 
@@ -99,6 +100,15 @@ bool who_command(pid_t pid, char ret_command[static WHO_COMMAND_LEN])
 	return true;
 }
 
+bool proc_is_ourselves(pid_t pid)
+{
+	struct stat ours, theirs;
+	char path[32];
+
+	snprintf(path, sizeof(path), "/proc/%d/exe", pid);
+	return stat("/proc/self/exe", &ours) == 0 && stat(path, &theirs) == 0 && ours.st_dev == theirs.st_dev && ours.st_ino == theirs.st_ino;
+}
+
 bool proc_holds_socket(pid_t pid, unsigned long inode)
 {
 	char path[64], target[64], wanted[64];
@@ -120,7 +130,7 @@ bool proc_holds_socket(pid_t pid, unsigned long inode)
 	return found;
 }
 
-void proc_each_socket(bool (*each)(void *arg, uint32_t port, unsigned long inode), void *arg)
+void proc_each_socket(bool (*each)(void *arg, const struct proc_socket *s), void *arg)
 {
 	_cleanup_file_ FILE *f = fopen("/proc/1/net/netlink", "re");
 	char line[256];
@@ -128,32 +138,30 @@ void proc_each_socket(bool (*each)(void *arg, uint32_t port, unsigned long inode
 	if (!f)
 		f = fopen("/proc/self/net/netlink", "re");
 	while (f && fgets(line, sizeof(line), f)) {
-		unsigned int protocol, port;
-		unsigned long inode;
+		unsigned int protocol, groups;
+		struct proc_socket s;
 
 		/* sk Eth Pid Groups Rmem Wmem Dump Locks Drops Inode */
-		if (sscanf(line, "%*x %u %u %*x %*d %*d %*d %*d %*d %lu", &protocol, &port, &inode) == 3 && protocol == 0 && !each(arg, port, inode))
+		if (sscanf(line, "%*x %u %u %x %*d %*d %*d %*d %*d %lu", &protocol, &s.port, &groups, &s.inode) != 4 || protocol != 0)
+			continue;
+		s.listens = groups;
+		if (!each(arg, &s))
 			break;
 	}
 }
 
-struct socket_search {
-	uint32_t port;
-	unsigned long inode;
-};
-
-static bool compare_port(void *arg, uint32_t port, unsigned long inode)
+static bool compare_port(void *arg, const struct proc_socket *s)
 {
-	struct socket_search *s = arg;
+	struct proc_socket *wanted = arg;
 
-	if (port == s->port)
-		s->inode = inode;
-	return port != s->port;
+	if (s->port == wanted->port)
+		wanted->inode = s->inode;
+	return s->port != wanted->port;
 }
 
 unsigned long proc_find_socket(uint32_t port)
 {
-	struct socket_search s = { .port = port };
+	struct proc_socket s = { .port = port };
 
 	proc_each_socket(compare_port, &s);
 	return s.inode;

@@ -16,9 +16,19 @@ struct proc_stat {
 /* False: it is gone. */
 bool proc_read_stat(pid_t pid, struct proc_stat *ret_stat);
 
+/* Another one of this very program. */
+bool proc_is_ourselves(pid_t pid);
+
+/* A rtnetlink socket in the host's namespace. */
+struct proc_socket {
+	uint32_t port;
+	unsigned long inode;
+	bool listens; /* it is subscribed to notices */
+};
+
 bool proc_holds_socket(pid_t pid, unsigned long inode);
-/* Calls `each` for every rtnetlink socket in the host's namespace, until it answers false. */
-void proc_each_socket(bool (*each)(void *arg, uint32_t port, unsigned long inode), void *arg);
+/* Calls `each` for every one, until it answers false. */
+void proc_each_socket(bool (*each)(void *arg, const struct proc_socket *s), void *arg);
 /* The inode of the rtnetlink socket with this port id in the host's namespace, 0: none. */
 unsigned long proc_find_socket(uint32_t port);
 /* A process's second socket has a port id that says nothing: the slow way, by what everybody has open. 0: not found. */

@@ -213,32 +213,33 @@ struct suspicion {
 	bool others;
 };
 
-/* Below `root` is the worker, and below that a hook. */
+/* Below `root` is the worker, and below that a hook. What another run of this program does there has a guard of its own. */
 static bool belongs_to_hook(struct suspicion *s, pid_t pid)
 {
 	struct proc_stat stat = { 0 };
 	pid_t at = pid, last = 0, hook = 0;
 
 	for (int depth = 0; depth < MAX_DEPTH && at > 1 && at != s->w->root && proc_read_stat(at, &stat); depth++) {
+		if (hook && proc_is_ourselves(hook))
+			return false;
 		hook = last;
 		last = at;
 		at = stat.parent;
 	}
-	if (at != s->w->root || !hook || !spawn_has_variable(hook, HOOK_VARIABLE))
+	if (at != s->w->root || !hook || proc_is_ourselves(hook) || !spawn_has_variable(hook, HOOK_VARIABLE))
 		return false;
 	s->hook = hook;
 	return true;
 }
 
-static bool suspect_socket(void *arg, uint32_t port, unsigned long inode)
+static bool suspect_socket(void *arg, const struct proc_socket *socket)
 {
-	pid_t pid = (pid_t)(port & LIBNL_PID_MASK);
+	pid_t pid = (pid_t)(socket->port & LIBNL_PID_MASK);
 	struct suspicion *s = arg;
 	struct proc_stat stat;
 
-	(void)inode;
-	/* Second sockets are those who have more to do than to make a link. */
-	if (pid == 0 || pid == s->w->root || !proc_read_stat(pid, &stat))
+	/* Who listens is there to stay, as a hook's own userspace WireGuard is. */
+	if (pid == 0 || socket->listens || pid == s->w->root || !proc_read_stat(pid, &stat))
 		return true;
 	if (!s->pid && belongs_to_hook(s, pid))
 		s->pid = pid;
