@@ -126,6 +126,50 @@ no_capability() {
 	assert_equal "$status_down" 1
 }
 
+# polkitd's own interpreter, with what polkit(8) gives a rule to look at.
+@test "polkit: the rule of contrib lets members run programs there as themselves, and nothing else" {
+	cat > polkit.js <<-'END'
+		var rule, polkit = { Result: { YES: "yes" }, addRule: function (f) { rule = f; } };
+	END
+	cat "$BATS_TEST_DIRNAME/../contrib/polkit-rules" >> polkit.js
+	cat >> polkit.js <<-'END'
+		function ask(program, words, change) {
+			var subject = { local: true, active: true, isInGroup: function (g) { return g == "vpn" && !change; } };
+			if (change == "remote") { subject.isInGroup = function () { return true; }; subject.local = false; }
+			if (change == "idle") { subject.isInGroup = function () { return true; }; subject.active = false; }
+			var action = { id: "org.freedesktop.policykit.exec", lookup: function (k) { return k == "program" ? program : [program].concat(words).join(" "); } };
+			if (change == "action") { subject.isInGroup = function () { return true; }; action.id = "org.freedesktop.systemd1.manage-units"; }
+			print(rule(action, subject) === "yes" ? "yes" : "no");
+		}
+		var nsq = "/usr/sbin/wg-nsquick";
+		ask(nsq, ["exec", "wg0", "--", "curl", "https://example.org/"]);
+		ask(nsq, ["exec", "wg0", "-u", "root", "--", "id"]);
+		ask(nsq, ["exec", "wg0", "id"]);
+		ask(nsq, ["exec", "wg1", "--", "id"]);
+		ask(nsq, ["--netns", "other", "exec", "wg0", "--", "id"]);
+		ask(nsq, ["down", "wg0"]);
+		ask("/tmp/wg-nsquick", ["exec", "wg0", "--", "id"]);
+		ask("/bin/sh", ["-c", "/usr/sbin/wg-nsquick exec wg0 -- id"]);
+		ask(nsq, ["exec", "wg0", "--", "id"], "nobody");
+		ask(nsq, ["exec", "wg0", "--", "id"], "remote");
+		ask(nsq, ["exec", "wg0", "--", "id"], "idle");
+		ask(nsq, ["exec", "wg0", "--", "id"], "action");
+	END
+	run duk polkit.js
+	assert_success
+	assert_output "$(printf 'yes\nno\nno\nno\nno\nno\nno\nno\nno\nno\nno\nno')"
+	# Words that only look like it when they are joined are no command of ours.
+	run as_user wg-nsquick "exec wg0 --" -u root -- id -u
+	assert_failure
+	refute_line 0
+	run as_user wg-nsquick exec "wg0 --" -u root -- id -u
+	assert_failure 125
+	refute_line 0
+	# With what the rule lets through, pkexec's own variable says who asked.
+	run env PKEXEC_UID=65534 wg-nsquick exec wg0 -- id -un
+	assert_output nobody
+}
+
 @test "not root, but with the capabilities: its own user, and none of them left; also without new privileges" {
 	run setpriv --reuid nobody --regid nogroup --clear-groups --inh-caps +sys_admin,+dac_override --ambient-caps +sys_admin,+dac_override --no-new-privs \
 		"$WG_NSQUICK" exec wg0 -- sh -c 'id -un; cat /proc/self/status; ip -br link'

@@ -22,17 +22,20 @@ PATH=$(dirname "$WG_NSQUICK"):$PATH
 
 [[ ${WG_NSQUICK_TEST_PRIVATE-} == 1 ]] || { echo "these tests must be started by tests/private" >&2; exit 1; }
 
+# A kernel that was booted with ipv6.disable=1 has none of this.
+has_ipv6() { [[ -e /proc/net/if_inet6 ]]; }
+
 host_up() {
 	ip netns add prov
 	ip link add veth0 type veth peer name eth0 netns prov
 	ip addr add 192.0.2.2/24 dev veth0
-	ip -6 addr add 2001:db8::2/64 dev veth0 nodad
+	! has_ipv6 || ip -6 addr add 2001:db8::2/64 dev veth0 nodad
 	# No link-local address: its detection of duplicates would be a change of its own.
 	ip link set veth0 addrgenmode none
 	ip link set veth0 up
 	ip route add default via 192.0.2.1
 	ip -n prov addr add 192.0.2.1/24 dev eth0
-	ip -n prov -6 addr add 2001:db8::1/64 dev eth0 nodad
+	! has_ipv6 || ip -n prov -6 addr add 2001:db8::1/64 dev eth0 nodad
 	ip -n prov link set eth0 up
 	ip -n prov link set lo up
 	if ip -n prov link add wgp type wireguard 2>/dev/null; then
@@ -48,7 +51,7 @@ host_up() {
 	ip netns exec prov wg set wgp private-key <(echo "$PROVIDER_KEY") listen-port 51820 \
 		peer "$CLIENT_PUB" allowed-ips 10.9.0.2/32,fd09::2/128
 	ip -n prov addr add 10.9.0.1/24 dev wgp
-	ip -n prov -6 addr add fd09::1/64 dev wgp nodad
+	! has_ipv6 || ip -n prov -6 addr add fd09::1/64 dev wgp nodad
 	ip -n prov link set wgp up
 	export WG_KIND PROVIDER_KEY CLIENT_KEY PROVIDER_PUB CLIENT_PUB
 }
