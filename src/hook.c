@@ -45,7 +45,7 @@ static _Noreturn void exec_hook(const struct spawn *spawn, const struct hook_env
 
 	r = ns_enter(env->target_fd);
 	if (r == 0)
-		r = room_enter(env->room_fd);
+		r = room_enter(env->room_fd, env->etc_dir);
 	if (r < 0)
 		spawn_fail(spawn, r);
 	setenv("LC_ALL", "C", 1);

@@ -22,6 +22,7 @@ struct hook_env {
 	const char *netns;   /* name or path, "" when it has neither */
 	int target_fd;	     /* network namespace */
 	int room_fd;	     /* mount namespace */
+	const char *etc_dir; /* its resolv.conf and nsswitch.conf: see room_enter() */
 	const char *guarded;  /* "FILE:LINE: PostUp": kept out of the host's namespace, and named so; NULL: it is not */
 	int control;	      /* the line to the supervisor, if guarded */
 	unsigned int timeout; /* s; 0: for ever */

@@ -16,6 +16,7 @@
 #include "settings.h"
 
 #define RUN_DIR "/run/wg-nsquick"
+#define ROOM_DIR RUN_DIR "/room" /* see room.h */
 
 enum undo_kind {
 	UNDO_MEMBER,	/* the tunnel is one of the namespace's: DNS and, for the last one, the namespace's own undoing */

@@ -3,7 +3,6 @@
 
 #include <dirent.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <limits.h>
 #include <sched.h>
 #include <sys/mount.h>
@@ -12,8 +11,6 @@
 
 #include "journal.h"
 #include "resolvers.h"
-
-#define ROOM_DIR RUN_DIR "/room"
 
 struct kept {
 	char *path;
@@ -116,11 +113,20 @@ static int bind_etc(const char *etc_dir, const char **ret_what)
 	return -errno;
 }
 
+/* Something is mounted there: ours, or a hook's in its place. */
+static bool is_mounted(const char *path)
+{
+	struct statx st;
+
+	return statx(AT_FDCWD, path, 0, STATX_TYPE, &st) == 0 && st.stx_attributes & STATX_ATTR_MOUNT_ROOT;
+}
+
+/* Sockets that are not masked yet. */
 static int mask_sockets(const char **ret_what)
 {
 	/* D-Bus stays: hooks call systemctl. */
 	for (size_t i = 0; resolver_sockets[i]; i++) {
-		int r = bind_file("/dev/null", resolver_sockets[i]);
+		int r = is_mounted(resolver_sockets[i]) ? 0 : bind_file("/dev/null", resolver_sockets[i]);
 
 		if (r < 0 && r != -ENOENT && r != -ENOTDIR) {
 			*ret_what = resolver_sockets[i];
@@ -128,6 +134,28 @@ static int mask_sockets(const char **ret_what)
 		}
 	}
 	return 0;
+}
+
+/*
+ * What the host replaces (a new resolv.conf renamed over the old one, the socket of a daemon that was
+ * started again) takes along what was mounted on it, and shows bare. Before each hook that is mended;
+ * a file that is gone altogether names no server, and keeps no hook of `down' from running.
+ */
+static int mend_binds(const char *etc_dir)
+{
+	const char *what;
+
+	for (size_t i = 0; resolver_files[i]; i++) {
+		char from[PATH_MAX], to[PATH_MAX];
+		int r;
+
+		snprintf(from, sizeof(from), "%s/%s", etc_dir, resolver_files[i]);
+		snprintf(to, sizeof(to), "/etc/%s", resolver_files[i]);
+		r = is_mounted(to) ? 0 : bind_file(from, to);
+		if (r < 0 && r != -ENOENT && r != -ENOTDIR)
+			return r;
+	}
+	return mask_sockets(&what);
 }
 
 /*
@@ -343,16 +371,18 @@ static int create_on(int cpu, const struct room_spec *spec, int *ret_fd, const c
 	return r;
 }
 
-int room_enter(int room_fd)
+int room_enter(int room_fd, const char *etc_dir)
 {
 	_cleanup_free_ char *cwd = getcwd(NULL, 0);
+	int r;
 
 	if (setns(room_fd, CLONE_NEWNS) < 0)
 		return -errno;
+	r = etc_dir ? mend_binds(etc_dir) : 0;
 	/* setns(2) leaves the process at the root. */
 	if (!cwd || chdir(cwd) < 0)
 		(void)!chdir("/");
-	return 0;
+	return r;
 }
 
 /* In the room: names that hooks made in its own /run/netns, handed to the host; then the host's folder. */
@@ -365,7 +395,7 @@ static int hand_over_names(int room_fd)
 
 	r = clone_run_dir(&shared);
 	if (r == 0)
-		r = room_enter(room_fd);
+		r = room_enter(room_fd, NULL);
 	if (r < 0)
 		return r;
 	dir = opendir(NETNS_RUN_DIR);
@@ -398,91 +428,6 @@ int room_published(int room_fd)
 	return in_child(hand_over_names, room_fd);
 }
 
-/* ---- pins: in PID 1's mount namespace, where every later run finds them ---- */
-
-static int pin_path(const char *iface, ns_cookie cookie, char ret_path[static PATH_MAX])
-{
-	int n = snprintf(ret_path, PATH_MAX, ROOM_DIR "/%s@%" PRIx64, iface, cookie);
-
-	return n < 0 || n >= PATH_MAX ? -ENAMETOOLONG : 0;
-}
-
-struct pin {
-	char path[PATH_MAX];
-	int room_fd;
-};
-
-/* A mount namespace cannot be bound into a shared mount: it would hold itself. */
-static int private_dir(void)
-{
-	int r = make_dir(ROOM_DIR, 0700);
-
-	if (r < 0)
-		return r;
-	if (mount("", ROOM_DIR, "none", MS_PRIVATE, NULL) == 0)
-		return 0;
-	if (errno != EINVAL)
-		return -errno;
-	if (mount(ROOM_DIR, ROOM_DIR, "none", MS_BIND, NULL) < 0)
-		return -errno;
-	return mount("", ROOM_DIR, "none", MS_PRIVATE, NULL) < 0 ? -errno : 0;
-}
-
-static int do_pin(void *arg)
-{
-	const struct pin *p = arg;
-	_cleanup_fd_ int file = -1;
-	char source[64];
-	int r;
-
-	r = private_dir();
-	if (r < 0)
-		return r;
-	file = open(p->path, O_RDONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0);
-	if (file < 0)
-		return -errno;
-	snprintf(source, sizeof(source), "/proc/self/fd/%d", p->room_fd);
-	r = bind_file(source, p->path);
-	if (r < 0)
-		unlink(p->path);
-	return r;
-}
-
-static int do_unpin(void *arg)
-{
-	const struct pin *p = arg;
-	int r = 0;
-
-	if (umount2(p->path, MNT_DETACH) < 0 && errno != EINVAL && errno != ENOENT)
-		r = -errno;
-	if (unlink(p->path) < 0 && errno != ENOENT)
-		r = r < 0 ? r : -errno;
-	/* The last one out takes the folder's own mount along. */
-	if (rmdir(ROOM_DIR) < 0 && errno != ENOENT) {
-		CLEANUP(cleanup_dir) DIR *dir = opendir(ROOM_DIR);
-		struct dirent *entry;
-		bool empty = true;
-
-		if (!dir)
-			return r < 0 ? r : -errno;
-		errno = 0;
-		while ((entry = readdir(dir)))
-			if (entry->d_name[0] != '.')
-				empty = false;
-		if (errno || (empty && (umount2(ROOM_DIR, MNT_DETACH) < 0 || rmdir(ROOM_DIR) < 0)))
-			return r < 0 ? r : -errno;
-	}
-	return r;
-}
-
-static int pin(int room_fd, const char *iface, ns_cookie cookie)
-{
-	struct pin p = { .room_fd = room_fd };
-	int r = pin_path(iface, cookie, p.path);
-
-	return r < 0 ? r : ns_in_host_mounts(do_pin, &p);
-}
-
 int room_create(const struct room_spec *spec, const char *iface, ns_cookie cookie, int *ret_fd, const char **ret_what)
 {
 	_cleanup_fd_ int fd = -1;
@@ -499,33 +444,9 @@ int room_create(const struct room_spec *spec, const char *iface, ns_cookie cooki
 		if (r < 0)
 			return r;
 		*ret_what = ROOM_DIR;
-		r = pin(fd, iface, cookie);
+		r = room_pin(fd, iface, cookie);
 	} while (r == -EINVAL && ++cpu < CPU_SETSIZE && cpu < (int)sysconf(_SC_NPROCESSORS_CONF));
 	if (r == 0)
 		*ret_fd = take_fd(&fd);
 	return r;
-}
-
-int room_unpin(const char *iface, ns_cookie cookie)
-{
-	struct pin p = { .room_fd = -1 };
-	int r = pin_path(iface, cookie, p.path);
-
-	return r < 0 ? r : ns_in_host_mounts(do_unpin, &p);
-}
-
-int room_open(const char *iface, ns_cookie cookie, int *ret_fd)
-{
-	char path[PATH_MAX], outer[PATH_MAX + 16];
-	int r = pin_path(iface, cookie, path), fd;
-
-	if (r < 0)
-		return r;
-	/* Through PID 1's root: the caller may be in a unit whose mounts are its own. */
-	snprintf(outer, sizeof(outer), "/proc/1/root%s", path);
-	fd = open(outer, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return -errno;
-	*ret_fd = fd;
-	return 0;
 }

@@ -42,8 +42,11 @@ int room_enter_resolver(int ns_fd, const char *ns_name);
  */
 int room_create(const struct room_spec *spec, const char *iface, ns_cookie cookie, int *ret_fd, const char **ret_what);
 
-/* The calling process enters, and keeps its working directory if there is one of that name. */
-int room_enter(int room_fd);
+/*
+ * The calling process enters, and keeps its working directory if there is one of that name. What the host
+ * replaced since, and so laid bare, gets its cover back: `etc_dir` as in room_spec; NULL: it stays as it is.
+ */
+int room_enter(int room_fd, const char *etc_dir);
 
 /*
  * After the target's name was published: /run/netns becomes the host's own
@@ -51,6 +54,10 @@ int room_enter(int room_fd);
  */
 int room_published(int room_fd);
 
+/* ---- room-pin.c: rooms that are kept in PID 1's mount namespace ---- */
+
+/* -EINVAL: the kernel takes it for older than PID 1's; see room_create(). */
+int room_pin(int room_fd, const char *iface, ns_cookie cookie);
 /* The one that was kept. -ENOENT: there is none. */
 int room_open(const char *iface, ns_cookie cookie, int *ret_fd);
 int room_unpin(const char *iface, ns_cookie cookie);

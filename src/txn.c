@@ -115,6 +115,7 @@ static int do_hook(struct txn *txn, struct step *step)
 {
 	_cleanup_free_ char *text = hook_expand(step->hook, txn->conf->iface);
 	_cleanup_free_ char *name = NULL;
+	_cleanup_free_ char *dir = dns_dir(txn->journal.ns_name, txn->journal.cookie);
 	const char *netns = txn->journal.ns_path ? txn->journal.ns_path : "";
 	struct hook_env env = {
 		.iface = txn->conf->iface,
@@ -123,6 +124,7 @@ static int do_hook(struct txn *txn, struct step *step)
 		.netns = netns,
 		.target_fd = txn->target_fd,
 		.room_fd = txn->room_fd,
+		.etc_dir = dir,
 		.control = txn->worker->control,
 		.mask = txn->worker->mask,
 		.timeout = txn->hook_timeout,
@@ -131,7 +133,7 @@ static int do_hook(struct txn *txn, struct step *step)
 
 	if (asprintf(&name, "%s:%u: %s", txn->conf->path, step->line, hook_names[step->hook->kind]) < 0)
 		name = NULL;
-	if (!text || !name)
+	if (!text || !name || !dir)
 		return txn_fail(1, txn, "out of memory");
 	if (txn->hooks == HOOKS_NONE) {
 		log_note("%s: skipped, as hooks are set to none", name);

@@ -82,3 +82,38 @@ while True:
 	run grep -c query "$BATS_FILE_TMPDIR/queries"
 	assert_output 0
 }
+
+@test "hooks: what the host replaces while the tunnel is up is covered again; what a hook mounted itself stays" {
+	local daemon
+	cp /etc/nsswitch.conf "$BATS_TEST_TMPDIR/nsswitch"
+	mkdir -p /run/nscd
+	config wg0 "DNS = 10.9.0.1" "PreDown = cat /etc/resolv.conf; grep ^hosts: /etc/nsswitch.conf; test ! -S /run/nscd/socket && echo masked"
+	wg-nsquick up wg0
+	echo "nameserver 198.18.0.1" > /etc/resolv.conf.new; mv /etc/resolv.conf.new /etc/resolv.conf
+	echo "hosts: resolve" > /etc/nsswitch.conf.new; mv /etc/nsswitch.conf.new /etc/nsswitch.conf
+	python3 -c 'import socket, time; s = socket.socket(socket.AF_UNIX); s.bind("/run/nscd/socket"); s.listen(); time.sleep(600)' 3>&- &
+	daemon=$!
+	timeout 10 bash -c "until [[ -S /run/nscd/socket ]]; do sleep 0.05; done"
+	run wg-nsquick down wg0
+	kill $daemon
+	rm -r /run/nscd
+	assert_success
+	assert_line "nameserver 10.9.0.1"
+	assert_line "hosts: files dns"
+	assert_line masked
+	refute_output --partial 198.18.0.1
+	# The host has none any more: no name resolves, and down goes on.
+	cp "$BATS_TEST_TMPDIR/nsswitch" /etc/nsswitch.conf
+	config wg0 "DNS = 10.9.0.1" "PostUp = echo nameserver 10.9.0.2 > /run/own; mount --bind /run/own /etc/resolv.conf" "PreDown = cat /etc/resolv.conf; umount /etc/resolv.conf" "PreDown = test -e /etc/resolv.conf || echo none"
+	wg-nsquick up wg0
+	run wg-nsquick down wg0
+	assert_success
+	assert_line "nameserver 10.9.0.2"
+	refute_line none
+	config wg0 "DNS = 10.9.0.1" "PreDown = test -e /etc/resolv.conf || echo none"
+	wg-nsquick up wg0
+	rm /etc/resolv.conf
+	run wg-nsquick down wg0
+	assert_success
+	assert_line none
+}
