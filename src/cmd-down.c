@@ -22,6 +22,13 @@ static int worker_down(void *arg, struct worker *w)
 	return status;
 }
 
+static void begun_down(void *arg)
+{
+	struct txn *txn = arg;
+
+	conf_forget_keys(txn->conf);
+}
+
 static void recover_down(void *arg)
 {
 	const struct txn *txn = arg;
@@ -41,7 +48,7 @@ static bool somebody_elses(const char *iface)
 	return strcmp(link.kind, "wireguard") == 0 || (strcmp(link.kind, "tun") == 0 && wg_userspace_connect(iface, &socket) == 0);
 }
 
-static int find(const struct conf *conf, const struct options *options, struct settings *settings, struct txn *txn)
+static int find(struct conf *conf, const struct options *options, struct settings *settings, struct txn *txn)
 {
 	bool found;
 	int r;
@@ -79,7 +86,7 @@ int cmd_down(const struct options *options, char **args)
 	struct txn txn = TXN_INIT;
 	_cleanup_fd_ int lock = -1;
 	_cleanup_fd_ int host = -1;
-	struct guarded_work work = { .action = "down", .work = worker_down, .recover = recover_down, .arg = &txn };
+	struct guarded_work work = { .action = "down", .work = worker_down, .begun = begun_down, .recover = recover_down, .arg = &txn };
 	_cleanup_reach_ struct reach reach = { 0 };
 	int status;
 
@@ -87,6 +94,9 @@ int cmd_down(const struct options *options, char **args)
 		return 1;
 	if (conf.save_config && conffile_read_wg_to_save(&conf) < 0)
 		return 1;
+	/* Only what is saved is compared with them. */
+	if (!conf.save_config)
+		conf_forget_keys(&conf);
 	if (plan_down(&conf, &plan) < 0) {
 		log_error("out of memory");
 		return 1;

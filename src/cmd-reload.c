@@ -14,6 +14,7 @@
 struct job {
 	struct txn *txn;
 	struct reload reload;
+	struct live *before, *wanted; /* the same as reload's */
 };
 
 static int worker_reload(void *arg, struct worker *w)
@@ -28,6 +29,15 @@ static int worker_reload(void *arg, struct worker *w)
 		return 1;
 	}
 	return txn_reload(job->txn, &job->reload);
+}
+
+static void begun_reload(void *arg)
+{
+	struct job *job = arg;
+
+	conf_forget_keys(job->txn->conf);
+	wg_iface_forget_keys(&job->before->wg);
+	wg_iface_forget_keys(&job->wanted->wg);
 }
 
 static void recover_reload(void *arg)
@@ -142,7 +152,7 @@ static int reload(const struct options *options, const struct settings *settings
 	_cleanup_live_ struct live before = { 0 };
 	_cleanup_live_ struct live wanted = { 0 };
 	_cleanup_reach_ struct reach reach = { 0 };
-	struct job job = { .txn = txn, .reload = { .before = &before, .wanted = &wanted } };
+	struct job job = { .txn = txn, .reload = { .before = &before, .wanted = &wanted }, .before = &before, .wanted = &wanted };
 	struct guarded_work work = {
 		.policy = { .level = settings->guard, .iface = conf->iface },
 		.foreign = settings->foreign.n ? &settings->foreign : NULL,
@@ -151,6 +161,7 @@ static int reload(const struct options *options, const struct settings *settings
 		.transport_fd = txn->transport_fd,
 		.action = "reload",
 		.work = worker_reload,
+		.begun = begun_reload,
 		.recover = recover_reload,
 		.arg = &job,
 	};

@@ -22,6 +22,13 @@ static int worker_up(void *arg, struct worker *w)
 	return status;
 }
 
+static void begun_up(void *arg)
+{
+	struct txn *txn = arg;
+
+	conf_forget_keys(txn->conf);
+}
+
 static void recover_up(void *arg)
 {
 	const struct txn *txn = arg;
@@ -176,6 +183,7 @@ static int bring_up(const struct options *options, const struct settings *settin
 		.transport_fd = place->transport_fd,
 		.action = "up",
 		.work = worker_up,
+		.begun = begun_up,
 		.recover = recover_up,
 		.arg = &txn,
 	};

@@ -290,6 +290,19 @@ void wg_iface_free(struct wg_iface *wg)
 	explicit_bzero(wg, sizeof(*wg));
 }
 
+void wg_iface_forget_keys(struct wg_iface *wg)
+{
+	explicit_bzero(&wg->private_key, sizeof(wg->private_key));
+	for (size_t i = 0; i < wg->n_peers; i++)
+		explicit_bzero(&wg->peers[i].preshared_key, sizeof(wg->peers[i].preshared_key));
+}
+
+void conf_forget_keys(struct conf *conf)
+{
+	wg_iface_forget_keys(&conf->wg);
+	buf_free(&conf->stripped);
+}
+
 void conf_free(struct conf *conf)
 {
 	free(conf->path);

@@ -142,6 +142,9 @@ int conf_parse_quick(struct conf *conf, const char *text, size_t len, struct con
  */
 int conf_parse_wg(struct conf *conf, void (*warn)(unsigned int line, const char *text), struct conf_error *ret_error);
 
+void wg_iface_forget_keys(struct wg_iface *wg);
+/* Wipes the keys, and the text that they were read from, once nobody needs them any more; what else it says stays. */
+void conf_forget_keys(struct conf *conf);
 void conf_free(struct conf *conf);
 void wg_iface_free(struct wg_iface *wg);
 /* A new zeroed peer at the end; NULL when memory is out. Earlier pointers into wg->peers end here. */

@@ -11,6 +11,7 @@
 
 #include "filter.h"
 #include "log.h"
+#include "secret.h"
 #include "spawn.h"
 
 /* What goes over the line: one byte a message. */
@@ -356,6 +357,8 @@ int guard_run(const struct guarded_work *work)
 
 		close_fd(control[0]);
 		filters_free(g.filters);
+		/* Which a child does not inherit. */
+		secret_protect();
 		/* If the supervisor dies, the orphans are ours to end. */
 		if (prctl(PR_SET_CHILD_SUBREAPER, 1) < 0) {
 			log_error("cannot start the worker: %s", strerror(errno));
@@ -374,6 +377,8 @@ int guard_run(const struct guarded_work *work)
 		log_error("cannot start the worker: %s", strerror(errno));
 		status = 1;
 	} else {
+		if (work->begun)
+			work->begun(work->arg);
 		status = supervise(&g, control[0], signals);
 	}
 	close_fd(control[0]);

@@ -46,6 +46,8 @@ struct guarded_work {
 	const char *action; /* "up", "down": for messages */
 	/* In the worker: 0 when the work stands, else the exit status, everything rolled back. */
 	int (*work)(void *arg, struct worker *w);
+	/* In the supervisor, once the worker has its copy of everything: it needs no keys any more. NULL: it has none. */
+	void (*begun)(void *arg);
 	/* In the supervisor, when the worker was killed: undo by the journal. */
 	void (*recover)(void *arg);
 	void *arg;

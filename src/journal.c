@@ -17,6 +17,7 @@
 #define LOCK_DIR RUN_DIR "/lock"
 #define LOCK_POLL_MS 10
 #define MAGIC "wg-nsquick-journal 1"
+#define ASIDE ".corrupt"
 #define MAX_SIZE (1 << 20)
 
 static const char *const state_names[] = { "starting", "up", "stopping" };
@@ -128,7 +129,7 @@ static int set_aside(const char *path)
 {
 	_cleanup_free_ char *aside = NULL;
 
-	if (asprintf(&aside, "%s.corrupt", path) < 0)
+	if (asprintf(&aside, "%s" ASIDE, path) < 0)
 		return -ENOMEM;
 	if (rename(path, aside) < 0)
 		return -errno;
@@ -413,6 +414,32 @@ int journal_each(const char *iface, int (*each)(void *arg, struct journal *j), v
 		free(names[i]);
 	}
 	free(names);
+	return r;
+}
+
+int journal_set_aside_names(ns_cookie cookie, struct strv *ret_ifaces)
+{
+	CLEANUP(cleanup_dir) DIR *dir = opendir(TUNNEL_DIR);
+	const struct dirent *entry;
+	struct strv found = { 0 };
+	char tail[64];
+	int r = 0;
+
+	snprintf(tail, sizeof(tail), "@%" PRIx64 ASIDE, cookie);
+	if (!dir)
+		return errno == ENOENT ? 0 : -errno;
+	while (r == 0 && (errno = 0, entry = readdir(dir))) {
+		size_t len = strlen(entry->d_name), end = strlen(tail);
+
+		if (len > end && strcmp(entry->d_name + len - end, tail) == 0)
+			r = strv_add(&found, entry->d_name, len - end);
+	}
+	if (r == 0)
+		r = -errno;
+	if (r < 0)
+		strv_free(&found);
+	else
+		*ret_ifaces = found;
 	return r;
 }
 

@@ -87,6 +87,9 @@ void journal_free(struct journal *j);
 /* -ENOENT; -EBADMSG when it is not a journal of this boot and version (it is set aside, and that is said). */
 int journal_load(const char *iface, ns_cookie cookie, struct journal *ret_journal);
 
+/* The interfaces of that namespace whose journals were set aside: nothing else is known of them. */
+int journal_set_aside_names(ns_cookie cookie, struct strv *ret_ifaces);
+
 /* Deletes what killed runs had begun to write. `iface` NULL: for all that no other run is at work on. */
 void journal_sweep(const char *iface);
 

@@ -24,6 +24,35 @@ static void tell(const struct txn *txn, const struct ns_record *record, const st
 		 text.failed ? "" : text.data);
 }
 
+/* Whose journal could not be read may be up all the same: its device tells. 1, 0 or -errno. */
+static int holds_unknown(int ns_fd, const struct ns_record *record)
+{
+	_cleanup_rt_ struct rt *rt = NULL;
+	struct strv names = { 0 };
+	struct rt_link link;
+	int r = journal_set_aside_names(record->cookie, &names);
+
+	if (r == 0 && names.n)
+		r = rt_open_in(ns_fd, &rt);
+	for (size_t i = 0; i < names.n && r == 0; i++) {
+		r = rt_link_get(rt, names.v[i], 0, &link);
+		if (r == -ENODEV) {
+			r = 0;
+		} else if (r == 0) {
+			log_note("network namespace %s stays: `%s' is in it, whose journal could not be read", record->name, names.v[i]);
+			r = 1;
+		}
+	}
+	strv_free(&names);
+	return r;
+}
+
+bool namespace_holds_unknown(const struct txn *txn, const struct ns_record *record)
+{
+	/* When it cannot be known, nobody loses his tunnel. */
+	return record->made && record->name && txn->target_fd >= 0 && holds_unknown(txn->target_fd, record) != 0;
+}
+
 bool namespace_stays(const struct txn *txn, const struct ns_record *record)
 {
 	struct inside *processes = NULL;
@@ -104,7 +133,7 @@ static bool is_over(const struct ns_record *record)
 		return false;
 	r = inside_list(fd, &processes, &n);
 	free(processes);
-	return r == 0 && n == 0;
+	return r == 0 && n == 0 && holds_unknown(fd, record) == 0;
 }
 
 static int sweep(void *arg, struct ns_record *record)

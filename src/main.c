@@ -12,6 +12,7 @@
 #include "config.h"
 #include "log.h"
 #include "rights.h"
+#include "secret.h"
 
 static const struct command {
 	const char *name;
@@ -364,6 +365,7 @@ int main(int argc, char **argv)
 	while ((fd = open("/dev/null", O_RDWR)) >= 0 && fd <= STDERR_FILENO)
 		;
 	close_fd(fd);
+	secret_protect();
 	log_set_program(argv[0]);
 	if (argc == 2 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "help") == 0)) {
 		usage();

@@ -315,9 +315,16 @@ static int commit(struct txn *txn, const struct reload *reload)
 int txn_reload(struct txn *txn, const struct reload *reload)
 {
 	const struct journal old = txn->journal;
+	struct live before = *reload->before;
 	int status = 0, r;
 
-	r = before_save(&txn->journal, reload->before);
+	/* A private key that stays as it is has no business in a file. */
+	if (key_equal_clamped(&reload->before->wg.private_key, &reload->wanted->wg.private_key)) {
+		before.wg.has_private_key = false;
+		explicit_bzero(&before.wg.private_key, sizeof(before.wg.private_key));
+	}
+	r = before_save(&txn->journal, &before);
+	explicit_bzero(&before, sizeof(before));
 	if (r == 0)
 		r = journal_note(&txn->journal, UNDO_RELOAD, 0, 0, 0);
 	if (r < 0)

@@ -138,6 +138,9 @@ int step_wg(struct txn *txn, struct step *step)
 	/* A userspace program that is about to end for the loss of its TUN has answers of its own. */
 	if (r < 0 && txn->journal.userspace && rt_link_get(txn->target, NULL, txn->journal.ifindex, &link) == -ENODEV)
 		r = -ENODEV;
+	/* Hooks may run for long. */
+	if (r == 0)
+		conf_forget_keys(txn->conf);
 	return r < 0 ? txn_fail(1, txn, "Unable to modify interface: %s", strerror(-r)) : 0;
 }
 

@@ -187,8 +187,12 @@ static int do_leave(struct txn *txn, struct step *step)
 
 static int do_save(struct txn *txn, struct step *step)
 {
+	int status;
+
 	txn_trace(txn, step);
-	return save_tunnel(txn->conf, &txn->journal, txn->target);
+	status = save_tunnel(txn->conf, &txn->journal, txn->target);
+	conf_forget_keys(txn->conf);
+	return status;
 }
 
 static int do_routes(struct txn *txn, struct step *step)

@@ -203,7 +203,13 @@ static int undo_member(struct txn *txn, const struct undo *undo)
 	if (txn->keep != KEEP_UNSET)
 		record.keep = txn->keep;
 	first = txn_write_dns(&record, txn->journal.cookie, &txn->journal, &others);
-	if (others == 0 && namespace_stays(txn, &record)) {
+	if (others == 0 && namespace_holds_unknown(txn, &record)) {
+		/* With its resolver as it is; once the other one is gone, any run takes it away. */
+		record.kept = true;
+		r = ns_record_save(&record);
+		if (first == 0)
+			first = r;
+	} else if (others == 0 && namespace_stays(txn, &record)) {
 		const struct strv nothing = { 0 };
 
 		/* Programs inside have the file bound: it stays, and names no server. */

@@ -126,7 +126,7 @@ users_of() { grep -lE "$1" src/*.c src/*.h | sed 's,^src/,,' | sort | tr '\n' ' 
 
 @test "Python files are clean" {
 	command -v pyflakes3 > /dev/null || fail "pyflakes3 is not installed"
-	run pyflakes3 tests/faults tests/differ tests/lib/newlink tests/lib/*.py
+	run pyflakes3 tests/faults tests/differ tests/lib/newlink tests/lib/find-secret tests/lib/*.py
 	assert_output ""
 	assert_success
 }
