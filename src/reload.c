@@ -327,8 +327,10 @@ int txn_reload(struct txn *txn, const struct reload *reload)
 	explicit_bzero(&before, sizeof(before));
 	if (r == 0)
 		r = journal_note(&txn->journal, UNDO_RELOAD, 0, 0, 0);
-	if (r < 0)
+	if (r < 0) {
+		before_remove(&txn->journal);
 		return txn_fail(1, txn, "cannot write the journal: %s", strerror(-r));
+	}
 	status = take_steps(txn, reload);
 	if (!status) {
 		r = commit(txn, reload);

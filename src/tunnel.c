@@ -12,6 +12,7 @@
  * machine a moment, and the one that is left undoes its steps first: worth waiting for.
  */
 #define LOCK_PATIENCE_MS 2000
+#define RECOVER_PATIENCE_MS 1000
 
 static int take_journal(struct txn *txn, struct journal *j)
 {
@@ -128,7 +129,8 @@ static int recover_one(void *arg, struct journal *j)
 	_cleanup_fd_ int lock = -1;
 	int r, is_dead = 0;
 
-	r = recovery->locked ? 0 : journal_lock(j->iface, 0, &lock);
+	/* Who has begun something may just be dying, as when a unit's processes are killed. */
+	r = recovery->locked ? 0 : journal_lock(j->iface, j->state == JOURNAL_UP && !reload_interrupted(j) ? 0 : RECOVER_PATIENCE_MS, &lock);
 	/* Somebody is at work on it. */
 	if (r == -EAGAIN)
 		return 0;

@@ -1,0 +1,248 @@
+#!/usr/bin/env bats
+# shellcheck disable=SC2154,SC2016
+# The journal: what cannot be read is set aside and told, never guessed at; what has our
+# name but is not ours is never touched.
+
+setup_file() {
+	load lib/host
+	host_up
+	host_remember
+}
+
+teardown_file() {
+	load lib/host
+	host_down
+}
+
+setup() {
+	load lib/host
+	TUNNELS=/run/wg-nsquick/tunnels
+	config wg0
+	KEY=$(wg genkey) ADDRESS=10.8.0.2/32 ALLOWED=10.8.0.0/24 config wg1
+}
+
+teardown() {
+	local name
+	wg-nsquick down wg0 > /dev/null 2>&1 || true
+	wg-nsquick --netns wg0 down wg1 > /dev/null 2>&1 || true
+	wg-nsquick down wg1 > /dev/null 2>&1 || true
+	# What a test spoilt, it had to leave.
+	rm -f /run/wg-nsquick/{tunnels,netns}/*.corrupt
+	for name in wg0 other; do ip netns del "$name" 2> /dev/null || true; done
+	pkill -KILL -f '^wireguard-go wg[01]$' || true
+	rm -rf /run/wireguard/wg[01].sock /etc/netns/{wg0,wg1,other} /run/wg-nsquick/{tunnels,netns,applied}/*
+	umount -l /run/wg-nsquick/room/* 2> /dev/null || true
+	rm -rf /run/wg-nsquick/room/*
+	assert_clean
+	assert_host_unchanged
+}
+
+journal() { echo "$TUNNELS/$1"@*; }
+
+# MESSAGE-FILE: the tunnel runs on, its journal stands aside, and no command takes it for its own.
+is_set_aside() {
+	local file=$1
+	run wg-nsquick recover
+	assert_success
+	assert_line "Warning: $file is not a journal that this version can read; expected \`wg-nsquick-journal 1' of this boot; set aside as $file.corrupt"
+	assert [ ! -e "$file" ]
+	assert [ -e "$file.corrupt" ]
+	run ip netns exec wg0 ip link show wg0
+	assert_success
+	run wg-nsquick down wg0
+	assert_failure 1
+	assert_line "wg-nsquick: \`wg0' is not a WireGuard interface"
+	run wg-nsquick up wg0
+	assert_failure
+	assert_line --regexp "\`wg0' already exists|already runs"
+	# Once is enough.
+	refute_output --partial "set aside"
+	run ip netns exec wg0 ip link show wg0
+	assert_success
+}
+
+@test "files and folders of the journal are root's alone" {
+	run wg-nsquick up wg0
+	assert_success
+	run find /run/wg-nsquick -type f ! -perm 600 ! -path '*/room/*'
+	assert_output ""
+	run find /run/wg-nsquick/tunnels /run/wg-nsquick/netns /run/wg-nsquick/applied /run/wg-nsquick/lock -maxdepth 0 ! -perm 700
+	assert_output ""
+	run find /run/wg-nsquick ! -user 0
+	assert_output ""
+	assert_equal "$(head -1 "$(journal wg0)")" "wg-nsquick-journal 1"
+	assert_equal "$(sed -n 2p "$(journal wg0)")" "boot $(cat /proc/sys/kernel/random/boot_id)"
+	assert_equal "$(tail -1 "$(journal wg0)")" "end"
+}
+
+@test "corrupt: empty, cut anywhere, garbage, zeros, another version, another boot" {
+	local file way
+	for way in ':' 'head -c 20' 'head -n 1' 'head -n 5' 'head -n -1' 'head -c -2' 'head -c 300 /dev/urandom' 'head -c 300 /dev/zero' 's/journal 1/journal 2/' 's/^boot ./boot x/' \
+		's/^cookie .*/cookie none/' 's/^undo member/undo everything/' 's/^iface .*/iface ..\/x/' 's/^state .*/state perhaps/' 's/^ifindex .*/ifindex -1/'; do
+		run wg-nsquick up wg0
+		assert_success
+		file=$(journal wg0)
+		cp "$file" /run/good
+		case $way in
+		s/*) sed "$way" /run/good > "$file" ;;
+		*/dev/*) $way > "$file" ;;
+		*) $way < /run/good > "$file" ;;
+		esac
+		is_set_aside "$file"
+		# Put back, it is as good as ever.
+		mv /run/good "$file"
+		rm "$file.corrupt"
+		run wg-nsquick down wg0
+		assert_success
+		assert_clean
+	done
+}
+
+@test "a tunnel whose journal cannot be read keeps the namespace that it shares, until it is gone" {
+	local file
+	run wg-nsquick up wg0
+	assert_success
+	run wg-nsquick --netns wg0 up wg1
+	assert_success
+	file=$(journal wg0)
+	echo garbage > "$file"
+	run wg-nsquick down wg1
+	assert_success
+	assert_line --partial "set aside as $file.corrupt"
+	assert_line --partial "network namespace wg0 stays: \`wg0' is in it, whose journal could not be read"
+	run ip netns exec wg0 ip link show wg0
+	assert_success
+	assert_equal "$(grep -c '^nameserver' /etc/netns/wg0/resolv.conf)" 0
+	run wg-nsquick recover
+	assert_success
+	run ip netns exec wg0 ip link show wg0
+	assert_success
+	# By hand, and then any run takes the rest away.
+	ip -n wg0 link del wg0
+	run wg-nsquick recover
+	assert_success
+	assert [ ! -e /run/netns/wg0 ]
+	assert [ ! -e /etc/netns/wg0 ]
+}
+
+@test "the record of a namespace that cannot be read: said, nothing is guessed" {
+	local file
+	run wg-nsquick up wg0
+	assert_success
+	file=$(ls /run/wg-nsquick/netns/*)
+	echo garbage > "$file"
+	run wg-nsquick down wg0
+	assert_line --partial "$file is not a journal that this version can read"
+	# Whether the namespace was ours, nobody knows any more.
+	assert [ -e /run/netns/wg0 ]
+	run ip netns exec wg0 ip link show wg0
+	assert_failure
+}
+
+@test "another namespace of the same name is left alone, and said" {
+	run wg-nsquick up wg0
+	assert_success
+	ip netns del wg0
+	ip netns add wg0
+	ip -n wg0 link add keep type veth peer name kept
+	run wg-nsquick recover
+	assert_success
+	assert_line --partial "network namespace wg0 is not the one that wg0 was made in any more; it is left alone"
+	run ip -n wg0 link show keep
+	assert_success
+	assert_equal "$(ls "$TUNNELS")" ""
+}
+
+@test "another link of the same name in somebody's namespace is left alone" {
+	ip netns add other
+	run wg-nsquick --netns other up wg0
+	assert_success
+	ip -n other link del wg0
+	ip -n other link add wg0 type veth peer name kept
+	run wg-nsquick down wg0
+	assert_failure 1
+	run wg-nsquick recover
+	assert_success
+	run ip -n other -d link show wg0
+	assert_success
+	assert_line --partial "veth"
+	assert_equal "$(ls "$TUNNELS")" ""
+}
+
+@test "another link with the same number is left alone" {
+	local number
+	ip netns add other
+	run wg-nsquick --netns other up wg0
+	assert_success
+	number=$(ip -n other -br -o link show wg0 | wc -l)
+	number=$(ip netns exec other cat /sys/class/net/wg0/ifindex)
+	ip -n other link del wg0
+	ip -n other link add veth9 index "$number" type veth peer name kept
+	run wg-nsquick recover
+	assert_success
+	run ip -n other link show veth9
+	assert_success
+}
+
+@test "a process that got the daemon's number since is left alone" {
+	local file pid
+	[[ $WG_KIND == go ]] || return 0
+	run wg-nsquick up wg0
+	assert_success
+	sleep 54321 3>&- &
+	pid=$!
+	file=$(journal wg0)
+	sed -i -E "s/^(undo userspace [0-9]+) [0-9]+ /\1 $pid /" "$file"
+	run wg-nsquick down wg0
+	assert_success
+	run kill -0 "$pid"
+	assert_success
+	kill -KILL "$pid"
+}
+
+@test "somebody's file in place of ours under /etc/netns is not followed out of there" {
+	run wg-nsquick up wg0
+	assert_success
+	echo precious > /run/precious
+	rm -f /etc/netns/wg0/resolv.conf
+	ln -s /run/precious /etc/netns/wg0/resolv.conf
+	run wg-nsquick down wg0
+	assert_equal "$(cat /run/precious)" "precious"
+	rm -rf /etc/netns/wg0
+}
+
+@test "a trap in place of a temporary file is not written through" {
+	local file
+	run wg-nsquick up wg0
+	assert_success
+	file=$(journal wg0)
+	echo precious > /run/precious
+	ln -s /run/precious "$file.tmp"
+	run wg-nsquick reload wg0
+	run wg-nsquick down wg0
+	assert_success
+	assert_equal "$(cat /run/precious)" "precious"
+	rm -f "$file.tmp"
+}
+
+@test "both processes are killed at once, as a cgroup's end does it: the next recover undoes it, and says so" {
+	local moment
+	for moment in PreUp PostUp; do
+		config wg0 "$moment = sleep 54321"
+		wg-nsquick up wg0 > /dev/null 2>&1 3>&- &
+		for ((i = 0; i < 100; i++)); do
+			pgrep -f '^sleep 54321' > /dev/null && break
+			sleep 0.1
+		done
+		# Or the one that is killed last would have the time to undo it.
+		pkill -STOP -x wg-nsquick
+		pkill -KILL -x wg-nsquick
+		wait "$!" || true
+		run wg-nsquick recover
+		assert_success
+		assert_line --partial "wg0: undoing what an interrupted run left in network namespace wg0"
+		run pgrep -f '^sleep 54321'
+		assert_failure
+		assert_clean
+	done
+}
