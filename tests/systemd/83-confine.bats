@@ -256,7 +256,8 @@ assert_only_tunnel() {
 }
 
 @test "started by a socket in the file system, which is the same everywhere: in the tunnel's namespace" {
-	printf '[Service]\nExecStart=/bin/sh -c "stat -L -c %%%%i /proc/self/ns/net > /run/other.ns"\n' > /etc/systemd/system/other.service
+	# As a user, too.
+	printf '[Service]\nUser=nobody\nExecStart=/bin/stat -L -c %%%%i /proc/self/ns/net\nStandardOutput=file:/run/other.ns\n' > /etc/systemd/system/other.service
 	printf '[Socket]\nListenStream=/run/other.sock\n' > /etc/systemd/system/other.socket
 	systemctl daemon-reload
 	run wg-nsquick confine wg0 other

@@ -1,5 +1,5 @@
 #!/usr/bin/env bats
-# After a boot with enabled units (tests/systemd/boot): who came up, in which order, and who did not wait.
+# After a boot with enabled units (tests/systemd/run): who came up, in which order, and who did not wait.
 
 setup() {
 	bats_load_library bats-support
@@ -24,7 +24,7 @@ await() { # UNIT STATE
 	assert_output --partial wg0
 }
 
-@test "a name that does not resolve holds up neither the boot nor others: it is asked for on and on" {
+@test "a name that does not resolve holds up neither the boot nor others: it is asked for on and on, until it does" {
 	await multi-user.target active
 	await plain.service active
 	assert_equal "$(active wg-nsquick@wg1.service)" activating
@@ -32,15 +32,27 @@ await() { # UNIT STATE
 	run journalctl -b -o cat -u wg-nsquick@wg1
 	assert_line --partial "\`vpn.example:51820'. Trying again in 1.00 seconds..."
 	assert [ ! -e /run/netns/wg1 ]
-	# And it can be stopped.
+	# Meanwhile it can be stopped; and once the name resolves, it comes up.
 	run timeout 30 systemctl stop wg-nsquick@wg1
 	assert_success
+	systemctl start --no-block wg-nsquick@wg1
+	echo "192.0.2.1 vpn.example" >> /etc/hosts
+	await wg-nsquick@wg1.service active
 }
 
-@test "they go down in order: the service first, then the tunnel" {
-	systemctl stop wg-nsquick@wg0
-	assert_equal "$(active client)" inactive
-	assert [ "$(stamp client InactiveEnterTimestampMonotonic)" -le "$(stamp wg-nsquick@wg0 InactiveEnterTimestampMonotonic)" ]
+@test "at shutdown they go down in order: the service, the tunnel, the network" {
+	# What a shutdown begins with, and without what it ends with.
+	printf '[Unit]\nRequires=shutdown.target\nAfter=shutdown.target\nDefaultDependencies=no\n' > /run/systemd/system/going-down.target
+	systemctl daemon-reload
+	timeout 60 systemctl start going-down.target
+	local unit
+	for unit in client wg-nsquick@wg0 uplink; do
+		assert_equal "$unit $(active "$unit.service") $(stamp "$unit" Result)" "$unit inactive success"
+	done
 	assert [ "$(stamp client InactiveEnterTimestampMonotonic)" -gt 0 ]
+	assert [ "$(stamp client InactiveEnterTimestampMonotonic)" -le "$(stamp wg-nsquick@wg0 ActiveExitTimestampMonotonic)" ]
+	assert [ "$(stamp wg-nsquick@wg0 InactiveEnterTimestampMonotonic)" -le "$(stamp uplink InactiveEnterTimestampMonotonic)" ]
+	run journalctl -b -o cat -u wg-nsquick@wg0
+	assert_line "[#] ip link delete dev wg0"
 	assert [ ! -e /run/netns/wg0 ]
 }
