@@ -56,7 +56,7 @@ static int find(struct conf *conf, const struct options *options, struct setting
 	if (cmd_settings(options, conf->iface, settings) < 0)
 		return 1;
 	/* Where it is, the journal says; the settings only tell where the next one goes. */
-	r = tunnel_find(conf->iface, options->netns, txn);
+	r = tunnel_reach(conf->iface, options->netns, txn);
 	if (r == -ENOTUNIQ)
 		return 1;
 	found = r == 0;

@@ -72,7 +72,7 @@ int cmd_exec(const struct options *options, char **args)
 	if (find_user(options->user, &user) < 0 || cmd_settings(options, iface, &settings) < 0)
 		return EXIT_CANCELED_EXEC;
 	new_environment = changes_user(options, &user);
-	r = tunnel_find(iface, options->netns, &txn);
+	r = tunnel_reach(iface, options->netns, &txn);
 	if (r == -ENOTUNIQ)
 		return EXIT_CANCELED_EXEC;
 	if (r < 0 || txn.target_fd < 0 || tunnel_alive(&txn) <= 0) {

@@ -212,7 +212,7 @@ int cmd_reload(const struct options *options, char **args)
 		return 1;
 	if (tunnel_lock(conf.iface, &lock) < 0)
 		return 1;
-	r = tunnel_find(conf.iface, options->netns, &txn);
+	r = tunnel_reach(conf.iface, options->netns, &txn);
 	if (r == -ENOTUNIQ)
 		return 1;
 	if (r < 0 || tunnel_alive(&txn) <= 0) {

@@ -128,7 +128,7 @@ int cmd_reresolve(const struct options *options, char **args)
 	}
 	if (tunnel_lock(iface, &lock) < 0)
 		return 1;
-	r = tunnel_find(iface, options->netns, &txn);
+	r = tunnel_reach(iface, options->netns, &txn);
 	if (r == -ENOTUNIQ)
 		return 1;
 	if (r < 0 || tunnel_alive(&txn) <= 0) {

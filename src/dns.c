@@ -377,13 +377,29 @@ static int delete_ours(const char *path)
 	return r > 0 && unlink(path) < 0 ? -errno : r;
 }
 
-static int restore_resolv(const struct files *f)
+/* Programs that have it bound go on with it. In somebody else's namespace they have another way out, and must find no server to ask there. */
+static int empty_ours(const char *path)
 {
-	int saved = exists(f->saved), dir = exists(f->dir);
+	_cleanup_buf_ struct buf text = { 0 };
+	const struct strv nothing = { 0 };
+	int r = is_ours(path);
+
+	if (r <= 0)
+		return r;
+	dns_format_resolv(&nothing, &text);
+	return write_file(path, &text, 0644);
+}
+
+static int restore_resolv(const struct files *f, bool joined)
+{
+	int saved = exists(f->saved), dir = exists(f->dir), r;
 
 	if (saved < 0 || dir < 0)
 		return saved < 0 ? saved : dir;
-	return saved && dir ? put_back(f) : delete_ours(f->resolv);
+	if (saved && dir)
+		return put_back(f);
+	r = joined ? empty_ours(f->resolv) : 0;
+	return r < 0 ? r : delete_ours(f->resolv);
 }
 
 int dns_restore(const struct ns_record *record)
@@ -393,7 +409,7 @@ int dns_restore(const struct ns_record *record)
 
 	if (first < 0)
 		return first;
-	keep_first(&first, restore_resolv(&f));
+	keep_first(&first, restore_resolv(&f, !record->made));
 	keep_first(&first, delete_ours(f.nsswitch));
 	atomic_forget(f.resolv);
 	atomic_forget(f.nsswitch);

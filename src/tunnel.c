@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "tunnel.h"
 
+#include <fcntl.h>
+
 #include "applied.h"
 #include "dns.h"
 #include "log.h"
@@ -30,7 +32,11 @@ static int load_in(int ns_fd, const char *iface, struct txn *txn)
 	r = ns_get_cookie(ns_fd, &cookie);
 	if (r == 0)
 		r = journal_load(iface, cookie, &j);
-	return r < 0 ? r : take_journal(txn, &j);
+	if (r < 0)
+		return r;
+	/* The journal has no path of one without a name. */
+	txn->target_fd = fcntl(ns_fd, F_DUPFD_CLOEXEC, 3);
+	return txn->target_fd < 0 ? -errno : take_journal(txn, &j);
 }
 
 struct only {
@@ -72,6 +78,17 @@ int tunnel_find(const char *iface, const char *netns, struct txn *txn)
 		return -ENOTUNIQ;
 	}
 	return only.n ? only.error : -ENOENT;
+}
+
+int tunnel_reach(const char *iface, const char *netns, struct txn *txn)
+{
+	int r = tunnel_find(iface, netns, txn);
+
+	if (r == 0 && txn->target_fd < 0 && !txn->journal.ns_path) {
+		log_error("`%s' is up in a network namespace without a name; expected --netns PATH (/proc/PID/ns/net of a program in it)", iface);
+		r = -ENOTUNIQ;
+	}
+	return r;
 }
 
 int tunnel_alive(const struct txn *txn)

@@ -11,6 +11,8 @@
  * several, and the message has been printed; -errno.
  */
 int tunnel_find(const char *iface, const char *netns, struct txn *txn);
+/* The same for who must enter its namespace: -ENOTUNIQ, too, with the message, when that has no name and is not said. */
+int tunnel_reach(const char *iface, const char *netns, struct txn *txn);
 
 /* Whether the device that the journal speaks of is there, by index and kind: 1, 0, or -errno where that cannot be told. */
 int tunnel_alive(const struct txn *txn);

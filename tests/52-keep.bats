@@ -211,6 +211,47 @@ for n in range(400):
 	assert_clean
 }
 
+@test "a namespace without a name: by its path alone; who is inside finds no server when the tunnel is down" {
+	local owner place command
+	unshare -n sleep 600 3>&- &
+	owner=$!
+	place=/proc/$owner/ns/net
+	timeout 10 bash -c "until [[ \$(< /proc/$owner/comm) == sleep ]]; do sleep 0.05; done"
+	config wg0 "DNS = 10.9.0.1"
+	wg-nsquick up wg0 --netns "$place"
+	for command in "exec wg0 -- true" "down wg0" "reload wg0" "reresolve wg0"; do
+		# shellcheck disable=SC2086
+		run wg-nsquick $command
+		assert_failure
+		assert_output "wg-nsquick: \`wg0' is up in a network namespace without a name; expected --netns PATH (/proc/PID/ns/net of a program in it)"
+	done
+	wg-nsquick --netns "$place" exec wg0 -- sleep 600 3>&- &
+	consumer=$!
+	timeout 10 bash -c "until [[ \$(< /proc/$consumer/comm) == sleep ]]; do sleep 0.05; done"
+	run nsenter -t "$consumer" -m grep nameserver /etc/resolv.conf
+	assert_output "nameserver 10.9.0.1"
+	# Who owns it was there before, and has the host's files.
+	run wg-nsquick verify wg0 --netns "$place"
+	assert_equal "$(grep -c ^✗ <<< "$output")" 1
+	assert_line --regexp "^✗ resolvers +sleep \($owner\) sees another resolv\.conf"
+	run wg-nsquick status wg0 --netns "$place"
+	assert_success
+	run wg-nsquick reload wg0 --netns "$place"
+	assert_success
+	run wg-nsquick down wg0 --netns "$place"
+	assert_success
+	run nsenter -t "$consumer" -m grep -c nameserver /etc/resolv.conf
+	assert_output 0
+	wg-nsquick up wg0 --netns "$place"
+	run wg-nsquick --netns "$place" exec wg0 -- grep nameserver /etc/resolv.conf
+	assert_output "nameserver 10.9.0.1"
+	run wg-nsquick down wg0 --netns "$place"
+	assert_success
+	consumer_down
+	kill "$owner"
+	assert_clean
+}
+
 @test "after all of this the host is the same" {
 	assert_host_unchanged
 }
