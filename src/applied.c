@@ -102,7 +102,8 @@ void before_remove(const struct journal *j)
 {
 	char path[PATH_MAX];
 
-	if (path_of(j, "before", path) == 0)
+	/* It may have keys: once more, if it could not be deleted. */
+	if (path_of(j, "before", path) == 0 && remove_file(path) < 0)
 		(void)remove_file(path);
 }
 
@@ -122,10 +123,14 @@ static int remove_numbered(const struct journal *j, bool valid)
 	return first;
 }
 
-void applied_sweep(const struct journal *j)
+bool applied_sweep(const struct journal *j)
 {
+	char path[PATH_MAX];
+	bool left = path_of(j, "before", path) == 0 && access(path, F_OK) == 0;
+
 	before_remove(j);
 	(void)remove_numbered(j, false);
+	return left;
 }
 
 int applied_remove(const struct journal *j)

@@ -22,6 +22,7 @@ int before_load(const struct journal *j, struct live *ret_live);
 void before_remove(const struct journal *j);
 
 /* What a reload that was killed at its begin or end left beside the valid outline. The caller holds the tunnel's lock. */
-void applied_sweep(const struct journal *j);
+/* True: there was something. */
+bool applied_sweep(const struct journal *j);
 /* All of them, before the journal. -errno: one is left. */
 int applied_remove(const struct journal *j);

@@ -40,6 +40,18 @@ static void begun_reload(void *arg)
 	wg_iface_forget_keys(&job->wanted->wg);
 }
 
+/* The journal that names the new outline is the one that ends it. */
+static bool stands_reload(void *arg)
+{
+	const struct job *job = arg;
+	_cleanup_journal_ struct journal now = { 0 };
+
+	if (journal_load(job->txn->journal.iface, job->txn->journal.cookie, &now) < 0 || now.applied == job->txn->journal.applied || reload_interrupted(&now))
+		return false;
+	applied_sweep(&now);
+	return true;
+}
+
 static void recover_reload(void *arg)
 {
 	const struct job *job = arg;
@@ -162,6 +174,7 @@ static int reload(const struct options *options, const struct settings *settings
 		.action = "reload",
 		.work = worker_reload,
 		.begun = begun_reload,
+		.stands = stands_reload,
 		.recover = recover_reload,
 		.arg = &job,
 	};

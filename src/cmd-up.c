@@ -29,6 +29,21 @@ static void begun_up(void *arg)
 	conf_forget_keys(txn->conf);
 }
 
+static int is_same(void *arg, struct journal *j)
+{
+	const struct journal *wanted = arg;
+
+	/* One that was there before would have been in the way. */
+	return j->state == JOURNAL_UP && j->ns_path && wanted->ns_path && strcmp(j->ns_path, wanted->ns_path) == 0;
+}
+
+static bool stands_up(void *arg)
+{
+	struct txn *txn = arg;
+
+	return journal_each(txn->conf->iface, is_same, &txn->journal) == 1;
+}
+
 static void recover_up(void *arg)
 {
 	const struct txn *txn = arg;
@@ -184,6 +199,7 @@ static int bring_up(const struct options *options, const struct settings *settin
 		.action = "up",
 		.work = worker_up,
 		.begun = begun_up,
+		.stands = stands_up,
 		.recover = recover_up,
 		.arg = &txn,
 	};

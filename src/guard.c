@@ -288,6 +288,11 @@ static int supervise(struct guard *g, int control, int signals)
 			log_error("the worker was killed by signal %d", WTERMSIG(wait_status));
 		else
 			log_error("the worker broke off with status %d", status);
+		if (g->committed && g->work->stands && g->work->stands(g->work->arg)) {
+			log_note("but everything had been done by then");
+			filters_leave(g->filters);
+			return 0;
+		}
 		status = status ? status : 1;
 		/* First, or a surviving hook would hold on to the namespace. */
 		spawn_kill_descendants();

@@ -48,6 +48,8 @@ struct guarded_work {
 	int (*work)(void *arg, struct worker *w);
 	/* In the supervisor, once the worker has its copy of everything: it needs no keys any more. NULL: it has none. */
 	void (*begun)(void *arg);
+	/* In the supervisor, when the worker was killed after its success was agreed on: whether by the journal all had been done. NULL: never. */
+	bool (*stands)(void *arg);
 	/* In the supervisor, when the worker was killed: undo by the journal. */
 	void (*recover)(void *arg);
 	void *arg;

@@ -146,8 +146,8 @@ static int recover_one(void *arg, struct journal *j)
 	_cleanup_fd_ int lock = -1;
 	int r, is_dead = 0;
 
-	/* Who has begun something may just be dying, as when a unit's processes are killed. */
-	r = recovery->locked ? 0 : journal_lock(j->iface, j->state == JOURNAL_UP && !reload_interrupted(j) ? 0 : RECOVER_PATIENCE_MS, &lock);
+	/* It may just be dying, as when a unit's processes are killed. */
+	r = recovery->locked ? 0 : journal_lock(j->iface, RECOVER_PATIENCE_MS, &lock);
 	/* Somebody is at work on it. */
 	if (r == -EAGAIN)
 		return 0;
@@ -168,8 +168,8 @@ static int recover_one(void *arg, struct journal *j)
 			 txn.journal.ns_path ? txn.journal.ns_path : "(unnamed)");
 		r = txn_undo(&txn, 1U << UNDO_RELOAD);
 	}
-	if (r == 0)
-		applied_sweep(&txn.journal);
+	if (r == 0 && applied_sweep(&txn.journal) && !is_dead)
+		log_note("%s: a file that a killed reload left is deleted", txn.journal.iface);
 	if (r < 0) {
 		log_error("%s: could not undo everything: %s", j->iface, strerror(-r));
 		recovery->error = r;
