@@ -23,7 +23,6 @@ setup_file() {
 	ip rule add from 198.51.100.2 table 100 pref 1000
 	ip rule add table main suppress_prefixlength 0 pref 2000
 	ip netns attach hostns 1
-	sleep 2 # until links and addresses are settled
 	host_remember
 }
 
@@ -87,29 +86,31 @@ tripped() {
 	assert_clean
 }
 
-each_wreck() { # HOOK: every way to wreck the host
-	local wreck
-	for wreck in "${wrecks[@]}"; do
-		tripped "$1" "nsenter -t 1 -n bash -c '$wreck'"
-	done
+hooks=(PreUp PostUp PreDown PostDown)
+
+# way N COMMANDS: the hook's text that runs them on the host, by another way in each.
+way() {
+	case $1 in
+	0) printf "nsenter -t 1 -n bash -c '%s'" "$2" ;;
+	1) printf "ip netns exec hostns bash -c '%s'" "$2" ;;
+	2) printf "unshare -m bash -c \"mount -t proc proc /mnt; nsenter --net=/mnt/1/ns/net bash -c '%s'\"" "$2" ;;
+	3) printf "%s enter pidfd 1 bash -c '%s'" "$BUILD_DIR/tests/setns-tool" "$2" ;;
+	4) printf "%s" "${2//ip /ip -n hostns }" ;;
+	esac
 }
 
-# bats test_tags=long
-@test "guard: every wreck, from PreUp" { each_wreck PreUp; }
-
-@test "guard: every wreck, from PostUp" { each_wreck PostUp; }
-
-# bats test_tags=long
-@test "guard: every wreck, from PreDown" { each_wreck PreDown; }
-
-# bats test_tags=long
-@test "guard: every wreck, from PostDown" { each_wreck PostDown; }
-
-@test "guard: the ways in: a name, ip -n, a fresh procfs, a pidfd" {
-	tripped PostUp "ip netns exec hostns ip route del default metric 0"
-	tripped PreUp "ip -n hostns route del default metric 0"
-	tripped PreDown 'unshare -m bash -c "mount -t proc proc /mnt; nsenter --net=/mnt/1/ns/net ip route del default metric 0"'
-	tripped PostDown "$BUILD_DIR/tests/setns-tool enter pidfd 1; nsenter -t 1 -n ip route del default metric 0"
+# With WG_NSQUICK_LONG (make check-guard), each in all hooks and by all ways; else each in one and by one, no pair twice.
+@test "guard: every wreck, over the hooks and the ways in" {
+	local i hook way
+	for i in "${!wrecks[@]}"; do
+		for hook in 0 1 2 3; do
+			for way in 0 1 2 3 4; do
+				[[ -n ${WG_NSQUICK_LONG-} ]] || ((hook == i % 4 && way == i % 5)) || continue
+				echo "$i ${hooks[hook]} $way: ${wrecks[i]}"
+				tripped "${hooks[hook]}" "$(way "$way" "${wrecks[i]}")"
+			done
+		done
+	done
 }
 
 @test "guard: the interface pushed to the host is deleted there" {

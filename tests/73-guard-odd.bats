@@ -20,7 +20,6 @@ setup_file() {
 	ip rule add table main suppress_prefixlength 0 pref 2000
 	ip route add table 100 default via 198.51.100.1
 	ip netns attach hostns 1
-	sleep 2 # until links and addresses are settled
 	host_remember
 }
 
