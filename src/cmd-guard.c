@@ -61,6 +61,8 @@ static int run_command(void *arg, struct worker *w)
 			kill(pid, SIGTERM);
 		}
 	}
+	/* What it did last is read while its process can still be seen. */
+	worker_settle(w);
 	status = spawn_wait(&spawn);
 	if (status == -ENOENT || status == -EACCES) {
 		log_error("`%s': %s", command->argv[0], strerror(-status));

@@ -15,7 +15,7 @@
 #include "spawn.h"
 
 /* What goes over the line: one byte a message. */
-enum { SAY_CLOSE = 'C', SAY_COMMIT = 'Y', SAY_ROLL_BACK = 'N', SAY_ABORT = 'A', SAY_KILL = 'K', SAY_TRANSIT = 'T', SAY_DONE = 'D', SAY_LEAVE = 'L' };
+enum { SAY_CLOSE = 'C', SAY_COMMIT = 'Y', SAY_ROLL_BACK = 'N', SAY_ABORT = 'A', SAY_KILL = 'K', SAY_TRANSIT = 'T', SAY_SETTLE = 'S', SAY_SETTLED = 's', SAY_DONE = 'D', SAY_LEAVE = 'L' };
 
 /* 0 or -errno. Neither a signal nor memory that is out for a moment must leave the other side waiting. */
 static int send_byte(int control, char byte, int flags)
@@ -34,6 +34,15 @@ static int send_byte(int control, char byte, int flags)
 
 /* ---- the worker's side ---- */
 
+static bool take_order(struct worker *w, char byte)
+{
+	if (byte != SAY_ABORT && byte != SAY_KILL)
+		return false;
+	w->aborts++;
+	w->kill |= byte == SAY_KILL;
+	return true;
+}
+
 void worker_listen(struct worker *w)
 {
 	char byte;
@@ -41,10 +50,28 @@ void worker_listen(struct worker *w)
 
 	if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR))
 		w->orphaned = true;
-	else if (n == 1 && (byte == SAY_ABORT || byte == SAY_KILL))
-		w->aborts++;
-	if (n == 1 && byte == SAY_KILL)
-		w->kill = true;
+	else if (n == 1)
+		(void)take_order(w, byte);
+}
+
+/* Asks, and waits for the answer: 0 when nobody is left to give it. An order that crossed the question counts as ever. */
+static char converse(struct worker *w, char question)
+{
+	char byte = question;
+
+	if (send_byte(w->control, byte, 0) < 0)
+		w->orphaned = true;
+	while (!w->orphaned) {
+		ssize_t n = recv(w->control, &byte, 1, 0);
+
+		if (n < 0 && is_transient(-errno))
+			nanosleep(&(struct timespec){ .tv_nsec = 1000 * 1000 }, NULL);
+		else if (n != 1)
+			w->orphaned = true;
+		else if (!take_order(w, byte))
+			return byte;
+	}
+	return 0;
 }
 
 bool worker_aborted(struct worker *w)
@@ -58,28 +85,13 @@ bool worker_aborted(struct worker *w)
 
 int worker_close(struct worker *w)
 {
-	char byte = SAY_CLOSE;
+	return !worker_aborted(w) && converse(w, SAY_CLOSE) == SAY_COMMIT ? 0 : -ECANCELED;
+}
 
-	if (worker_aborted(w) || send_byte(w->control, byte, 0) < 0)
-		return -ECANCELED;
-	for (;;) {
-		ssize_t n = recv(w->control, &byte, 1, 0);
-
-		if (n < 0 && is_transient(-errno)) {
-			nanosleep(&(struct timespec){ .tv_nsec = 1000 * 1000 }, NULL);
-			continue;
-		}
-		if (n != 1) {
-			w->orphaned = true;
-			return -ECANCELED;
-		}
-		if (byte == SAY_COMMIT)
-			return 0;
-		if (byte == SAY_ROLL_BACK)
-			return -ECANCELED;
-		/* An abort that crossed our question: the answer still comes. */
-		w->aborts++;
-	}
+void worker_settle(struct worker *w)
+{
+	if (!w->orphaned)
+		(void)converse(w, SAY_SETTLE);
 }
 
 int worker_announce_transit(struct worker *w)
@@ -90,18 +102,7 @@ int worker_announce_transit(struct worker *w)
 /* Done; and it stays until the supervisor has seen all that was done: who is left alone with it takes over. */
 static void worker_leave(struct worker *w)
 {
-	char byte = SAY_DONE;
-
-	if (send_byte(w->control, byte, 0) < 0)
-		w->orphaned = true;
-	while (!w->orphaned && byte != SAY_LEAVE) {
-		ssize_t n = recv(w->control, &byte, 1, 0);
-
-		if (n < 0 && is_transient(-errno))
-			nanosleep(&(struct timespec){ .tv_nsec = 1000 * 1000 }, NULL);
-		else if (n != 1)
-			w->orphaned = true;
-	}
+	(void)converse(w, SAY_DONE);
 }
 
 /* ---- the supervisor's side ---- */
@@ -151,6 +152,14 @@ static void trip(struct guard *g)
 	g->kill_at = fib_now() + KILL_AFTER_MS;
 }
 
+static void read_all_that_waits(struct guard *g)
+{
+	bool harm = g->watch && watch_read(g->watch);
+
+	if ((g->watch && watch_read_file(g->watch)) || harm)
+		trip(g);
+}
+
 static void hear_worker(struct guard *g, int control)
 {
 	/* Of a hook's filter this is, too. */
@@ -162,11 +171,14 @@ static void hear_worker(struct guard *g, int control)
 		watch_hurry(true);
 	} else if (byte == SAY_TRANSIT && g->watch) {
 		watch_expect_transit(g->watch);
+	} else if (byte == SAY_SETTLE) {
+		read_all_that_waits(g);
+		if (send_byte(control, SAY_SETTLED, MSG_DONTWAIT) < 0)
+			(void)shutdown(control, SHUT_RDWR);
 	} else if (byte == SAY_DONE) {
 		g->done = true;
 		/* What it did is in the queue: if it is undone before the worker leaves, there is always one of us to undo it. */
-		if (g->watch && watch_read(g->watch))
-			trip(g);
+		read_all_that_waits(g);
 		/* Who hears nothing takes over, which does no harm. */
 		if (send_byte(control, SAY_LEAVE, MSG_DONTWAIT) < 0)
 			(void)shutdown(control, SHUT_RDWR);

@@ -33,6 +33,12 @@ void worker_listen(struct worker *w);
  */
 int worker_close(struct worker *w);
 
+/*
+ * Waits until the supervisor has read all that has happened so far: while a process has not been waited
+ * for, it can be seen who asked for what.
+ */
+void worker_settle(struct worker *w);
+
 /* The worker is about to start a userspace implementation: its TUN will pass through the host. -errno. */
 int worker_announce_transit(struct worker *w);
 

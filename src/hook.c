@@ -132,6 +132,7 @@ int hook_run(const struct hook_env *env, const char *text, int watch_fd, int (*o
 		if (fds[1].revents && on_watch(arg, pid))
 			watching = false;
 	}
+	env->on_end(arg);
 	r = spawn_wait(&spawn);
 	return deadline.expired ? -ETIME : r;
 }

@@ -27,6 +27,8 @@ struct hook_env {
 	int control;	      /* the line to the supervisor, if guarded */
 	unsigned int timeout; /* s; 0: for ever */
 	const sigset_t *mask; /* the signals that were blocked when the program started */
+	/* Called when it has ended and its process can still be seen. */
+	void (*on_end)(void *arg);
 };
 
 /*

@@ -111,6 +111,16 @@ static int on_word(void *arg, pid_t hook)
 	return w->orphaned;
 }
 
+/* What it did last is often done by the hook's own process: a shell becomes its last command. */
+static void on_end(void *arg)
+{
+	struct worker *w = arg;
+
+	worker_settle(w);
+	if (w->kill)
+		spawn_kill_below(getpid(), SIGKILL);
+}
+
 static int do_hook(struct txn *txn, struct step *step)
 {
 	_cleanup_free_ char *text = hook_expand(step->hook, txn->conf->iface);
@@ -128,6 +138,7 @@ static int do_hook(struct txn *txn, struct step *step)
 		.control = txn->worker->control,
 		.mask = txn->worker->mask,
 		.timeout = txn->hook_timeout,
+		.on_end = on_end,
 	};
 	int r;
 

@@ -302,6 +302,27 @@ ask_daemon() { printf "%s" "rm -f /run/daemon.did; echo '$1' > /run/daemon.go; u
 	assert_clean
 }
 
+@test "a hook's own process is not waited for before what it did last has been read" {
+	# A supervisor that is late: the hook has ended before a notice is read.
+	local late='s=$(pgrep -o -x wg-nsquick); (sleep 0.5; kill -CONT $s) & kill -STOP $s'
+	config wg0 "PostUp = $late; echo nameserver 9.9.9.9 > /proc/1/root/etc/resolv.conf"
+	run timeout 30 wg-nsquick up wg0
+	assert_failure 193
+	assert_line --partial "guard: /etc/resolv.conf changed during \`up' by process"
+	assert_host_unchanged
+	assert_clean
+	config wg0 "PostUp = $late; exec nsenter -t 1 -n ip route del default metric 0"
+	run timeout 30 wg-nsquick up wg0 --hooks open
+	assert_failure 193
+	assert_line --regexp "removed: route default via 192.0.2.1 .*asked for by process [0-9]+ \(ip\).*put back"
+	assert_host_unchanged
+	assert_clean
+	run timeout 30 wg-nsquick guard -- bash -c "$late; echo nameserver 9.9.9.9 > /etc/resolv.conf"
+	assert_failure 193
+	assert_line --partial "guard: /etc/resolv.conf changed during \`bash' by process"
+	assert_host_unchanged
+}
+
 @test "what the guard costs up: little, and files that are listened to add little, however slow the kernel is at their end" {
 	local cost hooks limit=2000 tries
 	[[ -z ${WG_NSQUICK_VM-} ]] || limit=2000000
