@@ -173,8 +173,9 @@ static void hear_worker(struct guard *g, int control)
 		watch_expect_transit(g->watch);
 	} else if (byte == SAY_SETTLE) {
 		read_all_that_waits(g);
+		/* It must not wait for ever, but can still be heard. */
 		if (send_byte(control, SAY_SETTLED, MSG_DONTWAIT) < 0)
-			(void)shutdown(control, SHUT_RDWR);
+			(void)shutdown(control, SHUT_WR);
 	} else if (byte == SAY_DONE) {
 		g->done = true;
 		/* What it did is in the queue: if it is undone before the worker leaves, there is always one of us to undo it. */

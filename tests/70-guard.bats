@@ -123,6 +123,7 @@ way() {
 	assert_clean
 }
 
+# bats test_tags=long
 @test "guard: a bare link that a hook makes on the host is its, and goes; a container's beside it does not" {
 	# Whoever makes it must be seen while it runs, and is gone within a millisecond: on a busy machine that takes several tries.
 	local make tries
@@ -180,6 +181,7 @@ way() {
 	assert_clean
 }
 
+# bats test_tags=long
 @test "guard: what was sent to a gateway that stood for a moment does not wait for it" {
 	# As if a packet had gone out in that moment: the entry would hold it, and TCP behind it, for 3 s.
 	ping -c 1 -W 1 192.0.2.78 > /dev/null 3>&- &
@@ -214,6 +216,7 @@ way() {
 	assert_clean
 }
 
+# bats test_tags=long
 @test "guard: what threads of a hook's have started ends too" {
 	config wg0 'PostUp = python3 -c "import subprocess, threading; t = threading.Thread(target=lambda: subprocess.run([\"setsid\", \"sleep\", \"61\"])); t.start(); subprocess.run([\"nsenter\", \"-t\", \"1\", \"-n\", \"ip\", \"route\", \"del\", \"default\", \"metric\", \"0\"]); t.join()"'
 	run timeout 30 wg-nsquick up wg0 --hooks open
@@ -253,6 +256,7 @@ way() {
 	assert_clean
 }
 
+# bats test_tags=long
 @test "guard: /etc/resolv.conf changed by somebody else: said, and left as it is" {
 	local before
 	before=$(cat /etc/resolv.conf)
@@ -290,6 +294,7 @@ way() {
 	assert_clean
 }
 
+# bats test_tags=long
 @test "guard levels: a word that is none is an error before anything" {
 	config wg0 "PreUp = touch /run/in-hook"
 	run wg-nsquick up wg0 --guard paranoid
@@ -326,6 +331,7 @@ way() {
 	assert_host_unchanged
 }
 
+# bats test_tags=long
 @test "guard COMMAND: what is harmless stays; the command's own status, words and signals" {
 	run wg-nsquick guard -- ip route add 10.77.0.0/16 via 192.0.2.1
 	assert_success

@@ -125,6 +125,7 @@ heal() {
 	ip route replace default via 192.0.2.1
 }
 
+# bats test_tags=long
 @test "ssh: unguarded, each of the wrecks freezes the session" {
 	local wreck
 	open_session
@@ -155,6 +156,7 @@ heal() {
 	assert_clean
 }
 
+# bats test_tags=long
 @test "ssh: a hook leads all traffic into the tunnel's namespace" {
 	open_session
 	config wg0 "PostUp = ip link add ns9 type veth peer name host9 netns 1; nsenter -t 1 -n bash -c 'ip link set host9 up; ip route add 0.0.0.0/1 dev host9; ip route add 128.0.0.0/1 dev host9; sleep 60'"
@@ -165,6 +167,7 @@ heal() {
 	assert_clean
 }
 
+# bats test_tags=long
 @test "ssh: hooks that tamper when the tunnel goes down" {
 	open_session
 	config wg0 "PreDown = nsenter -t 1 -n bash -c 'ip route replace default via 192.0.2.66; sleep 60'"
@@ -176,6 +179,7 @@ heal() {
 	assert_host_unchanged
 }
 
+# bats test_tags=long
 @test "ssh: wg-quick's full tunnel under guard is undone; without, it freezes the session" {
 	config wq0
 	open_session
@@ -195,6 +199,7 @@ heal() {
 	assert_host_unchanged
 }
 
+# bats test_tags=long
 @test "ssh: the client is watched, by sudo and without its variable too" {
 	local by
 	open_session
@@ -279,6 +284,7 @@ print("stream", round(gap * 1000, 1), next)' > "$dir/said"
 	assert_clean
 }
 
+# bats test_tags=long
 @test "ssh: a plain tunnel, up and down, leaves the session undisturbed" {
 	config wg0
 	measure "up and down" "for i in {1..3}; do wg-nsquick up wg0; echo status \$?; wg-nsquick down wg0; echo status \$?; done"
