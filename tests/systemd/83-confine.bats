@@ -1,6 +1,8 @@
 #!/usr/bin/env bats
 # confine: services of systemd in a tunnel's namespace.
 
+unit() { printf '%s\n' "${@:2}" > "/etc/systemd/system/$1"; } # NAME LINE…
+
 setup_file() {
 	load ../lib/host
 	host_up
@@ -18,6 +20,17 @@ setup_file() {
 		[Install]
 		WantedBy=multi-user.target
 	UNIT
+	# Those that are refused, and one that is not: all at once, as each daemon-reload costs seconds in the virtual machine.
+	unit early.service "[Unit]" "Before=network.target" "[Service]" "ExecStart=/bin/true"
+	unit private.service "[Service]" "ExecStart=/bin/true" "PrivateNetwork=yes"
+	unit joining.service "[Unit]" "JoinsNamespaceOf=client.service" "[Service]" "ExecStart=/bin/true"
+	unit elsewhere.service "[Service]" "ExecStart=/bin/true" "NetworkNamespacePath=/run/netns/prov"
+	unit listening.service "[Service]" "ExecStart=/bin/true"
+	unit listening.socket "[Socket]" "ListenStream=8099" "ListenStream=/run/listening.sock"
+	unit switched.service "[Service]" "ExecStart=/bin/true"
+	unit switched.socket "[Socket]" "ListenStream=8099" "[Install]" "WantedBy=sockets.target"
+	unit other.service "[Service]" "User=nobody" "ExecStart=/bin/stat -L -c %%i /proc/self/ns/net" "StandardOutput=file:/run/other.ns"
+	unit other.socket "[Socket]" "ListenStream=/run/other.sock"
 	systemctl daemon-reload
 	host_state > "$BATS_FILE_TMPDIR/host.before"
 }
@@ -39,7 +52,6 @@ teardown() {
 	systemctl stop client 'wg-nsquick@*.service' > /dev/null 2>&1
 	wg-nsquick release client > /dev/null 2>&1
 	wg-nsquick down wg0 > /dev/null 2>&1
-	[[ -e /etc/systemd/system/other.service || -e /etc/systemd/system/other.socket ]] && rm -rf /etc/systemd/system/other.* && systemctl daemon-reload
 	systemctl reset-failed > /dev/null 2>&1
 	rm -rf /etc/wireguard/* /etc/wg-nsquick.d/*
 	return 0
@@ -209,57 +221,40 @@ assert_only_tunnel() {
 	run wg-nsquick confine --user wg0 client
 	assert_failure 1
 	assert_output --partial "a user's own manager may not enter a network namespace"
-	printf '[Unit]\nBefore=network.target\n[Service]\nExecStart=/bin/true\n' > /etc/systemd/system/other.service
-	systemctl daemon-reload
-	run wg-nsquick confine wg0 other
+	run wg-nsquick confine wg0 early
 	assert_failure 1
-	assert_output --partial "other.service: it comes before network.target"
+	assert_output --partial "early.service: it comes before network.target"
 	run wg-nsquick confine wg0 ssh
 	assert_failure 1
 	assert_output --partial "through it one gets into this machine"
 }
 
 @test "refused, with the reason: PrivateNetwork=, JoinsNamespaceOf=, another namespace, a socket's port" {
-	printf '[Service]\nExecStart=/bin/true\nPrivateNetwork=yes\n' > /etc/systemd/system/other.service
-	systemctl daemon-reload
-	run wg-nsquick confine wg0 other
+	run wg-nsquick confine wg0 private
 	assert_failure 1
 	assert_output --partial "PrivateNetwork=yes keeps it off every network"
-	run wg-nsquick --dry-run --force confine wg0 other
+	run wg-nsquick --dry-run --force confine wg0 private
 	assert_success
 	assert_line "PrivateNetwork=no"
-	printf '[Unit]\nJoinsNamespaceOf=client.service\n[Service]\nExecStart=/bin/true\n' > /etc/systemd/system/other.service
-	systemctl daemon-reload
-	run wg-nsquick confine wg0 other
+	run wg-nsquick confine wg0 joining
 	assert_failure 1
 	assert_output --partial "JoinsNamespaceOf=client.service"
-	printf '[Service]\nExecStart=/bin/true\nNetworkNamespacePath=/run/netns/prov\n' > /etc/systemd/system/other.service
-	systemctl daemon-reload
-	run wg-nsquick confine wg0 other
+	run wg-nsquick confine wg0 elsewhere
 	assert_failure 1
 	assert_output --partial "it is in namespace /run/netns/prov already"
-	printf '[Service]\nExecStart=/bin/true\n' > /etc/systemd/system/other.service
-	printf '[Socket]\nListenStream=8099\nListenStream=/run/other.sock\n' > /etc/systemd/system/other.socket
-	systemctl daemon-reload
-	run wg-nsquick confine wg0 other
+	run wg-nsquick confine wg0 listening
 	assert_failure 1
-	assert_output --partial "its port is opened by other.socket (Stream [::]:8099)"
+	assert_output --partial "its port is opened by listening.socket (Stream [::]:8099)"
 	# One that is off opens nothing.
-	printf '[Socket]\nListenStream=8099\n[Install]\nWantedBy=sockets.target\n' > /etc/systemd/system/other.socket
-	systemctl daemon-reload
-	run wg-nsquick --dry-run confine wg0 other
+	run wg-nsquick --dry-run confine wg0 switched
 	assert_success
-	systemctl --quiet enable other.socket
-	run wg-nsquick --dry-run confine wg0 other
+	systemctl --quiet enable switched.socket
+	run wg-nsquick --dry-run confine wg0 switched
 	assert_failure 1
-	systemctl --quiet disable other.socket
+	systemctl --quiet disable switched.socket
 }
 
-@test "started by a socket in the file system, which is the same everywhere: in the tunnel's namespace" {
-	# As a user, too.
-	printf '[Service]\nUser=nobody\nExecStart=/bin/stat -L -c %%%%i /proc/self/ns/net\nStandardOutput=file:/run/other.ns\n' > /etc/systemd/system/other.service
-	printf '[Socket]\nListenStream=/run/other.sock\n' > /etc/systemd/system/other.socket
-	systemctl daemon-reload
+@test "of another user, and started by a socket in the file system, which is the same everywhere: in the tunnel's namespace" {
 	run wg-nsquick confine wg0 other
 	assert_success
 	systemctl start other.socket

@@ -35,14 +35,23 @@ assert_on() { # wg-quick|wg-nsquick: enabled and running there alone
 	assert_equal "$other $(active "$other@wg0") $(systemctl is-enabled "$other@wg0")" "$other inactive disabled"
 }
 
-@test "a running wg-quick@wg0 is swapped for wg-nsquick@wg0, and back" {
+# One after the other, as each up and down of wg-quick costs seconds in the virtual machine.
+@test "a running wg-quick@wg0 is swapped for wg-nsquick@wg0, and back; refused where it carries the SSH session that it is run from" {
 	systemctl --quiet enable --now wg-quick@wg0
 	assert ip link show wg0
+	SSH_CONNECTION="10.9.0.1 50000 10.9.0.2 22" run wg-nsquick-migrate
+	assert_failure 1
+	assert_line --partial "wg0: it carries the SSH session that this is run from (10.9.0.1)"
+	# As behind sudo, where only a process above has the variable.
+	SSH_CONNECTION="192.0.2.1 50000 10.9.0.2 22" run bash -c 'env -u SSH_CONNECTION wg-nsquick-migrate; exit $?'
+	assert_failure 1
+	assert_line --partial "it carries the SSH session"
 	run wg-nsquick-migrate --dry-run
 	assert_success
 	assert_line "  systemctl stop wg-quick@wg0.service"
 	assert_on wg-quick
-	run wg-nsquick-migrate
+	# Over another interface it may go.
+	SSH_CONNECTION="192.0.2.1 50000 192.0.2.2 22" run wg-nsquick-migrate
 	assert_success
 	assert_line --partial "this machine's own traffic will not use the tunnel"
 	assert_line --partial "wg0: moved from wg-quick@wg0.service to wg-nsquick@wg0.service"
@@ -56,22 +65,6 @@ assert_on() { # wg-quick|wg-nsquick: enabled and running there alone
 	assert_on wg-quick
 	run curl -s -m 10 http://10.9.0.1/
 	assert_output "a page through the tunnel"
-}
-
-@test "refused: the tunnel carries the SSH session that it is run from" {
-	systemctl --quiet enable --now wg-quick@wg0
-	SSH_CONNECTION="10.9.0.1 50000 10.9.0.2 22" run wg-nsquick-migrate
-	assert_failure 1
-	assert_line --partial "wg0: it carries the SSH session that this is run from (10.9.0.1)"
-	assert_on wg-quick
-	# As behind sudo, where only a process above has the variable.
-	SSH_CONNECTION="192.0.2.1 50000 10.9.0.2 22" run bash -c 'env -u SSH_CONNECTION wg-nsquick-migrate; exit $?'
-	assert_failure 1
-	assert_line --partial "it carries the SSH session"
-	# Over another interface it may go.
-	SSH_CONNECTION="192.0.2.1 50000 192.0.2.2 22" run wg-nsquick-migrate
-	assert_success
-	assert_on wg-nsquick
 }
 
 @test "refused: files that look like a server's" {
@@ -89,7 +82,7 @@ assert_on() { # wg-quick|wg-nsquick: enabled and running there alone
 	assert_equal "$(systemctl is-enabled wg-nsquick@wg0)" enabled
 }
 
-@test "one that does not come up is put back as it was" {
+@test "one that does not come up is put back as it was; and our down says whose it is" {
 	ALLOWED=10.9.0.0/16 config wg0 "PostUp = ip link show veth0"
 	systemctl --quiet enable --now wg-quick@wg0
 	run wg-nsquick-migrate --force
@@ -98,14 +91,9 @@ assert_on() { # wg-quick|wg-nsquick: enabled and running there alone
 	assert_on wg-quick
 	run curl -s -m 10 http://10.9.0.1/
 	assert_output "a page through the tunnel"
-}
-
-@test "down of what wg-quick brought up says how to take it down" {
-	wg-quick up wg0
 	run wg-nsquick down wg0
 	assert_failure 1
 	assert_output --partial "\`wg-quick down' takes down what wg-quick brought up"
-	wg-quick down wg0
 }
 
 @test "nothing to move, a name that is none, wrong words" {

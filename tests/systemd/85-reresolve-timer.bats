@@ -27,8 +27,8 @@ follows() { # ADDRESS SCRIPT [ARGUMENT…]: after this script the name's new add
 	echo "$1 vpn.example" > /run/hosts
 	run "$DISPATCHERS/$2" "${@:3}"
 	assert_success
-	for _ in {1..150}; do [[ $(endpoint) == "$1:51820" ]] && break; sleep 0.2; done
-	assert_equal "$2: $(endpoint)" "$2: $1:51820"
+	for _ in {1..150}; do [[ $(endpoint) == "$1:51820" ]] && return; sleep 0.2; done
+	fail "$2: the endpoint is $(endpoint)"
 }
 
 endpoint() { ip netns exec wg0 wg show wg0 endpoints | cut -f 2; }
@@ -61,12 +61,18 @@ endpoint() { ip netns exec wg0 wg show wg0 endpoints | cut -f 2; }
 	follows 192.0.2.1 networkmanager veth0 dhcp4-change
 	follows 192.0.2.9 networkd-dispatcher
 	follows 192.0.2.1 system-sleep post suspend
-	# Not before, and not for what is no change.
-	echo "192.0.2.9 vpn.example" > /run/hosts
+	# Not before a suspend, and not for what is no change. (The endpoint may be the other address again: the peer roams.)
+	local last
+	for _ in {1..50}; do [[ $(systemctl show -P ActiveState wg-nsquick-reresolve@wg0) == inactive ]] && break; sleep 0.2; done
+	last=$(systemctl show -P InvocationID wg-nsquick-reresolve@wg0)
 	"$DISPATCHERS/system-sleep" pre suspend
 	"$DISPATCHERS/networkmanager" veth0 pre-up
-	sleep 2
-	assert_equal "$(endpoint)" 192.0.2.1:51820
+	sleep 1
+	assert_equal "$(systemctl show -P InvocationID wg-nsquick-reresolve@wg0)" "$last"
 	systemctl stop wg-nsquick@wg0
 	assert_equal "$(systemctl show -P ActiveState wg-nsquick-reresolve@wg0.timer)" inactive
+	# With no tunnel there is nothing to do, and no fault.
+	run "$DISPATCHERS/networkmanager" veth0 up
+	assert_success
+	assert_output ""
 }
