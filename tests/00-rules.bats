@@ -120,7 +120,7 @@ users_of() { grep -lE "$1" src/*.c src/*.h | sed 's,^src/,,' | sort | tr '\n' ' 
 
 @test "shell files are clean" {
 	command -v shellcheck > /dev/null || fail "shellcheck is not installed"
-	run shellcheck -x autogen.sh check-all tests/lanes contrib/demo contrib/install-deps contrib/wg-nsquick-migrate contrib/dispatcher/* tests/private tests/systemd/* tests/[2-9]*.bats tests/coverage tests/fuzz tests/vm/run tests/vm/kernel.bash tests/vm/guest-job
+	run shellcheck -x autogen.sh check-all tests/lanes contrib/demo contrib/install-deps contrib/wg-nsquick-migrate contrib/dispatcher/* tests/private tests/power-cut tests/systemd/* tests/[2-9]*.bats tests/coverage tests/fuzz tests/vm/run tests/vm/kernel.bash tests/vm/guest-job
 	assert_success
 }
 

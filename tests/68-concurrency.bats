@@ -1,0 +1,194 @@
+#!/usr/bin/env bats
+# shellcheck disable=SC2154,SC2016,SC2030,SC2031
+# Many at once, the same at once, one against the other, and again and again.
+
+setup_file() {
+	load lib/host
+	host_up
+	host_remember
+}
+
+teardown_file() {
+	load lib/host
+	host_down
+}
+
+setup() {
+	load lib/host
+	rm -rf /run/at-once
+	mkdir -p /run/at-once
+}
+
+teardown() {
+	local file
+	for file in /etc/wireguard/*.conf; do
+		wg-nsquick down "$(basename "$file" .conf)" > /dev/null 2>&1 || true
+	done
+	rm -f /etc/wireguard/*
+	assert_clean
+	assert_host_unchanged
+}
+
+# COMMAND NAME…: all at once, each one's words and status in /run/at-once.
+at_once() {
+	local command=$1 name n=0
+	shift
+	for name; do
+		n=$((n + 1))
+		{
+			status=0
+			wg-nsquick "$command" "$name" > "/run/at-once/$command.$n.words" 2>&1 || status=$?
+			echo "$status" > "/run/at-once/$command.$n.status"
+		} 3>&- &
+	done
+	wait
+}
+
+# COMMAND STATUS: how many ended so.
+ended() { cat "/run/at-once/$1".*.status | grep -cx "$2" || :; }
+
+words() { head -50 /run/at-once/*.words; }
+
+names() { local i; for ((i = 1; i <= $1; i++)); do echo "many$i"; done; }
+
+@test "64 tunnels go up at once, and down at once" {
+	local name i=0
+	mapfile -t many < <(names 64)
+	for name in "${many[@]}"; do
+		i=$((i + 1))
+		KEY=$(wg genkey) ADDRESS=10.66.$i.2/32 ALLOWED=10.66.$i.0/24 config "$name" "DNS = 10.66.$i.1"
+	done
+	at_once up "${many[@]}"
+	assert_equal "$(ended up 0)" 64 || { words; false; }
+	i=0
+	for name in "${many[@]}"; do
+		i=$((i + 1))
+		run ip -n "$name" -br addr show "$name"
+		assert_output --partial "10.66.$i.2/32"
+		assert_equal "$(grep -c "^nameserver 10.66.$i.1$" "/etc/netns/$name/resolv.conf")" 1
+	done
+	at_once down "${many[@]}"
+	assert_equal "$(ended down 0)" 64 || { words; false; }
+	assert_clean
+}
+
+@test "32 tunnels of one namespace go up at once, and down at once: it goes with the last" {
+	local name i=0
+	mapfile -t many < <(names 32)
+	for name in "${many[@]}"; do
+		i=$((i + 1))
+		KEY=$(wg genkey) ADDRESS=10.66.$i.2/32 ALLOWED=10.66.$i.0/24 config "$name" "DNS = 10.66.$i.1"
+		printf '[tunnel]\nnetns = shared\n' > "/etc/wg-nsquick.d/$name.conf"
+	done
+	at_once up "${many[@]}"
+	assert_equal "$(ended up 0)" 32 || { words; false; }
+	assert_equal "$(grep -c '^nameserver' /etc/netns/shared/resolv.conf)" 32
+	assert_equal "$(ip -n shared -br link show | grep -c many)" 32
+	at_once down "${many[@]}"
+	assert_equal "$(ended down 0)" 32 || { words; false; }
+	rm -f /etc/wg-nsquick.d/*
+	assert_clean
+}
+
+@test "16 of the same at once: one wins, the others are refused and leave it alone" {
+	local same=()
+	config wg0 "PostUp = echo up >> /run/at-once/hooks"
+	for ((i = 0; i < 16; i++)); do same+=(wg0); done
+	at_once up "${same[@]}"
+	assert_equal "$(ended up 0) $(ended up 1)" "1 15" || { words; false; }
+	assert_equal "$(wc -l < /run/at-once/hooks)" 1
+	# Each with a word for it.
+	assert_equal "$(grep -lE 'already exists|is being brought up or down' /run/at-once/up.*.words | wc -l)" 15
+	run ip -n wg0 -br addr show wg0
+	assert_output --partial "10.9.0.2/24"
+	at_once down "${same[@]}"
+	assert_equal "$(ended down 0) $(ended down 1)" "1 15" || { words; false; }
+	assert_clean
+}
+
+@test "up against down: whoever wins, it is all there or all gone" {
+	local round
+	config wg0 'PreUp = :' 'PostDown = :'
+	for ((round = 0; round < 8; round++)); do
+		((round % 2)) && { run wg-nsquick up wg0; assert_success; }
+		{ wg-nsquick up wg0; wg-nsquick up wg0; } > /dev/null 2>&1 3>&- &
+		{ wg-nsquick down wg0; wg-nsquick down wg0; } > /dev/null 2>&1 3>&- &
+		wg-nsquick recover > /dev/null 2>&1
+		wait
+		if [[ -e /run/netns/wg0 ]]; then
+			run ip -n wg0 -br addr show wg0
+			assert_output --partial "10.9.0.2/24"
+			run ip -n wg0 -4 route show default
+			assert_output --partial "dev wg0"
+			run wg-nsquick down wg0
+			assert_success
+		fi
+		assert_clean
+	done
+}
+
+@test "two tunnels of one namespace, down in either order and at once" {
+	local order
+	config wg0 "DNS = 10.9.0.1"
+	KEY=$(wg genkey) ADDRESS=10.8.0.2/32 ALLOWED=10.8.0.0/24 config wg1 "DNS = 10.8.0.1"
+	printf '[tunnel]\nnetns = wg0\n' > /etc/wg-nsquick.d/wg1.conf
+	for order in "wg0 wg1" "wg1 wg0" both; do
+		run wg-nsquick up wg0
+		assert_success
+		run wg-nsquick up wg1
+		assert_success
+		if [[ $order == both ]]; then
+			at_once down wg0 wg1
+			assert_equal "$(ended down 0)" 2 || { words; false; }
+		else
+			run wg-nsquick down "${order% *}"
+			assert_success
+			run ip -n wg0 link show "${order#* }"
+			assert_success
+			assert_equal "$(grep -c '^nameserver' /etc/netns/wg0/resolv.conf)" 1
+			run wg-nsquick down "${order#* }"
+			assert_success
+		fi
+		assert_clean
+	done
+	rm -f /etc/wg-nsquick.d/*
+}
+
+# What cycles must not wear: each figure on a line. What others on this machine use counts only where there are none.
+figures() {
+	echo "mounts $(wc -l < /proc/1/mountinfo)"
+	echo "processes $(find /proc -maxdepth 1 -name '[0-9]*' | wc -l)"
+	echo "sockets $(grep -E '^(UDP|UDP6|TCP|RAW|sockets):' /proc/net/sockstat /proc/net/sockstat6 | tr -d '\n' | sed 's/mem [0-9]*//g')"
+	echo "netlink $(wc -l < /proc/net/netlink)"
+	echo "conntrack $(cat /proc/sys/net/netfilter/nf_conntrack_count 2> /dev/null)"
+	echo "files $(find /run /etc/netns /var/lib/wg-nsquick -xdev ! -path '/run/bats*' ! -path '/run/at-once*' ! -path '/run/figures*' 2> /dev/null | grep -vc '/lock/')"
+	[[ $WG_KIND == kernel ]] || return 0
+	echo "namespaces $(awk '$1 == "net_namespace" { print $2 }' /proc/slabinfo)"
+	echo "descriptors $(($(cut -f 1 /proc/sys/fs/file-nr) / 64))"
+}
+
+available() { awk '/^MemAvailable/ { print $2 }' /proc/meminfo; }
+
+@test "cycles leave memory, descriptors, namespaces, mounts and conntrack as before" {
+	local i before
+	config wg0 "DNS = 10.9.0.1" 'PreUp = :' 'PostUp = :' 'PreDown = :' 'PostDown = :'
+	cycle() { wg-nsquick up wg0 > /run/at-once/out 2>&1 && wg-nsquick down wg0 > /run/at-once/out 2>&1; }
+	# What is made once and stays.
+	for ((i = 0; i < 3; i++)); do cycle; done
+	sleep 1
+	figures > /run/figures.before
+	before=$(available)
+	for ((i = 0; i < ${CYCLES:-20}; i++)); do
+		cycle || fail "cycle $i: $(cat /run/at-once/out)"
+	done
+	# The kernel takes its time with what a namespace had.
+	for ((i = 0; i < 50; i++)); do
+		figures > /run/figures.after
+		cmp -s /run/figures.before /run/figures.after && break
+		sleep 0.2
+	done
+	run diff /run/figures.before /run/figures.after
+	assert_output ""
+	echo "# ${CYCLES:-20} cycles: $((before - $(available))) kB less available" >&3
+	[[ $WG_KIND != kernel ]] || assert [ "$((before - $(available)))" -lt 20000 ]
+}
