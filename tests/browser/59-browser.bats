@@ -35,7 +35,7 @@ browse() { # URL
 }
 
 @test "a page through the tunnel; with the tunnel down and with the peer lost, nothing" {
-	local tap rest
+	local tap rest sleeper
 	config wg0 "DNS = 10.9.0.1"
 	tcpdump --immediate-mode -i any -nn -U -w "$BATS_TEST_TMPDIR/host.pcap" 2> "$BATS_TEST_TMPDIR/ready" 3>&- &
 	tap=$!
@@ -50,6 +50,8 @@ browse() { # URL
 	ip -n prov link set wgp up
 	ip -n prov -6 addr add fd09::1/64 dev wgp nodad
 	wg-nsquick exec wg0 -u nobody -- sleep 300 3>&- &
+	sleeper=$!
+	timeout 10 bash -c "until [[ \$(< /proc/$sleeper/comm) == sleep ]]; do sleep 0.05; done"
 	wg-nsquick down wg0
 	run ip netns exec wg0 setpriv --reuid nobody --clear-groups env HOME=/run/home LD_LIBRARY_PATH="$LIBRARIES" timeout 60 \
 		/run/parts/usr/lib/chromium/chromium-headless-shell --no-sandbox --disable-gpu --user-data-dir=/run/home/profile --timeout=10000 --dump-dom http://10.9.0.1/
@@ -57,7 +59,7 @@ browse() { # URL
 	wg-nsquick up wg0
 	run browse http://page.test/
 	assert_output --partial "a page through the tunnel"
-	kill %2 2> /dev/null || true
+	kill "$sleeper"
 	wg-nsquick down wg0
 	sleep 0.3
 	kill $tap; wait $tap || true
