@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* cmd-confine.c - confine and release: drop-ins that put services of systemd into a tunnel's namespace. */
-#include <fcntl.h>
 #include <limits.h>
-#include <sys/stat.h>
 
+#include "atomic.h"
 #include "cmd.h"
 #include "conf.h"
 #include "log.h"
@@ -116,26 +115,19 @@ static int dropin_paths(const char *name, char ret_dir[static PATH_MAX], char re
 
 static int write_dropin(const char *name, const struct buf *text)
 {
-	char dir[PATH_MAX], file[PATH_MAX], temporary[PATH_MAX];
-	_cleanup_fd_ int fd = -1;
-	int r, n;
+	char dir[PATH_MAX], file[PATH_MAX];
+	int r = dropin_paths(name, dir, file);
 
-	r = dropin_paths(name, dir, file);
 	if (r == 0)
 		r = make_dir(SYSTEM_DIR, 0755);
 	if (r == 0)
 		r = make_dir(dir, 0755);
-	n = r == 0 ? snprintf(temporary, sizeof(temporary), "%s.new", file) : -1;
-	if (r < 0 || n < 0 || n >= PATH_MAX)
-		return r < 0 ? r : -ENAMETOOLONG;
-	fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644);
-	if (fd < 0)
-		return -errno;
-	r = write_all(fd, text->data, text->len);
-	if (r == 0 && rename(temporary, file) < 0)
-		r = -errno;
 	if (r < 0)
-		unlink(temporary);
+		return r;
+	r = atomic_replace(file, text, 0644, ATOMIC_DURABLE);
+	/* Not empty: it has other drop-ins. */
+	if (r < 0)
+		(void)rmdir(dir);
 	return r;
 }
 

@@ -40,8 +40,9 @@ endpoint() { ip netns exec wg0 wg show wg0 endpoints | cut -f 2; }
 	mkdir -p /run/systemd/system/wg-nsquick-reresolve@.timer.d
 	printf '[Timer]\nOnActiveSec=\nOnActiveSec=2\nOnUnitInactiveSec=2\n' > /run/systemd/system/wg-nsquick-reresolve@.timer.d/fast.conf
 	systemctl daemon-reload
+	systemctl --quiet enable wg-nsquick-reresolve@wg0.timer
 	systemctl start wg-nsquick@wg0
-	systemctl start wg-nsquick-reresolve@wg0.timer
+	assert_equal "$(systemctl show -P ActiveState wg-nsquick-reresolve@wg0.timer)" active
 	wg-nsquick exec wg0 curl -s -m 10 http://10.9.0.1/
 	local shake
 	shake=$(ip netns exec wg0 wg show wg0 latest-handshakes)
@@ -69,8 +70,11 @@ endpoint() { ip netns exec wg0 wg show wg0 endpoints | cut -f 2; }
 	"$DISPATCHERS/networkmanager" veth0 pre-up
 	sleep 1
 	assert_equal "$(systemctl show -P InvocationID wg-nsquick-reresolve@wg0)" "$last"
+	systemctl restart wg-nsquick@wg0
+	assert_equal "$(systemctl show -P ActiveState wg-nsquick-reresolve@wg0.timer)" active
 	systemctl stop wg-nsquick@wg0
 	assert_equal "$(systemctl show -P ActiveState wg-nsquick-reresolve@wg0.timer)" inactive
+	systemctl --quiet disable wg-nsquick-reresolve@wg0.timer
 	# With no tunnel there is nothing to do, and no fault.
 	run "$DISPATCHERS/networkmanager" veth0 up
 	assert_success
