@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* journal-lock.c - the locks by which runs keep out of each other's way. */
+#include "journal-text.h"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <time.h>
+
+#define LOCK_POLL_MS 10
+
+static int open_lock(const char *path, int operation, int *ret_fd)
+{
+	struct stat opened, named;
+
+	for (;;) {
+		_cleanup_fd_ int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+
+		if (fd < 0)
+			return -errno;
+		if (flock(fd, operation) < 0) {
+			if (errno == EINTR)
+				continue;
+			return errno == EWOULDBLOCK ? -EAGAIN : -errno;
+		}
+		/* Who held it may have deleted the file: then this lock is on nothing. */
+		if (fstat(fd, &opened) == 0 && stat(path, &named) == 0 && opened.st_ino == named.st_ino && opened.st_dev == named.st_dev) {
+			*ret_fd = take_fd(&fd);
+			return 0;
+		}
+	}
+}
+
+int journal_lock(const char *iface, unsigned patience_ms, int *ret_fd)
+{
+	_cleanup_free_ char *path = NULL;
+	int r;
+
+	if (asprintf(&path, LOCK_DIR "/%s", iface) < 0)
+		return -ENOMEM;
+	for (unsigned waited = 0;; waited += LOCK_POLL_MS) {
+		r = open_lock(path, LOCK_EX | LOCK_NB, ret_fd);
+		if (r != -EAGAIN || waited >= patience_ms)
+			return r;
+		nanosleep(&(struct timespec){ .tv_nsec = LOCK_POLL_MS * 1000 * 1000 }, NULL);
+	}
+}
+
+int journal_lock_shared(int *ret_fd)
+{
+	/* No interface can have this name. */
+	return open_lock(LOCK_DIR "/shared lock", LOCK_EX, ret_fd);
+}
+
+int journal_lock_tun(int *ret_fd)
+{
+	return open_lock(LOCK_DIR "/tun lock", LOCK_EX, ret_fd);
+}
+
+int journal_lock_netns(const char *name, int *ret_fd)
+{
+	_cleanup_free_ char *path = NULL;
+
+	if (asprintf(&path, LOCK_DIR "/netns %s", name) < 0)
+		return -ENOMEM;
+	return open_lock(path, LOCK_EX | LOCK_NB, ret_fd);
+}

@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "journal-text.h"
+
+#include <stdio.h>
+
+#include "log.h"
+
+#define MAGIC "wg-nsquick-journal 1"
+
+void journal_add_text(struct buf *b, const char *name, const char *value)
+{
+	if (!value)
+		return;
+	buf_fmt(b, "%s ", name);
+	for (const char *p = value; *p; p++) {
+		if (*p == '%' || (unsigned char)*p < ' ' || *p == 0x7f)
+			buf_fmt(b, "%%%02x", (unsigned char)*p);
+		else
+			buf_add(b, p, 1);
+	}
+	buf_str(b, "\n");
+}
+
+char *journal_decode(const char *value)
+{
+	char *text = strdup(value), *to = text;
+
+	if (!text)
+		return NULL;
+	for (const char *p = value; *p; p++) {
+		unsigned int byte;
+
+		if (*p == '%' && sscanf(p + 1, "%2x", &byte) == 1 && p[1] && p[2]) {
+			*to++ = (char)byte;
+			p += 2;
+		} else {
+			*to++ = *p;
+		}
+	}
+	*to = '\0';
+	return text;
+}
+
+static int get_boot_id(const char **ret_id)
+{
+	static char id[64];
+	_cleanup_free_ char *text = NULL;
+	size_t len;
+	int r;
+
+	if (!id[0]) {
+		r = read_file("/proc/sys/kernel/random/boot_id", 4096, &text, &len);
+		if (r < 0)
+			return r;
+		snprintf(id, sizeof(id), "%.*s", (int)strcspn(text, "\n"), text);
+	}
+	*ret_id = id;
+	return 0;
+}
+
+/* Cuts the next line into name and value; false at the end. A line without a blank has an empty value. */
+static bool next_field(char **text, struct journal_field *field)
+{
+	char *line = *text, *end, *blank;
+
+	if (!*line)
+		return false;
+	end = strchr(line, '\n');
+	if (end)
+		*end = '\0';
+	*text = end ? end + 1 : line + strlen(line);
+	blank = strchr(line, ' ');
+	if (blank)
+		*blank = '\0';
+	field->name = line;
+	field->value = blank ? blank + 1 : line + strlen(line);
+	return true;
+}
+
+int journal_text_into(char **slot, const char *value)
+{
+	free(*slot);
+	*slot = journal_decode(value);
+	return *slot ? 0 : -ENOMEM;
+}
+
+int journal_set_aside(const char *path)
+{
+	_cleanup_free_ char *aside = NULL;
+
+	if (asprintf(&aside, "%s" JOURNAL_ASIDE, path) < 0)
+		return -ENOMEM;
+	if (rename(path, aside) < 0)
+		return -errno;
+	log_warn("%s is not a journal that this version can read; expected `%s' of this boot; set aside as %s", path, MAGIC, aside);
+	return -EBADMSG;
+}
+
+int journal_parse(char *text, int (*parse)(void *arg, const struct journal_field *f), void *arg)
+{
+	struct journal_field field;
+	const char *boot;
+	int r;
+
+	/* Not being able to tell is no reason to set one aside. */
+	r = get_boot_id(&boot);
+	if (r < 0)
+		return r;
+	if (strncmp(text, MAGIC "\n", strlen(MAGIC) + 1) != 0)
+		return -EBADMSG;
+	text += strlen(MAGIC) + 1;
+	if (!next_field(&text, &field) || strcmp(field.name, "boot") != 0 || strcmp(field.value, boot) != 0)
+		return -EBADMSG;
+	while (next_field(&text, &field)) {
+		if (strcmp(field.name, "end") == 0)
+			return 0;
+		r = parse(arg, &field);
+		if (r < 0)
+			return r;
+	}
+	return -EBADMSG;
+}
+
+int journal_begin(struct buf *text)
+{
+	const char *boot;
+	int r = get_boot_id(&boot);
+
+	if (r == 0)
+		buf_fmt(text, MAGIC "\nboot %s\n", boot);
+	return r;
+}

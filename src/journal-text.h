@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * journal-text.h - the form of the files under RUN_DIR: the version, the boot's
+ * id, a line for each field, "end". For journal.c and journal-netns.c alone.
+ */
+#pragma once
+
+#include "journal.h"
+
+#define TUNNEL_DIR RUN_DIR "/tunnels"
+#define NETNS_DIR RUN_DIR "/netns"
+#define LOCK_DIR RUN_DIR "/lock"
+
+#define JOURNAL_ASIDE ".corrupt"
+#define JOURNAL_MAX_SIZE (1 << 20) /* bytes of a file that can be one of ours */
+
+struct journal_field {
+	char *name;
+	char *value; /* as it stands there, not decoded */
+};
+
+/* The first two lines, version and boot. -errno: the boot's id cannot be read. */
+int journal_begin(struct buf *text);
+/* A value stays on its line: `%`, controls and blanks at the ends cannot be confused with the form. NULL: no line. */
+void journal_add_text(struct buf *b, const char *name, const char *value);
+/* The text that was added. NULL: no memory. The caller frees. */
+char *journal_decode(const char *value);
+/* The decoded value in place of what *slot had. -ENOMEM. */
+int journal_text_into(char **slot, const char *value);
+/*
+ * Calls `parse` with each field, until it answers with an error. -EBADMSG: the first two lines are not
+ * those of this version and boot, or "end" is not the last, so that it is cut or foreign. Changes `text`.
+ */
+int journal_parse(char *text, int (*parse)(void *arg, const struct journal_field *f), void *arg);
+/* Out of the way, and told. -EBADMSG, or the error of that. */
+int journal_set_aside(const char *path);
