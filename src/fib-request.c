@@ -183,29 +183,11 @@ int fib_queue(struct fib *f, const struct nlmsghdr *m, uint16_t type, uint16_t f
 	return 0;
 }
 
-int fib_talk(struct fib *f, struct nlmsghdr *m, uint16_t type, uint16_t flags)
+/* Sends one request, and reads up to its answer: of that type, or an error's (NLMSG_ERROR; an acknowledgement is one of 0). */
+static int transact(struct fib *f, struct nlmsghdr *m, uint16_t type, uint16_t flags, uint16_t answer_type, const struct nlmsghdr **ret_answer)
 {
 	m->nlmsg_type = type;
-	m->nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK | flags;
-	m->nlmsg_seq = ++f->seq;
-	m->nlmsg_pid = 0;
-	if (send(f->fd, m, m->nlmsg_len, 0) < 0)
-		return -errno;
-	for (;;) {
-		ssize_t n = fib_receive(f, 0);
-		const struct nlmsghdr *answer = (const struct nlmsghdr *)f->buf;
-
-		if (n < 0)
-			return (int)n;
-		if (fib_message_fits(answer, (size_t)n) && answer->nlmsg_type == NLMSG_ERROR && answer->nlmsg_seq == f->seq)
-			return fib_error_of(answer);
-	}
-}
-
-int fib_ask(struct fib *f, struct nlmsghdr *m, uint16_t type, uint16_t answer_type, const struct nlmsghdr **ret_answer)
-{
-	m->nlmsg_type = type;
-	m->nlmsg_flags = NLM_F_REQUEST;
+	m->nlmsg_flags = NLM_F_REQUEST | flags;
 	m->nlmsg_seq = ++f->seq;
 	m->nlmsg_pid = 0;
 	if (send(f->fd, m, m->nlmsg_len, 0) < 0)
@@ -218,11 +200,30 @@ int fib_ask(struct fib *f, struct nlmsghdr *m, uint16_t type, uint16_t answer_ty
 			return (int)n;
 		if (!fib_message_fits(answer, (size_t)n) || answer->nlmsg_seq != f->seq)
 			continue;
-		if (answer->nlmsg_type == NLMSG_ERROR)
-			return fib_error_of(answer) < 0 ? fib_error_of(answer) : -EBADMSG;
-		if (answer->nlmsg_type == answer_type) {
+		if (answer->nlmsg_type == NLMSG_ERROR || answer->nlmsg_type == answer_type) {
 			*ret_answer = answer;
 			return 0;
 		}
 	}
+}
+
+int fib_talk(struct fib *f, struct nlmsghdr *m, uint16_t type, uint16_t flags)
+{
+	const struct nlmsghdr *answer;
+	int r = transact(f, m, type, NLM_F_ACK | flags, NLMSG_ERROR, &answer);
+
+	return r < 0 ? r : fib_error_of(answer);
+}
+
+int fib_ask(struct fib *f, struct nlmsghdr *m, uint16_t type, uint16_t answer_type, const struct nlmsghdr **ret_answer)
+{
+	const struct nlmsghdr *answer;
+	int r = transact(f, m, type, 0, answer_type, &answer);
+
+	if (r < 0)
+		return r;
+	if (answer->nlmsg_type == NLMSG_ERROR)
+		return fib_error_of(answer) < 0 ? fib_error_of(answer) : -EBADMSG;
+	*ret_answer = answer;
+	return 0;
 }
