@@ -8,6 +8,8 @@ setup_file() {
 	private_etc
 	host_up
 	servers_up
+	# As systemd sets it on a booted host.
+	sysctl -qw net.ipv4.ping_group_range="0 2147483647"
 	host_state > "$BATS_FILE_TMPDIR/host.before"
 	echo "nameserver 127.0.0.1" > /etc/resolv.conf
 	dnsmasq --conf-file=/dev/null --no-resolv --no-hosts --bind-interfaces --listen-address=127.0.0.1 --address=/page.test/203.0.113.66 \

@@ -16,6 +16,8 @@ setup_file() {
 	private_etc
 	host_up
 	servers_up
+	# As systemd sets it on a booted host.
+	sysctl -qw net.ipv4.ping_group_range="0 2147483647"
 	daemons_up
 	host_remember
 }

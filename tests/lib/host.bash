@@ -31,7 +31,7 @@ host_up() {
 	ip addr add 192.0.2.2/24 dev veth0
 	! has_ipv6 || ip -6 addr add 2001:db8::2/64 dev veth0 nodad
 	# No link-local address: its detection of duplicates would be a change of its own.
-	ip link set veth0 addrgenmode none
+	! has_ipv6 || ip link set veth0 addrgenmode none
 	ip link set veth0 up
 	ip route add default via 192.0.2.1
 	ip -n prov addr add 192.0.2.1/24 dev eth0
@@ -71,7 +71,7 @@ private_etc() {
 servers_up() {
 	mkdir -p /run/www
 	echo "a page through the tunnel" > /run/www/index.html
-	ip netns exec prov busybox httpd -p '[::]:80' -h /run/www 3>&-
+	ip netns exec prov busybox httpd -p "$(has_ipv6 && echo '[::]:')80" -h /run/www 3>&-
 	ip netns exec prov dnsmasq --conf-file=/dev/null --no-resolv --no-hosts --bind-interfaces --interface=wgp \
 		--address=/page.test/10.9.0.1 --address=/page.test/fd09::1 --pid-file=/run/dnsmasq.pid --user=root 3>&-
 }

@@ -19,6 +19,10 @@ setup() {
 	rm -f /etc/wg-nsquick.d/*
 }
 
+teardown() {
+	wg-nsquick --hooks none down wg0 > /dev/null 2>&1 3>&- || true
+}
+
 @test "this kernel has no IPv6" {
 	run ! has_ipv6
 }
@@ -66,9 +70,10 @@ setup() {
 	rm /etc/wg-nsquick.d/wg0.conf
 	wg-nsquick up wg0
 	printf '[tunnel]\nipv6 = require\n' > /etc/wg-nsquick.d/wg0.conf
-	printf 'PersistentKeepalive = 25\n' >> /etc/wireguard/wg0.conf
+	# What it left out when it came up is left out; more of it is refused.
+	sed -i '/^Address/s/$/, fd07::2\/64/' /etc/wireguard/wg0.conf
 	run wg-nsquick reload wg0
-	assert_failure
+	assert_failure 2
 	assert_output --partial "ipv6 = require"
 	rm /etc/wg-nsquick.d/wg0.conf
 	wg-nsquick down wg0
