@@ -139,9 +139,10 @@ static bool ours(const char *file)
 	return read_file(file, 65536, &text, &len) == 0 && strncmp(text, UNIT_HEADER, strlen(UNIT_HEADER)) == 0;
 }
 
-static int reload_manager(void)
+/* `n`: how many drop-ins came or went. */
+static int reload_manager(unsigned int n)
 {
-	int r = unit_manager_reload();
+	int r = n ? unit_manager_reload() : 0;
 
 	if (r < 0)
 		log_error("systemd cannot be told of it: %s; expected `systemctl daemon-reload' to work", strerror(-r));
@@ -224,6 +225,7 @@ int cmd_confine(const struct options *options, char **args)
 	_cleanup_settings_ struct settings settings = { 0 };
 	_cleanup_free_ char *resolv = realpath("/etc/resolv.conf", NULL);
 	struct unit_confinement c = { .iface = args[0], .netns = args[0], .bind = !options->keep_running };
+	unsigned int n = 0;
 	int status = 0;
 
 	if (!iface_name_valid(args[0])) {
@@ -240,9 +242,13 @@ int cmd_confine(const struct options *options, char **args)
 	}
 	if (resolv && strcmp(resolv, "/etc/resolv.conf") != 0)
 		c.resolv_target = resolv;
-	for (char **unit = args + 1; *unit; unit++)
-		status |= confine_one(options, c, *unit);
-	return options->dry_run ? status : status | reload_manager();
+	for (char **unit = args + 1; *unit; unit++) {
+		int failed = confine_one(options, c, *unit);
+
+		status |= failed;
+		n += !failed && !options->dry_run;
+	}
+	return status | reload_manager(n);
 }
 
 static int release_one(const struct options *options, const char *text)
@@ -275,11 +281,16 @@ static int release_one(const struct options *options, const char *text)
 
 int cmd_release(const struct options *options, char **args)
 {
+	unsigned int n = 0;
 	int status = 0;
 
 	if (check_user(options))
 		return 1;
-	for (char **unit = args; *unit; unit++)
-		status |= release_one(options, *unit);
-	return options->dry_run ? status : status | reload_manager();
+	for (char **unit = args; *unit; unit++) {
+		int failed = release_one(options, *unit);
+
+		status |= failed;
+		n += !failed && !options->dry_run;
+	}
+	return status | reload_manager(n);
 }

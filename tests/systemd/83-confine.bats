@@ -205,7 +205,7 @@ assert_only_tunnel() {
 @test "refused, with the reason: units that are none, that come before the network, that let people in" {
 	run wg-nsquick confine wg0 no-such-unit
 	assert_failure 1
-	assert_output --partial "no-such-unit.service: systemd has no such unit"
+	assert_output "wg-nsquick: no-such-unit.service: systemd has no such unit, or it is masked; expected the name of one that \`systemctl cat' shows"
 	run wg-nsquick confine wg0 multi-user.target
 	assert_output --partial "only services can be confined"
 	run wg-nsquick confine wg0 wg-nsquick@wg0
