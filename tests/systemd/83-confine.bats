@@ -50,8 +50,8 @@ setup() {
 
 teardown() {
 	systemctl stop client 'wg-nsquick@*.service' > /dev/null 2>&1
-	wg-nsquick release client > /dev/null 2>&1
-	wg-nsquick down wg0 > /dev/null 2>&1
+	[[ ! -e /etc/systemd/system/client.service.d ]] || wg-nsquick release client > /dev/null 2>&1
+	[[ ! -e /run/netns/wg0 ]] || wg-nsquick down wg0 > /dev/null 2>&1
 	systemctl reset-failed > /dev/null 2>&1
 	rm -rf /etc/wireguard/* /etc/wg-nsquick.d/*
 	return 0

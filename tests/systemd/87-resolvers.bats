@@ -70,6 +70,8 @@ write_asker() { # TAG
 
 watch_links() {
 	local link
+	# Else nscd asks again by itself for what the host wanted to know, when that gets old.
+	nscd -i hosts
 	DUMPS=()
 	for link in veth0 lo; do
 		tcpdump -i "$link" -n -U -w "$BATS_TEST_TMPDIR/$link" 2> "$BATS_TEST_TMPDIR/$link.log" 3>&- &
