@@ -237,6 +237,7 @@ static int publish(void *arg)
 	_cleanup_fd_ int placeholder = -1;
 	_cleanup_fd_ int there = -1;
 	_cleanup_fd_ int lock = -1;
+	struct stat st;
 	int r;
 
 	snprintf(source, sizeof(source), "/proc/self/fd/%d", p->ns_fd);
@@ -251,6 +252,9 @@ static int publish(void *arg)
 	placeholder = open(target, O_RDONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0);
 	if (placeholder < 0 && errno != EEXIST)
 		return -errno;
+	/* What a killed publication left is an empty file; a mount would follow a symbolic link. */
+	if (placeholder < 0 && (lstat(target, &st) < 0 || !S_ISREG(st.st_mode)))
+		return -EEXIST;
 	if (mount(source, target, "none", MS_BIND, NULL) < 0) {
 		r = -errno;
 		if (placeholder >= 0)

@@ -151,7 +151,7 @@ int place_find(const struct settings *settings, const char *iface, struct place 
 
 int place_of_journal(const struct journal *j, int target_fd, struct place *ret_place)
 {
-	struct place p = { .host_fd = -1, .target_fd = dup(target_fd), .transport_fd = -1, .transport_set = true };
+	struct place p = { .host_fd = -1, .target_fd = dup_fd(target_fd), .transport_fd = -1, .transport_set = true };
 	int r = p.target_fd < 0 ? -errno : 0;
 
 	if (r == 0 && ns_open_host(&p.host_fd) < 0)

@@ -71,13 +71,13 @@ int step_netns(struct txn *txn, struct step *step)
 	(void)step;
 	if (txn->place->create)
 		r = ns_create(&txn->target_fd);
-	else if ((txn->target_fd = dup(txn->place->target_fd)) < 0)
+	else if ((txn->target_fd = dup_fd(txn->place->target_fd)) < 0)
 		r = -errno;
 	if (r == 0)
 		r = ns_get_cookie(txn->target_fd, &txn->journal.cookie);
 	if (r < 0)
 		return txn_fail(1, txn, "cannot %s network namespace %s: %s", txn->place->create ? "make" : "open", place_target(txn->place), strerror(-r));
-	txn->transport_fd = dup(txn->place->transport_fd >= 0 ? txn->place->transport_fd : txn->target_fd);
+	txn->transport_fd = dup_fd(txn->place->transport_fd >= 0 ? txn->place->transport_fd : txn->target_fd);
 	if (txn->transport_fd < 0)
 		return txn_fail(1, txn, "out of descriptors");
 	r = rt_open_in(txn->transport_fd, &txn->transport);

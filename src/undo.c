@@ -69,7 +69,7 @@ int txn_open_journal(struct txn *txn)
 	if (is_transient(r))
 		return r;
 	if (r == 0 && txn->transport_fd < 0 && txn->target_fd >= 0)
-		txn->transport_fd = dup(txn->target_fd);
+		txn->transport_fd = dup_fd(txn->target_fd);
 	if (txn->transport_fd >= 0) {
 		r = rt_open_in(txn->transport_fd, &txn->transport);
 		if (r < 0)

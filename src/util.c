@@ -107,6 +107,11 @@ void buf_list(struct buf *b, const char *before, const char *text)
 	buf_fmt(b, "%s%s%s", b->len ? ", " : "", before, text);
 }
 
+int dup_fd(int fd)
+{
+	return fcntl(fd, F_DUPFD_CLOEXEC, 3);
+}
+
 void buf_free(struct buf *b)
 {
 	wipe_free(b->data, b->cap);

@@ -38,6 +38,9 @@ static inline int close_fd(int fd)
 	return -1;
 }
 
+/* dup(2), but closed at exec like all of ours. */
+int dup_fd(int fd);
+
 static inline void cleanup_fd(int *fd)
 {
 	close_fd(*fd);

@@ -1,0 +1,127 @@
+#!/usr/bin/env bats
+# shellcheck disable=SC2154,SC2016
+# Names that would be options or paths, descriptors that would leak, mounts that would spread, traps in the way.
+
+setup_file() {
+	load lib/host
+	host_up
+	host_remember
+}
+
+teardown_file() {
+	load lib/host
+	host_down
+}
+
+setup() {
+	load lib/host
+}
+
+teardown() {
+	wg-nsquick down wg0 > /dev/null 2>&1 || true
+	rm -f /etc/wireguard/*
+	assert_clean
+	assert_host_unchanged
+}
+
+@test "an interface whose name would be an option or a hidden file gets no namespace of that name" {
+	local name
+	for name in -x -n .hidden ..x; do
+		config "$name"
+		run wg-nsquick up "/etc/wireguard/$name.conf"
+		assert_failure 1
+		assert_output --regexp "cannot be (a namespace's name|the name of an interface)|must be a valid interface name"
+		assert_clean
+	done
+	for name in . ..; do
+		config "$name"
+		run wg-nsquick up "/etc/wireguard/$name.conf"
+		assert_failure 1
+		assert_clean
+	done
+}
+
+@test "names of namespaces that would be options, paths, or two words" {
+	local name
+	config wg0
+	for name in -n -- .hidden . .. ' ' 'a b' $'a\nb' $'a\tb' '' a/b ../x /run/netns/none; do
+		run wg-nsquick up wg0 --netns "$name"
+		assert_failure
+		assert_equal "$(grep -c '^\[#\]' <<< "$output")" 0
+		assert_clean
+	done
+}
+
+@test "hooks, exec and guard get the standard descriptors and no other" {
+	config wg0 'PostUp = echo "fds: $(cd /proc/self/fd && echo *)"'
+	exec 7< /dev/null
+	run wg-nsquick up wg0
+	assert_success
+	# 3 is the folder that the shell reads, or bats' own.
+	refute_line --regexp '^fds: .* ([5689]|[1-9][0-9])'
+	run wg-nsquick exec wg0 bash -c 'for fd in /proc/$$/fd/*; do readlink "$fd"; done'
+	refute_output --regexp 'socket:|anon_inode|net:|mnt:'
+	run wg-nsquick guard -- bash -c 'for fd in /proc/$$/fd/*; do readlink "$fd"; done; true'
+	assert_success
+	refute_output --regexp 'netlink|anon_inode|net:|mnt:'
+	exec 7<&-
+}
+
+@test "every descriptor of a run is made closed at exec" {
+	config wg0 "DNS = 10.9.0.1" 'PreUp = :'
+	# Up to their exec only: what bash and wireguard-go open is theirs.
+	run strace -f -qq -b execve -o /run/trace -e trace=open,openat,socket,socketpair,pipe,pipe2,dup,memfd_create,signalfd4,eventfd2,epoll_create1,inotify_init1,accept4,fanotify_init \
+		wg-nsquick up wg0
+	assert_success
+	assert [ "$(wc -l < /run/trace)" -gt 100 ]
+	# libcap-ng and the library of wireguard-tools have some for a moment, before there is any hook.
+	run grep -vE 'CLOEXEC|cap_last_cap|SOCK_RAW, NETLINK_(ROUTE|GENERIC)\)|/dev/null", O_RDWR\)|= -1 |exited with|--- SIG|resumed>|unfinished' /run/trace
+	assert_output ""
+}
+
+@test "what a hook mounts stays in its room" {
+	config wg0 'PostUp = mkdir -p /run/room.mount; mount -t tmpfs -o size=64k fortest /run/room.mount'
+	run wg-nsquick up wg0
+	assert_success
+	run grep -c fortest /proc/1/mountinfo
+	assert_output 0
+	rmdir /run/room.mount
+}
+
+@test "/run/netns is locked as ip netns does: whoever holds it is waited for" {
+	local begun
+	config wg0
+	mkdir -p /run/netns
+	flock /run/netns sleep 2 3>&- &
+	sleep 0.3
+	begun=$(date +%s%N)
+	run wg-nsquick up wg0
+	assert_success
+	assert [ "$((($(date +%s%N) - begun) / 1000000))" -ge 1400 ]
+	wait
+}
+
+@test "a symbolic link in place of a namespace's name is not followed" {
+	echo precious > /run/precious
+	config wg0
+	ln -s /run/precious /run/netns/wg0
+	run wg-nsquick up wg0
+	assert_failure
+	assert_equal "$(cat /run/precious)" precious
+	run grep -c precious /proc/1/mountinfo
+	assert_output 0
+	rm /run/netns/wg0
+}
+
+@test "a symbolic link in place of our folder or of a lock is not followed" {
+	config wg0
+	echo precious > /run/precious
+	mkdir -p /run/wg-nsquick/lock
+	rm -f /run/wg-nsquick/lock/wg0
+	ln -s /run/precious /run/wg-nsquick/lock/wg0
+	run wg-nsquick up wg0
+	assert_failure 1
+	assert_output --partial "cannot write to /run/wg-nsquick"
+	assert_equal "$(cat /run/precious)" precious
+	rm /run/wg-nsquick/lock/wg0
+}
