@@ -245,7 +245,7 @@ class World:
             state = self.state()
             what = self.compare(state)
             # A daemon that ends closes its socket, and then is a process for a moment still.
-            waits = [key for key in state if key not in self.states["nothing"] and key.startswith(("process ", "/run/wireguard", "device"))] \
+            waits = [key for key in state if key not in self.states["nothing"] and key.startswith(("process ", "/run/wireguard", "device", "lock"))] \
                 or [key for key in state if TENTATIVE in state[key]]
             # A journal that says up, too, is a known state but for what has to settle.
             unfinished = any(key.startswith(RUN_DIR + "/tunnels") and "state up" not in state[key] for key in state)
