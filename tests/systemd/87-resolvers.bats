@@ -1,11 +1,10 @@
 #!/usr/bin/env bats
-# The resolvers that run on real hosts, all at once: systemd-resolved, nscd, avahi-daemon and
-# dnsmasq. Whoever is in the tunnel's namespace asks none of them. What each of them sends when it
-# is asked is seen first, by the same programs on the host: a test that could not fail shows nothing.
-# tests/systemd/run has fetched the packages: to install them would change the machine.
+# The resolvers that run on real hosts, all at once and as systemd's units: systemd-resolved, nscd,
+# avahi-daemon and dnsmasq. A confined service asks none of them (58-resolvers.bats has what exec
+# starts). What each of them sends when it is asked is seen first, by the same program on the host.
 
 setup_file() {
-	local package
+	local user
 	load ../lib/host
 	host_up
 	servers_up
@@ -17,10 +16,8 @@ setup_file() {
 	ip netns exec prov dnsmasq --conf-file=/dev/null --no-resolv --no-hosts --bind-interfaces --interface=eth0 --except-interface=lo \
 		--address=/test/192.0.2.1 --pid-file=/run/dnsmasq-leak.pid --user=root 3>&-
 
-	mkdir /run/unpacked
-	for package in "$BUILD_DIR"/daemons/*.deb; do dpkg-deb -x "$package" /run/unpacked; done
-	tar -C /run/unpacked -c . | tar -C / -x --keep-directory-symlink
-	for package in systemd-resolve avahi; do useradd --system --user-group --shell /usr/sbin/nologin "$package"; done
+	tar -C "$("$BATS_TEST_DIRNAME/../parts" resolvers)" -c . | tar -C / -x --keep-directory-symlink
+	for user in systemd-resolve avahi; do useradd --system --user-group --shell /usr/sbin/nologin "$user"; done
 	rm -f /run/systemd/system/systemd-resolved.service
 	mkdir -p /etc/systemd/resolved.conf.d /run/nscd
 	printf '[Resolve]\nDNS=192.0.2.1\nDNSSEC=no\nLLMNR=no\nMulticastDNS=no\n' > /etc/systemd/resolved.conf.d/test.conf
@@ -135,25 +132,7 @@ assert_nobody_asked() { # TAG
 	assert_success
 }
 
-assert_tunnel_answers() { # TAG, of $output
-	assert_line --regexp "^10\.9\.0\.1 .*getent-$1\.test"
-	assert_line "10.9.0.1 curl-$1.test"
-	assert_line "10.9.0.1 python-$1.test"
-	assert_line "10.9.0.1 dig-$1.test"
-	assert_line "none mdns-$1.local"
-}
-
-@test "exec: none of them is asked, and no packet leaves but the tunnel's" {
-	write_asker exec
-	systemctl start wg-nsquick@wg0
-	watch_links
-	run wg-nsquick exec wg0 -- asker
-	assert_tunnel_answers exec
-	watch_end
-	assert_nobody_asked exec
-}
-
-@test "a confined service: likewise" {
+@test "a confined service asks none of them, and no packet leaves but the tunnel's" {
 	write_asker unit
 	printf '[Service]\nType=oneshot\nExecStart=/usr/local/bin/asker\nStandardOutput=file:/run/asker.out\n' > /etc/systemd/system/asker.service
 	systemctl daemon-reload
@@ -162,7 +141,11 @@ assert_tunnel_answers() { # TAG, of $output
 	watch_links
 	run systemctl start asker
 	run cat /run/asker.out
-	assert_tunnel_answers unit
+	assert_line --regexp "^10\.9\.0\.1 .*getent-unit\.test"
+	assert_line "10.9.0.1 curl-unit.test"
+	assert_line "10.9.0.1 python-unit.test"
+	assert_line "10.9.0.1 dig-unit.test"
+	assert_line "none mdns-unit.local"
 	watch_end
 	assert_nobody_asked unit
 }
