@@ -4,7 +4,6 @@
 # starts). What each of them sends when it is asked is seen first, by the same program on the host.
 
 setup_file() {
-	local user
 	load ../lib/host
 	host_up
 	servers_up
@@ -17,12 +16,12 @@ setup_file() {
 		--address=/test/192.0.2.1 --pid-file=/run/dnsmasq-leak.pid --user=root 3>&-
 
 	tar -C "$("$BATS_TEST_DIRNAME/../parts" resolvers)" -c . | tar -C / -x --keep-directory-symlink
-	for user in systemd-resolve avahi; do useradd --system --user-group --shell /usr/sbin/nologin "$user"; done
+	printf 'systemd-resolve:x:991:991::/:/usr/sbin/nologin\navahi:x:992:992::/:/usr/sbin/nologin\n' >> /etc/passwd
+	printf 'systemd-resolve:x:991:\navahi:x:992:\n' >> /etc/group
 	rm -f /run/systemd/system/systemd-resolved.service
 	mkdir -p /etc/systemd/resolved.conf.d /run/nscd
 	printf '[Resolve]\nDNS=192.0.2.1\nDNSSEC=no\nLLMNR=no\nMulticastDNS=no\n' > /etc/systemd/resolved.conf.d/test.conf
 	sed -i 's/^hosts:.*/hosts: files mdns4_minimal [NOTFOUND=return] resolve [!UNAVAIL=return] dns/' /etc/nsswitch.conf
-	ldconfig
 	rm -f /etc/resolv.conf
 	ln -s ../run/systemd/resolve/stub-resolv.conf /etc/resolv.conf
 	# Without D-Bus, over which nobody is to ask it here.
