@@ -18,7 +18,7 @@ from fault_net import TENTATIVE, Namespace, look_into, standing_in  # noqa: E402
 
 RUN_DIR = "/run/wg-nsquick"
 SCENARIOS = ("new", "adopted")
-LIMIT = 25  # seconds for one run
+LIMIT = int(os.environ.get("FAULTS_LIMIT", "25"))  # seconds for one run
 # In which state a command begins, and in which it ends when all is well.
 BEGIN = {"up": "nothing", "down": "up", "reload": "up", "guard": "nothing", "harm": "nothing"}
 END = {"up": "up", "down": "nothing", "reload": "changed", "guard": "nothing", "harm": "nothing"}
