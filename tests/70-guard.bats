@@ -170,7 +170,7 @@ way() {
 		    subprocess.run(c.recv(999), shell=True); c.close()
 	END
 	local daemon=$!
-	timeout 5 bash -c 'until [[ -S /run/ask ]]; do sleep 0.1; done'
+	timeout 60 bash -c 'until [[ -S /run/ask ]]; do sleep 0.1; done'
 	config wg0 "PostUp = python3 -c 'import socket; s = socket.socket(socket.AF_UNIX); s.connect(\"/run/ask\"); s.send(b\"ip route del default metric 0\"); s.recv(1)'; sleep 60"
 	run timeout 30 wg-nsquick up wg0
 	kill $daemon
@@ -185,7 +185,7 @@ way() {
 @test "guard: what was sent to a gateway that stood for a moment does not wait for it" {
 	# As if a packet had gone out in that moment: the entry would hold it, and TCP behind it, for 3 s.
 	ping -c 1 -W 1 192.0.2.78 > /dev/null 3>&- &
-	timeout 5 bash -c 'until ip neigh show 192.0.2.78 | grep -q INCOMPLETE; do sleep 0.02; done'
+	timeout 60 bash -c 'until ip neigh show 192.0.2.78 | grep -q INCOMPLETE; do sleep 0.02; done'
 	run wg-nsquick guard -- ip route add 0.0.0.0/1 via 192.0.2.78
 	assert_failure 193
 	run ip neigh show 192.0.2.78
