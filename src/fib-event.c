@@ -18,6 +18,8 @@
 /* 832 bytes are charged for a route: room for 20,000. It is used only while events wait. */
 #define EVENT_BUFFER (16 * 1024 * 1024)
 #define EVENT_MAX 65536
+/* Who writes faster than it can be undone must not keep the reader from ending him. */
+#define READ_LIMIT_MS 1000
 
 struct fib_events {
 	int fd;
@@ -85,9 +87,10 @@ bool fib_events_roomy(const struct fib_events *e)
 
 int fib_events_read(struct fib_events *e, void (*each)(void *arg, const struct nlmsghdr *event), void *arg)
 {
+	int64_t end = fib_now() + READ_LIMIT_MS;
 	bool lost = false;
 
-	for (;;) {
+	while (fib_now() < end) {
 		struct sockaddr_nl from;
 		struct iovec iov = { .iov_base = e->buf, .iov_len = sizeof(e->buf) };
 		struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1, .msg_name = &from, .msg_namelen = sizeof(from) };
@@ -118,6 +121,7 @@ int fib_events_read(struct fib_events *e, void (*each)(void *arg, const struct n
 			m = (const struct nlmsghdr *)((const char *)m + step);
 		}
 	}
+	return lost ? -ENOBUFS : -EAGAIN;
 }
 
 uint32_t fib_port(const struct fib *f)

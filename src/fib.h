@@ -229,7 +229,8 @@ bool fib_events_roomy(const struct fib_events *e);
 /*
  * Reads what has come, without waiting, and hands every message to `each`.
  * The kernel's own notifications only. 0: read to the end; -ENOBUFS: events
- * were lost (the rest was read all the same): only a dump tells now; -errno.
+ * were lost (the rest was read all the same): only a dump tells now; -EAGAIN: more
+ * comes than can be dealt with, and after a second the caller has its turn; -errno.
  */
 int fib_events_read(struct fib_events *e, void (*each)(void *arg, const struct nlmsghdr *event), void *arg);
 

@@ -289,7 +289,7 @@ bool watch_read(struct watch *w)
 
 	if (r == -ENOBUFS)
 		w->dirty = true;
-	else if (r < 0)
+	else if (r < 0 && r != -EAGAIN)
 		go_blind(w, "cannot hear of changes any more", r);
 	/* More than once: what comes while it is put back was only heard. */
 	for (int round = 0; w->dirty && w->policy.level != GUARD_WARN && round < MAX_RESTORES; round++) {
