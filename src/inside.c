@@ -32,14 +32,13 @@ static bool is_ours(const struct ours *ours, pid_t pid)
 	return false;
 }
 
-/* A worker's is its supervisor, which may have been started in there. */
-static bool parent_is_ours(void)
+static bool runs_this_program(pid_t pid)
 {
-	struct stat self, parent;
+	struct stat self, other;
 	char path[64];
 
-	snprintf(path, sizeof(path), "/proc/%d/exe", getppid());
-	return stat("/proc/self/exe", &self) == 0 && stat(path, &parent) == 0 && self.st_ino == parent.st_ino && self.st_dev == parent.st_dev;
+	snprintf(path, sizeof(path), "/proc/%d/exe", pid);
+	return stat("/proc/self/exe", &self) == 0 && stat(path, &other) == 0 && self.st_ino == other.st_ino && self.st_dev == other.st_dev;
 }
 
 /* Who is gone meanwhile, or not ours to look at, has no name. */
@@ -83,7 +82,8 @@ int inside_list(int ns_fd, struct inside **ret_processes, size_t *ret_n)
 	if (!proc || fstat(ns_fd, &ns) < 0)
 		return -errno;
 	add_ours(&ours, getpid());
-	if (parent_is_ours())
+	/* A worker's is its supervisor, which may have been started in there. */
+	if (runs_this_program(getppid()))
 		add_ours(&ours, getppid());
 	spawn_each_descendant(add_ours, &ours);
 	while (r == 0 && (entry = readdir(proc))) {
@@ -99,6 +99,7 @@ int inside_list(int ns_fd, struct inside **ret_processes, size_t *ret_n)
 		slot = GROW(found, n);
 		if (slot) {
 			slot->pid = (pid_t)pid;
+			slot->is_run = runs_this_program(slot->pid);
 			describe(dirfd(proc), entry->d_name, slot);
 		} else {
 			r = -ENOMEM;

@@ -9,6 +9,7 @@
 struct inside {
 	pid_t pid;
 	uid_t uid;
+	bool is_run; /* another run of this program, on its way in or out */
 	char name[16]; /* comm: 15 bytes and the end, of whatever the process likes */
 };
 

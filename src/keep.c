@@ -4,6 +4,8 @@
  * leaves it: there is no link in it but lo, so no packet leaves, and the next
  * `up` joins it, so that a restart of the tunnel strands nobody.
  */
+#include <time.h>
+
 #include "dns.h"
 #include "inside.h"
 #include "log.h"
@@ -11,6 +13,37 @@
 
 /* How many of the programs a message names. */
 #define NAMED 4
+/* Another run of ours takes its tunnel away at the same time, and is out in a moment; or it comes in, and then waits for us to be done. */
+#define RUN_PATIENCE_MS 1000
+#define RUN_POLL_MS 10
+
+static bool all_are_runs(const struct inside *processes, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (!processes[i].is_run)
+			return false;
+	return n > 0;
+}
+
+/* Who lives there, once runs that are on their way out are out. */
+static int list_programs(int ns_fd, struct inside **ret_processes, size_t *ret_n)
+{
+	for (unsigned int waited = 0, tries = 0;; waited += RUN_POLL_MS) {
+		struct inside *processes = NULL;
+		size_t n = 0;
+		int r = inside_list(ns_fd, &processes, &n);
+
+		if (is_transient(r) && ++tries < 3)
+			continue;
+		if (r < 0 || waited >= RUN_PATIENCE_MS || !all_are_runs(processes, n)) {
+			*ret_processes = processes;
+			*ret_n = n;
+			return r;
+		}
+		free(processes);
+		nanosleep(&(struct timespec){ .tv_nsec = RUN_POLL_MS * 1000 * 1000 }, NULL);
+	}
+}
 
 static void tell(const struct txn *txn, const struct ns_record *record, const struct inside *processes, size_t n)
 {
@@ -59,7 +92,7 @@ bool namespace_stays(const struct txn *txn, const struct ns_record *record)
 	_cleanup_fd_ int named = -1;
 	size_t n = 0;
 	bool stays;
-	int r = 0;
+	int r;
 
 	/* Somebody else's stays by itself; but programs in it may have our resolv.conf bound. */
 	if (txn->target_fd < 0 || !record->name || record->keep == KEEP_NO || !(record->made || dns_is_ours(record) != 0))
@@ -71,11 +104,7 @@ bool namespace_stays(const struct txn *txn, const struct ns_record *record)
 		return false;
 	if (record->made && record->keep == KEEP_YES)
 		return true;
-	for (int tries = 0; tries < 3; tries++) {
-		r = inside_list(txn->target_fd, &processes, &n);
-		if (!is_transient(r))
-			break;
-	}
+	r = list_programs(txn->target_fd, &processes, &n);
 	/* When it cannot be known, nobody shall be stranded. */
 	stays = r < 0 || n > 0;
 	if (r < 0)

@@ -127,6 +127,21 @@ names() { local i; for ((i = 1; i <= $1; i++)); do echo "many$i"; done; }
 	done
 }
 
+@test "another run of ours that is on its way out is no inhabitant: down waits for it, and takes the namespace" {
+	config wg0
+	wg-nsquick up wg0
+	mkfifo "$BATS_TEST_TMPDIR/late.conf"
+	# It stands there until somebody writes.
+	ip netns exec wg0 "$WG_NSQUICK" check "$BATS_TEST_TMPDIR/late.conf" > /dev/null 2>&1 3>&- &
+	timeout 20 bash -c 'until [[ -n $(ip netns pids wg0) ]]; do sleep 0.02; done'
+	(sleep 0.4; : > "$BATS_TEST_TMPDIR/late.conf") 3>&- &
+	run wg-nsquick down wg0
+	assert_success
+	refute_output --partial "stays for the programs in it"
+	assert_clean
+	wait
+}
+
 @test "two tunnels of one namespace, down in either order and at once" {
 	local order
 	config wg0 "DNS = 10.9.0.1"
