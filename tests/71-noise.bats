@@ -84,9 +84,9 @@ tolerated() {
 	[[ -z ${WG_NSQUICK_VM-} ]] || how_often=5
 	rounds $how_often
 	# It went on all the time. (The machine without KVM takes its time to make a container.)
-	local log extra least=3
+	local log least=3 until=$((SECONDS + 60))
 	[[ -n ${WG_NSQUICK_VM-} ]] && least=1
-	for ((extra = 0; extra < 30; extra++)); do
+	while ((SECONDS < until)); do
 		heard_of $least && break
 		rounds 1
 	done
