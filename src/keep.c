@@ -80,10 +80,9 @@ static int holds_unknown(int ns_fd, const struct ns_record *record)
 	return r;
 }
 
-bool namespace_holds_unknown(const struct txn *txn, const struct ns_record *record)
+int namespace_holds_unknown(const struct txn *txn, const struct ns_record *record)
 {
-	/* When it cannot be known, nobody loses his tunnel. */
-	return record->made && record->name && txn->target_fd >= 0 && holds_unknown(txn->target_fd, record) != 0;
+	return record->made && record->name && txn->target_fd >= 0 ? holds_unknown(txn->target_fd, record) : 0;
 }
 
 bool namespace_stays(const struct txn *txn, const struct ns_record *record)

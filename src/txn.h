@@ -68,8 +68,8 @@ int txn_write_dns(struct ns_record *record, ns_cookie cookie, const struct journ
 
 /* keep.c: whether the namespace of this record, whose last tunnel goes, is left for the programs in it. Tells. */
 bool namespace_stays(const struct txn *txn, const struct ns_record *record);
-/* Whether a tunnel is in it that only a journal which cannot be read told of. Tells. */
-bool namespace_holds_unknown(const struct txn *txn, const struct ns_record *record);
+/* Whether a tunnel is in it that only a journal which cannot be read told of: 1 (told), 0 or -errno. */
+int namespace_holds_unknown(const struct txn *txn, const struct ns_record *record);
 /* Takes back what is recorded of a namespace without tunnels. Goes on after errors, and answers the first. */
 int namespace_leave(const struct ns_record *record);
 /* Those that were left for programs which have ended meanwhile. */

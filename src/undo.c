@@ -203,7 +203,12 @@ static int undo_member(struct txn *txn, const struct undo *undo)
 	if (txn->keep != KEEP_UNSET)
 		record.keep = txn->keep;
 	first = txn_write_dns(&record, txn->journal.cookie, &txn->journal, &others);
-	if (others == 0 && namespace_holds_unknown(txn, &record)) {
+	r = others == 0 ? namespace_holds_unknown(txn, &record) : 0;
+	if (r < 0) {
+		/* When it cannot be known, nobody loses his tunnel: the next run sees. */
+		if (first == 0)
+			first = r;
+	} else if (r > 0) {
 		/* With its resolver as it is; once the other one is gone, any run takes it away. */
 		record.kept = true;
 		r = ns_record_save(&record);
