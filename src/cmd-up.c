@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include <time.h>
 
 #include "cmd.h"
 #include "conf-error.h"
@@ -267,7 +266,7 @@ static int find_place(const struct options *options, const struct settings *sett
 		}
 		/* With the lock, look once more: it may have been made meanwhile. */
 		if (r == -EAGAIN)
-			nanosleep(&(struct timespec){ .tv_nsec = 100 * 1000 * 1000 }, NULL);
+			sleep_ms(100);
 		place_free(place);
 	}
 }

@@ -7,7 +7,6 @@
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
-#include <time.h>
 
 #include "filter.h"
 #include "log.h"
@@ -25,7 +24,7 @@ static int send_byte(int control, char byte, int flags)
 			return 0;
 		if (!is_transient(-errno) || tries == 100)
 			return -errno;
-		nanosleep(&(struct timespec){ .tv_nsec = 1000 * 1000 }, NULL);
+		sleep_ms(1);
 	}
 }
 
@@ -65,7 +64,7 @@ static char converse(struct worker *w, char question)
 		ssize_t n = recv(w->control, &byte, 1, 0);
 
 		if (n < 0 && is_transient(-errno))
-			nanosleep(&(struct timespec){ .tv_nsec = 1000 * 1000 }, NULL);
+			sleep_ms(1);
 		else if (n != 1)
 			w->orphaned = true;
 		else if (!take_order(w, byte))
@@ -224,7 +223,7 @@ static int watch_worker(struct guard *g, int control, int signals)
 		/* Blind for a moment is better than for good. */
 		if (poll(fds, ARRAY_SIZE(fds), timeout) < 0) {
 			if (errno != EINTR)
-				nanosleep(&(struct timespec){ .tv_nsec = 1000 * 1000 }, NULL);
+				sleep_ms(1);
 			continue;
 		}
 		/* What the worker announces comes before what the kernel then tells. */

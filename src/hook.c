@@ -6,7 +6,6 @@
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
-#include <time.h>
 
 #include "filter.h"
 #include "ns.h"
@@ -75,18 +74,10 @@ struct deadline {
 	bool expired; /* it was told so */
 };
 
-static int64_t now(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
 /* How long to wait, ms; -1: for ever. */
 static int time_left(struct deadline *deadline, pid_t pid)
 {
-	int64_t left = deadline->at - now();
+	int64_t left = deadline->at - now_ms();
 	int signal = deadline->expired ? SIGKILL : SIGTERM;
 
 	if (!deadline->at)
@@ -94,7 +85,7 @@ static int time_left(struct deadline *deadline, pid_t pid)
 	if (left > 0)
 		return (int)left;
 	deadline->expired = true;
-	deadline->at = now() + KILL_AFTER_MS;
+	deadline->at = now_ms() + KILL_AFTER_MS;
 	/* What it waits for first: a shell takes the signal when that has ended. */
 	spawn_kill_below(pid, signal);
 	kill(pid, signal);
@@ -117,14 +108,14 @@ int hook_run(const struct hook_env *env, const char *text, int watch_fd, int (*o
 	if (pid == 0)
 		exec_hook(&spawn, env, text);
 	if (env->timeout)
-		deadline.at = now() + (int64_t)env->timeout * 1000;
+		deadline.at = now_ms() + (int64_t)env->timeout * 1000;
 	pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
 	while (pidfd >= 0) {
 		struct pollfd fds[] = { { .fd = pidfd, .events = POLLIN }, { .fd = watching ? watch_fd : -1, .events = POLLIN } };
 
 		if (poll(fds, ARRAY_SIZE(fds), time_left(&deadline, pid)) < 0) {
 			if (errno != EINTR)
-				nanosleep(&(struct timespec){ .tv_nsec = 1000 * 1000 }, NULL);
+				sleep_ms(1);
 			continue;
 		}
 		if (fds[0].revents)

@@ -5,7 +5,6 @@
 #include <fcntl.h>
 #include <sys/file.h>
 #include <sys/stat.h>
-#include <time.h>
 
 #define LOCK_POLL_MS 10
 
@@ -42,7 +41,7 @@ int journal_lock(const char *iface, unsigned patience_ms, int *ret_fd)
 		r = open_lock(path, LOCK_EX | LOCK_NB, ret_fd);
 		if (r != -EAGAIN || waited >= patience_ms)
 			return r;
-		nanosleep(&(struct timespec){ .tv_nsec = LOCK_POLL_MS * 1000 * 1000 }, NULL);
+		sleep_ms(LOCK_POLL_MS);
 	}
 }
 

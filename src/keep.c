@@ -4,8 +4,6 @@
  * leaves it: there is no link in it but lo, so no packet leaves, and the next
  * `up` joins it, so that a restart of the tunnel strands nobody.
  */
-#include <time.h>
-
 #include "dns.h"
 #include "inside.h"
 #include "log.h"
@@ -41,7 +39,7 @@ static int list_programs(int ns_fd, struct inside **ret_processes, size_t *ret_n
 			return r;
 		}
 		free(processes);
-		nanosleep(&(struct timespec){ .tv_nsec = RUN_POLL_MS * 1000 * 1000 }, NULL);
+		sleep_ms(RUN_POLL_MS);
 	}
 }
 

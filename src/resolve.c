@@ -133,14 +133,6 @@ bool resolve_is_literal(const struct endpoint *ep)
 	return literal(ep, &addr);
 }
 
-static int64_t now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 /* What is left until then, for poll(2). For ever if `until_ms` is 0. */
 static int left_ms(int64_t until_ms)
 {

@@ -171,7 +171,7 @@ void spawn_kill_marked(const char *mark)
 		int r = find_marked(mark, &pid);
 
 		if (r == -ENOENT && ++none < 2)
-			nanosleep(&(struct timespec){ .tv_nsec = 2000 * 1000 }, NULL);
+			sleep_ms(2);
 		if (r == 0)
 			pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
 		/* The number may have gone to another process since. */

@@ -101,7 +101,7 @@ static void let_read_mtu(pid_t daemon)
 {
 	for (int tries = 0, quiet = 0; daemon && tries < 100 && quiet < 2; tries++) {
 		quiet = idle(daemon) ? quiet + 1 : 0;
-		nanosleep(&(struct timespec){ .tv_nsec = 1000 * 1000 }, NULL);
+		sleep_ms(1);
 	}
 }
 
@@ -215,7 +215,7 @@ static void forget_socket(const char *iface)
 			unlink(path);
 			return;
 		}
-		nanosleep(&(struct timespec){ .tv_nsec = 10 * 1000 * 1000 }, NULL);
+		sleep_ms(10);
 	}
 }
 

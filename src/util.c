@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <stdarg.h>
 #include <sys/stat.h>
+#include <time.h>
 
 void *grow_array(void *items, size_t *n, size_t size)
 {
@@ -277,4 +278,17 @@ int make_dir(const char *path, unsigned int mode)
 	if (stat(path, &st) < 0)
 		return -errno;
 	return S_ISDIR(st.st_mode) ? 0 : -ENOTDIR;
+}
+
+int64_t now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+void sleep_ms(unsigned int ms)
+{
+	(void)nanosleep(&(struct timespec){ .tv_nsec = ms * 1000000L }, NULL);
 }

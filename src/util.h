@@ -155,3 +155,8 @@ int write_all(int fd, const void *data, size_t len);
 
 /* mkdir -p of one level: -ENOTDIR when something else has the name. */
 int make_dir(const char *path, unsigned int mode);
+
+/* CLOCK_MONOTONIC in milliseconds: to measure with, and to wait until. */
+int64_t now_ms(void);
+/* Less than a second; a signal ends it early. */
+void sleep_ms(unsigned int ms);

@@ -8,7 +8,6 @@
 #include <poll.h>
 #include <sys/random.h>
 #include <sys/socket.h>
-#include <time.h>
 
 #include "verify.h"
 
@@ -157,14 +156,6 @@ static void look(const struct probe *probe, const struct shot *shot, const uint8
 	/* Of the probe's size: other programs may send meanwhile. */
 	if (n == shot->inner + DATA_OVERHEAD && udp[0] == MESSAGE_DATA)
 		result->wrapped++;
-}
-
-static int64_t now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * 1000LL + now.tv_nsec / 1000000;
 }
 
 /* Until all that were sent have been seen, and a little longer. */

@@ -24,7 +24,7 @@ static void say(void *arg, const char *text)
 	printf("%s%s\n", (const char *)arg, text);
 }
 
-static double now_ms(void)
+static double time_ms(void)
 {
 	struct timespec t;
 
@@ -89,13 +89,13 @@ static int watch(char **argv)
 	}
 	if (r == 0)
 		return 0;
-	start = now_ms();
+	start = time_ms();
 	r = fib_restore(f, before, NULL, say, left);
 	if (r < 0) {
 		log_error("restore: %s", strerror(-r));
 		return 5;
 	}
-	printf("restored in %.2f ms\n", now_ms() - start);
+	printf("restored in %.2f ms\n", time_ms() - start);
 	return r == 0 ? 3 : 4;
 }
 
@@ -120,24 +120,24 @@ static int bench(int n)
 		double t[6];
 		int same, differences;
 
-		t[0] = now_ms();
+		t[0] = time_ms();
 		r = fib_snapshot_take(f, &a);
 		if (r < 0)
 			break;
-		t[1] = now_ms();
+		t[1] = time_ms();
 		rss_one = rss_kib() - rss;
 		same = fib_unchanged(f, a);
-		t[2] = now_ms();
+		t[2] = time_ms();
 		r = fib_snapshot_take(f, &b);
 		if (r < 0)
 			break;
-		t[3] = now_ms();
+		t[3] = time_ms();
 		differences = fib_diff(a, b, NULL, NULL);
-		t[4] = now_ms();
+		t[4] = time_ms();
 		r = fib_snapshot_index(a);
 		if (r < 0)
 			break;
-		t[5] = now_ms();
+		t[5] = time_ms();
 		printf("%zu routes, %zu links, %zu bytes: snapshot %.2f ms (+%ld KiB), unchanged() = %d %.2f ms, "
 		       "snapshot %.2f ms, diff = %d %.3f ms, index %.2f ms (+%ld KiB in all)\n",
 		       fib_snapshot_count(a, FIB_ROUTE), fib_snapshot_count(a, FIB_LINK), fib_snapshot_bytes(a),
@@ -187,7 +187,7 @@ static int latency(int n)
 		return 5;
 	for (int i = 0; i < n; i++) {
 		_Alignas(8) char buf[8192];
-		double start = now_ms();
+		double start = time_ms();
 
 		if (send(attacker, &m, sizeof(m), 0) < 0)
 			return 1;
@@ -204,7 +204,7 @@ static int latency(int n)
 				return 1;
 			}
 		}
-		us[i] = (now_ms() - start) * 1e3;
+		us[i] = (time_ms() - start) * 1e3;
 	}
 	qsort(us, (size_t)n, sizeof(*us), by_size);
 	printf("deleted to undone: min %.1f p50 %.1f p95 %.1f p99 %.1f max %.1f us; unchanged() = %d\n", us[0], us[n / 2],
@@ -294,7 +294,7 @@ static int ra(int n)
 		if (bind(events, (struct sockaddr *)&to, sizeof(to)) < 0 ||
 		    setsockopt(events, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout)) < 0)
 			return 5;
-		start = now_ms();
+		start = time_ms();
 		r = i % 2 ? replace(attacker, ra_default(before)) : fib_send(attacker, ra_default(before), 0, false);
 		if (r < 0 || fib_flush(attacker) < 0)
 			return 1;
@@ -303,7 +303,7 @@ static int ra(int n)
 			return 1;
 		}
 		r = fib_undo(f, before, (struct nlmsghdr *)buf);
-		stopgap[i] = (now_ms() - start) * 1e3;
+		stopgap[i] = (time_ms() - start) * 1e3;
 		if (r != 2 || !has_way(attacker, ra_default(before))) {
 			log_error("undo: %d; there is no stopgap", r);
 			return 1;
@@ -316,7 +316,7 @@ static int ra(int n)
 			return 1;
 		}
 		r = fib_restore(f, before, NULL, say, left);
-		own[i] = (now_ms() - start) * 1e3;
+		own[i] = (time_ms() - start) * 1e3;
 		if (r != 0) {
 			log_error("restore: %d", r);
 			return 1;
