@@ -351,6 +351,8 @@ int guard_run(const struct guarded_work *work)
 	sigset_t handled, before;
 	int control[2], status;
 
+	/* What reading the file left, for both processes. */
+	secret_scrub();
 	if (open_guard(&g) < 0)
 		return EXIT_GUARD_BLIND;
 	survive_closed_pipes();
@@ -396,6 +398,7 @@ int guard_run(const struct guarded_work *work)
 	} else {
 		if (work->begun)
 			work->begun(work->arg);
+		secret_scrub();
 		status = supervise(&g, control[0], signals);
 	}
 	close_fd(control[0]);

@@ -27,6 +27,7 @@
 #include "hoststate.h"
 #include "log.h"
 #include "room.h"
+#include "secret.h"
 #include "spawn.h"
 #include "save.h"
 
@@ -203,6 +204,7 @@ static int do_save(struct txn *txn, struct step *step)
 	txn_trace(txn, step);
 	status = save_tunnel(txn->conf, &txn->journal, txn->target);
 	conf_forget_keys(txn->conf);
+	secret_scrub();
 	return status;
 }
 

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "wg.h"
 
+#include "secret.h"
+
 static int apply(enum wg_backend backend, const char *name, const struct wg_iface *wg)
 {
 	return backend == WG_KERNEL ? wg_kernel_apply(name, wg) : wg_userspace_apply(name, wg);
@@ -8,7 +10,10 @@ static int apply(enum wg_backend backend, const char *name, const struct wg_ifac
 
 int wg_read(enum wg_backend backend, const char *name, struct wg_iface *ret_wg)
 {
-	return backend == WG_KERNEL ? wg_kernel_read(name, ret_wg) : wg_userspace_read(name, ret_wg);
+	int r = backend == WG_KERNEL ? wg_kernel_read(name, ret_wg) : wg_userspace_read(name, ret_wg);
+
+	secret_scrub();
+	return r;
 }
 
 static bool removes(const struct peer *peer)
@@ -108,5 +113,6 @@ int wg_apply(enum wg_backend backend, const char *name, const struct wg_iface *w
 	part.n_peers = wg->n_peers - done;
 	r = apply(backend, name, &part);
 	explicit_bzero(&part, sizeof(part));
+	secret_scrub();
 	return r;
 }
