@@ -93,7 +93,9 @@ static int take_comment(struct walk *w, const char *line)
 static int take_section(struct walk *w, const char *line)
 {
 	char name[16] = "", quoted[QUOTED_LEN];
+	const char *hash = strchr(line, '#');
 	size_t n = 0;
+	int r;
 
 	for (const char *p = line; *p && *p != '#' && n + 1 < sizeof(name); p++)
 		if (!is_space(*p))
@@ -113,7 +115,8 @@ static int take_section(struct walk *w, const char *line)
 		tdestroy(w->c.seen[1], import_free_line);
 		w->c.seen[1] = NULL;
 	}
-	return put_line(w, strdup(w->section == SECTION_PEER ? "[Peer]" : "[Interface]"), false, 0);
+	r = put_line(w, strdup(w->section == SECTION_PEER ? "[Peer]" : "[Interface]"), false, 0);
+	return r == 0 && hash && hash[1] ? put_comment(w, hash + 1) : r;
 }
 
 /* ---- keys that are not WireGuard's ---- */
@@ -226,9 +229,12 @@ static bool is_hook(const struct known *known)
 
 static int take_hook(struct walk *w, const struct known *known, const char *text)
 {
-	struct import_hook *hook = GROW(w->im->hooks, w->im->n_hooks);
+	struct import_hook *hook;
 	char *line;
 
+	if (w->im->n_hooks == IMPORT_MAX_HOOKS)
+		return cleaner_fail(&w->c, "more than %u hooks; expected one of a provider's files", IMPORT_MAX_HOOKS);
+	hook = GROW(w->im->hooks, w->im->n_hooks);
 	if (!hook)
 		return -ENOMEM;
 	hook->kind = (enum hook_kind)(known->field - FIELD_HOOK);

@@ -263,9 +263,13 @@ static int clean_table(struct cleaner *c, const char *value, struct buf *ret_val
 /* `25s` */
 static int clean_keepalive(struct cleaner *c, const char *value, struct buf *ret_value)
 {
+	static const char *const units[] = { "s", "sec", "secs", "second", "seconds" };
 	size_t digits = strspn(value, "0123456789");
+	bool unit = false;
 
-	if (digits && strcmp(value + digits, "s") == 0) {
+	for (size_t i = 0; i < ARRAY_SIZE(units); i++)
+		unit |= strcasecmp(value + digits, units[i]) == 0;
+	if (digits && unit) {
 		cleaner_tell(c, CHANGE_SECONDS, FIND_NOTE, "PersistentKeepalive: seconds have no unit");
 		buf_add(ret_value, value, digits);
 	} else {
@@ -274,12 +278,37 @@ static int clean_keepalive(struct cleaner *c, const char *value, struct buf *ret
 	return 0;
 }
 
+/* wg leaves out the blanks in a value. Those in a list separate its items here, and hide a comma that is missing. */
+static bool squeezes(enum field field)
+{
+	return field != FIELD_ADDRESS && field != FIELD_DNS && field != FIELD_ALLOWED_IPS && field != FIELD_MTU && field != FIELD_TABLE;
+}
+
+static void squeeze(struct cleaner *c, const char *name, const char *value, struct buf *ret_value)
+{
+	bool blanks = false;
+
+	buf_str(ret_value, "");
+	for (; *value; value++)
+		if (is_space(*value))
+			blanks = true;
+		else
+			buf_add(ret_value, value, 1);
+	if (blanks)
+		cleaner_tell(c, CHANGE_INNER_BLANKS, FIND_NOTE, "%s: blanks inside of it are gone, which WireGuard leaves out too", name);
+}
+
 int import_clean_value(struct cleaner *c, enum field field, const char *name, const char *value, struct buf *ret_value)
 {
+	_cleanup_buf_ struct buf squeezed = { 0 };
 	int r = 0;
 
 	buf_str(ret_value, "");
-	if (ret_value->failed)
+	if (squeezes(field)) {
+		squeeze(c, name, value, &squeezed);
+		value = squeezed.data;
+	}
+	if (ret_value->failed || squeezed.failed)
 		return -ENOMEM;
 	switch (field) {
 	case FIELD_ADDRESS:

@@ -3,7 +3,6 @@
 
 #define MAX_FINDINGS 64U
 #define MAX_FINDING_LEN 1024U
-#define MAX_HOOKS 4096U
 #define MAX_MESSAGE_LEN 1024U
 
 /* ---- to bytes: numbers in the machine's own order, texts behind their lengths ---- */
@@ -124,7 +123,7 @@ static void get_findings(struct wire *w, struct findings *f)
 
 static void get_hooks(struct wire *w, struct import *im)
 {
-	unsigned int n = get_number(w, MAX_HOOKS);
+	unsigned int n = get_number(w, IMPORT_MAX_HOOKS);
 
 	for (unsigned int i = 0; i < n && !w->error; i++) {
 		struct import_hook *hook = GROW(im->hooks, im->n_hooks);

@@ -108,26 +108,31 @@ static int walk_lines(struct walk *w, char *text)
 /* A file that is something else altogether says so better than its first line. */
 static int look_at_kind(const char *text, struct findings *f)
 {
+	/* What a download that failed leaves is told in a folder of files, too; other programs' files have their names by right. */
 	static const struct {
 		const char *begin, *kind;
+		int result;
 	} kinds[] = {
-		{ "<", "this is a web page or XML, no WireGuard file: was the download refused?" },
-		{ "{", "this is JSON, no WireGuard file" },
-		{ "client", "this is an OpenVPN file, no WireGuard file" },
-		{ "-----BEGIN", "this is a certificate or a key, no WireGuard file" },
+		{ "<", "this is a web page or XML, no WireGuard file: was the download refused?", -EINVAL },
+		{ "{", "this is JSON, no WireGuard file", -ENODATA },
+		{ "client", "this is an OpenVPN file, no WireGuard file", -ENODATA },
+		{ "-----BEGIN", "this is a certificate or a key, no WireGuard file", -ENODATA },
+		{ "", "no [Interface]: this is no WireGuard file", -ENODATA },
 	};
 	const char *start = text + strspn(text, " \t\n");
+	size_t i = 0;
 
 	for (const char *p = text; (p = strchr(p, '[')); p++)
 		if (strncasecmp(p + 1 + strspn(p + 1, " \t"), "Interface", 9) == 0 || strncasecmp(p + 1 + strspn(p + 1, " \t"), "Peer", 4) == 0)
 			return 0;
-	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++)
-		if (strncasecmp(start, kinds[i].begin, strlen(kinds[i].begin)) == 0) {
-			finding_add(f, FIND_ERROR, 0, "%s", kinds[i].kind);
-			return -ENODATA;
-		}
-	finding_add(f, FIND_ERROR, 0, *start ? "no [Interface]: this is no WireGuard file" : "the file is empty");
-	return -ENODATA;
+	if (!*start) {
+		finding_add(f, FIND_ERROR, 0, "the file is empty");
+		return -EINVAL;
+	}
+	while (strncasecmp(start, kinds[i].begin, strlen(kinds[i].begin)) != 0)
+		i++;
+	finding_add(f, FIND_ERROR, 0, "%s", kinds[i].kind);
+	return kinds[i].result;
 }
 
 static int look_at_obfuscation(struct walk *w)

@@ -12,6 +12,7 @@
 /* Providers' files have one to three kilobytes; one peer's lists of excluded addresses may have ten. */
 #define IMPORT_MAX_SIZE (128U << 10)  /* of a file, in bytes */
 #define IMPORT_MAX_LINE (16U << 10)   /* of a line */
+#define IMPORT_MAX_HOOKS 4096U	      /* of a file */
 #define IMPORT_MAX_BLANKS 200U	      /* in a row, with text behind them */
 #define IMPORT_MAX_EMPTY_LINES 100U   /* the same for lines */
 
@@ -58,8 +59,8 @@ struct import {
 
 /*
  * `name` is that of the file, and serves to recognise the provider alone.
- * 0; -EINVAL: refused, the findings have errors; -ENODATA: no WireGuard file
- * at all, the findings have one error; -ENOMEM. The caller frees.
+ * 0; -EINVAL: refused, the findings have errors; -ENODATA: another program's
+ * file, the findings have one error; -ENOMEM. The caller frees.
  */
 int import_text(const char *name, const char *text, size_t len, bool keep_hooks, struct import *ret);
 void import_free(struct import *import);

@@ -150,6 +150,8 @@ static void refuses(const char *name, const char *text, size_t len, const char *
 	import_free(&im);
 }
 
+#define TEXT(text) text, strlen(text)
+
 static void test_cleaning(void)
 {
 	cleans("several [Interface]", IFACE PEER "[Interface]\nAddress = 10.0.0.2/32\nDNS = 10.0.0.1\n", "stands there twice", "DNS = 10.0.0.1\n");
@@ -161,7 +163,44 @@ static void test_cleaning(void)
 	cleans("two values", IFACE "MTU = 1280\nMTU = 1300\n" PEER, "the last one counts", "MTU = 1280\nMTU = 1300\n");
 	cleans("a comment behind a label", IFACE "Name = x # y\n" PEER, "no key of WireGuard's", "# Name = x\n# y\n");
 	cleans("a sign", IFACE "[Peer]\nPublicKey = " P "\nAllowedIPs = +10.0.0.1/8\n", "bits behind its mask", "AllowedIPs = +10.0.0.0/8\n");
+	cleans("a comment behind a section", IFACE PEER "[Peer] # NL-FREE#12\nPublicKey = " K "\nAllowedIPs = 10.9.0.0/16\n", "an empty line stands before", "[Peer]\n# NL-FREE#12\nPublicKey = ");
+	cleans("seconds", IFACE PEER "PersistentKeepalive = 25 Seconds\n", "seconds have no unit", "PersistentKeepalive = 25\n");
+	cleans("a short unit", IFACE PEER "PersistentKeepalive = 25sec\n", "seconds have no unit", "PersistentKeepalive = 25\n");
+	cleans("blanks in a value", IFACE "[Peer]\nPublicKey = " P "\nAllowedIPs = 0.0.0.0/0\nEndpoint = 192.0.2.1 : 51820\n", "Endpoint: blanks inside of it are gone", "Endpoint = 192.0.2.1:51820\n");
+	cleans("blanks in a key", "[Interface]\nPrivateKey = oK56DE9Ue9zK76rAc8pBl6op ph+1v36lm7cXXsQKrQM=\nAddress = 10.0.0.2/32\n" PEER, "PrivateKey: blanks inside of it are gone", "PrivateKey = " K "\n");
+	refuses("another unit", TEXT(IFACE PEER "PersistentKeepalive = 1 min\n"), "expected off or seconds");
 	refuses("many bytes", IFACE, IMPORT_MAX_SIZE + 1, "larger than");
+	refuses("an empty file", TEXT(" \n"), "the file is empty");
+	refuses("a web page", TEXT("<!DOCTYPE html><html>"), "was the download refused?");
+}
+
+/* A file without anything of WireGuard's may be another program's; what a download left when it failed is not. */
+static void test_kinds(void)
+{
+	static const struct {
+		const char *text;
+		int r;
+	} files[] = { { "", -EINVAL }, { "\n\n", -EINVAL }, { "<html>", -EINVAL }, { "nameserver 192.0.2.1\n", -ENODATA }, { "{}", -ENODATA }, { "client\ndev tun\n", -ENODATA } };
+
+	for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
+		struct import im = { 0 };
+
+		is_num(import_text("x.conf", files[i].text, strlen(files[i].text), false, &im), files[i].r, "`%.8s'", files[i].text);
+		import_free(&im);
+	}
+}
+
+/* As many as the parent takes from the child. */
+static void test_many_hooks(void)
+{
+	struct buf text = { 0 };
+
+	buf_str(&text, IFACE);
+	for (int i = 0; i < 5000; i++)
+		buf_str(&text, "PostUp=:\n");
+	buf_str(&text, PEER);
+	refuses("many hooks", text.data, text.len, "more than 4096 hooks");
+	buf_free(&text);
 }
 
 static void test_long(void)
@@ -288,6 +327,8 @@ int main(void)
 	test_collisions();
 	test_folders();
 	test_cleaning();
+	test_kinds();
+	test_many_hooks();
 	test_long();
 	test_kill_switches();
 	test_show();
