@@ -77,18 +77,18 @@ static json_t *list_refusals(const struct import_table *table)
 int import_report_json(const struct import_table *table, const struct import_choice *choice)
 {
 	json_t *rows = json_array(), *root;
-	int r;
+	_cleanup_free_ char *text = NULL;
 
 	for (size_t i = 0; i < table->n; i++)
 		json_array_append_new(rows, describe_row(&table->rows[i], choice));
-	root = json_pack("{s:b, s:s, s:o, s:o, s:o, s:I}", "dry_run", choice->dry_run, "map", IMPORT_DIR "/" IMPORT_MAP, "files", rows, "refused", list_refusals(table), "warnings",
+	root = json_pack("{s:i, s:b, s:s, s:o, s:o, s:o, s:I}", "version", 1, "dry_run", choice->dry_run, "map", IMPORT_DIR "/" IMPORT_MAP, "files", rows, "refused", list_refusals(table), "warnings",
 			 list_findings(&table->warnings, FIND_WARNING, "text", list_findings(&table->warnings, FIND_NOTE, "text", json_array())), "others",
 			 (json_int_t)table->batch->others);
 	/* An element that could not be made is missing, and a root that could not be is NULL. */
-	r = root && json_array_size(rows) == table->n ? json_dumpf(root, stdout, JSON_INDENT(2)) : -1;
+	text = root && json_array_size(rows) == table->n ? json_dumps(root, JSON_INDENT(2)) : NULL;
 	json_decref(root);
-	if (r < 0)
+	if (!text)
 		return -ENOMEM;
-	putchar('\n');
+	puts(text);
 	return fflush(stdout) != 0 ? -errno : 0;
 }

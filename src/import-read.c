@@ -15,10 +15,12 @@ struct reading {
 	struct import_batch *batch;
 	struct import_child child;
 	bool keep_hooks;
-	const char *source; /* the argument */
-	size_t first;	    /* of its files in the batch */
-	size_t text;	    /* bytes, so far */
-	bool dead;	    /* the child gives no more answers */
+	const char *source;  /* the argument */
+	size_t first;	     /* of its files in the batch */
+	size_t first_refusal; /* and of its refusals */
+	char *at;	     /* what the child reads or read last */
+	size_t text;	     /* bytes, so far */
+	bool dead;	     /* the child gives no more answers */
 };
 
 int import_refuse(struct import_batch *batch, const char *path, unsigned int line, const char *why)
@@ -47,6 +49,11 @@ static int refuse_source(struct reading *r, const char *why)
 	while (batch->n_files > r->first)
 		free_file(&batch->files[--batch->n_files]);
 	return import_refuse(batch, r->source, 0, why);
+}
+
+static bool found_nothing(const struct reading *r)
+{
+	return r->batch->n_files == r->first && r->batch->n_refusals == r->first_refusal;
 }
 
 /* ---- records ---- */
@@ -146,6 +153,8 @@ static int take_records(struct reading *r, const char *path, bool wanted)
 			/* Nothing of an archive is taken that is not all that it should be. */
 			if (*record.message)
 				error = refuse_source(r, record.message);
+			else if (wanted && found_nothing(r))
+				error = refuse_source(r, "no WireGuard .conf file is in it");
 		}
 		import_record_free(&record);
 		if (!end && r->batch->progress)
@@ -156,8 +165,11 @@ static int take_records(struct reading *r, const char *path, bool wanted)
 
 static int read_open_file(struct reading *r, int fd, const char *path, bool wanted)
 {
-	int error = import_child_send(&r->child, fd, path);
+	int error;
 
+	free(r->at);
+	r->at = strdup(path);
+	error = r->at ? import_child_send(&r->child, fd, path) : -ENOMEM;
 	return error < 0 ? error : take_records(r, path, wanted);
 }
 
@@ -230,7 +242,6 @@ static int read_folder(struct reading *r, int fd, const char *path, unsigned int
 static int read_named_folder(struct reading *r, int fd)
 {
 	_cleanup_free_ char *path = strdup(r->source);
-	size_t before = r->batch->n_refusals;
 	int error;
 
 	if (!path)
@@ -242,7 +253,7 @@ static int read_named_folder(struct reading *r, int fd)
 		return refuse_source(r, "more than 5000 .conf files are in it; expected a provider's");
 	if (error == -ELOOP)
 		return refuse_source(r, "folders in it are nested more than 8 deep");
-	if (error == 0 && r->batch->n_files == r->first && r->batch->n_refusals == before)
+	if (error == 0 && found_nothing(r))
 		return import_refuse(r->batch, r->source, 0, "no WireGuard .conf file is in it; an archive in a folder is imported when it is named itself");
 	return error;
 }
@@ -253,7 +264,10 @@ static int read_source(struct reading *r, const char *source)
 	struct stat st;
 
 	r->source = source;
+	free(r->at);
+	r->at = NULL;
 	r->first = r->batch->n_files;
+	r->first_refusal = r->batch->n_refusals;
 	if (strcmp(source, "-") == 0)
 		return read_open_file(r, STDIN_FILENO, source, true);
 	fd = open(source, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
@@ -284,27 +298,39 @@ static const char *death(int error)
 	}
 }
 
+/* The child broke off: which file it was that did it is worth to know, of a thousand. */
+static int refuse_dead(struct reading *r, int error)
+{
+	_cleanup_buf_ struct buf why = { 0 }, at = { 0 };
+
+	buf_str(&why, death(error));
+	if (r->at && strcmp(r->at, r->source) != 0 && import_show_name(r->at, &at) == 0)
+		buf_fmt(&why, ": it was at %s", at.data);
+	return why.failed ? -ENOMEM : refuse_source(r, why.data);
+}
+
 int import_read(char **paths, bool keep_hooks, struct import_batch *batch)
 {
-	struct reading r = { .batch = batch, .keep_hooks = keep_hooks };
+	struct reading r = { .batch = batch, .keep_hooks = keep_hooks, .dead = true };
 	int error = 0;
 
 	/* A new one after one that broke off: the other sources are not to suffer. */
 	for (size_t i = 0; paths[i] && error == 0; i++) {
 		int stopped;
 
-		if (i == 0 || r.dead)
+		if (r.dead)
 			error = import_child_start(keep_hooks, &r.child);
 		if (error < 0)
-			return error;
+			break;
 		error = read_source(&r, paths[i]);
 		r.dead = error < 0;
 		if (!r.dead)
 			continue;
 		stopped = import_child_stop(&r.child);
-		error = refuse_source(&r, death(error == -EBADMSG || error == -EPIPE ? (stopped ? stopped : error) : error));
+		error = refuse_dead(&r, (error == -EBADMSG || error == -EPIPE) && stopped ? stopped : error);
 	}
-	if (!r.dead && paths[0])
+	free(r.at);
+	if (!r.dead)
 		(void)import_child_stop(&r.child);
 	return error;
 }

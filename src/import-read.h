@@ -25,10 +25,7 @@ struct import_batch {
 	void (*progress)(size_t n, const char *path); /* may be NULL */
 };
 
-/*
- * `-` is standard input, called `name` (may be NULL). 0, also when some or all
- * are refused; -errno when nothing could be read at all. The caller frees.
- */
+/* `-` is standard input. 0, also when some or all are refused; -errno when nothing could be read at all. The caller frees. */
 int import_read(char **paths, bool keep_hooks, struct import_batch *batch);
 void import_batch_free(struct import_batch *batch);
 int import_refuse(struct import_batch *batch, const char *path, unsigned int line, const char *why);

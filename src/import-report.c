@@ -73,6 +73,18 @@ static void add_hooks(struct words *w, const char *path, const struct import *im
 	}
 }
 
+static void add_same(struct words *w, const struct import_row *row)
+{
+	struct buf shown = { 0 };
+
+	if (import_show_name(row->same_as, &shown) < 0) {
+		buf_free(&shown);
+		w->failed = true;
+		return;
+	}
+	add_word(w, (struct word){ .before = "the same as ", .text = shown.data, .owned = shown.data, .path = row->file->path });
+}
+
 static int by_text(const void *a, const void *b)
 {
 	const struct word *x = a, *y = b;
@@ -147,7 +159,7 @@ static int report_words(const struct import_table *table)
 		add_findings(&w, row->file->path, &row->findings);
 		add_hooks(&w, row->file->path, &row->file->record.import);
 		if (row->same_as)
-			add_word(&w, (struct word){ .before = "the same as ", .text = row->same_as, .path = row->file->path });
+			add_same(&w, row);
 	}
 	count_words(&w);
 	print_words(&w);

@@ -98,23 +98,16 @@ static int by_row_name(const void *a, const void *b)
 
 static int name_rows(const struct import_batch *batch, const char *name, struct store *store, struct import_table *table, struct import_item *items)
 {
-	int r;
+	int r = 0;
 
 	for (size_t i = 0; i < batch->n_files; i++) {
 		items[i].path = batch->files[i].path;
 		items[i].text = batch->files[i].record.import.text.data;
 	}
-	if (name && batch->n_files == 1) {
-		_cleanup_free_ char *stem = NULL;
-
+	if (name && batch->n_files == 1)
 		strcpy(items[0].name, name);
-		r = import_stem(items[0].path, &stem);
-		/* Standard input comes from elsewhere every time. */
-		if (r == 0 && strcmp(items[0].path, "-") != 0)
-			r = import_map_set(&store->map, name, stem);
-	} else {
+	else
 		r = import_assign(items, batch->n_files, &store->map);
-	}
 	for (size_t i = 0; i < batch->n_files && r == 0; i++) {
 		struct import_row *row = &table->rows[i];
 
@@ -161,6 +154,19 @@ static void forget_refused(struct import_table *table, struct import_map *map, s
 	map->n = n;
 }
 
+static int remember_given(const struct import_table *table, const char *name, struct import_map *map)
+{
+	const char *path = table->rows[0].file->path;
+	_cleanup_free_ char *stem = NULL;
+	int r;
+
+	/* Standard input comes from elsewhere every time. */
+	if (table->files[0].state == STORE_EXISTS || strcmp(path, "-") == 0)
+		return 0;
+	r = import_stem(path, &stem);
+	return r < 0 ? r : import_map_set(map, name, stem);
+}
+
 int import_rows_make(const struct import_batch *batch, const struct import_choice *choice, struct store *store, struct import_table *ret_table)
 {
 	struct import_table table = { .batch = batch };
@@ -178,13 +184,14 @@ int import_rows_make(const struct import_batch *batch, const struct import_choic
 		store_compare(store, table.files, table.n_files, choice->force);
 		r = import_warn(&table, store);
 	}
+	if (r == 0 && table.n_files && choice->name)
+		r = remember_given(&table, choice->name, &store->map);
+	else if (r == 0)
+		forget_refused(&table, &store->map, known);
 	if (r == -ENOMEM)
 		log_error("out of memory");
-	if (r == 0 && !choice->dry_run && table.n_files) {
-		if (!choice->name)
-			forget_refused(&table, &store->map, known);
+	if (r == 0 && !choice->dry_run && table.n_files)
 		r = store_write(store, table.files, table.n_files);
-	}
 	*ret_table = table;
 	return r;
 }

@@ -11,6 +11,7 @@
 #include "log.h"
 
 #define STAGED ".import"
+#define STAGED_MAP "." IMPORT_MAP STAGED
 #define MAX_MAP (4U << 20)  /* bytes */
 #define MAX_CONF (4U << 20) /* bytes of a file that is there; larger ones are no provider's */
 #define SYNC_EACH 16	    /* from so many files on the file system is synced as a whole */
@@ -176,6 +177,18 @@ static bool to_write(const struct store_file *file)
 	return file->state == STORE_NEW || file->state == STORE_REPLACES;
 }
 
+static int stage_map(const struct store *store)
+{
+	_cleanup_buf_ struct buf text = { 0 };
+	int r = import_map_write(&store->map, &text);
+
+	if (r == 0)
+		r = atomic_stage(store->dir, STAGED_MAP, &text, 0600, ATOMIC_DURABLE);
+	if (r < 0)
+		log_error(IMPORT_DIR "/" IMPORT_MAP " cannot be written: %s; nothing was written", strerror(-r));
+	return r;
+}
+
 static int stage_all(const struct store *store, struct store_file *files, size_t n)
 {
 	char staged[IFNAMSIZ + 16];
@@ -193,6 +206,8 @@ static int stage_all(const struct store *store, struct store_file *files, size_t
 		if (r < 0)
 			log_error(IMPORT_DIR "/%s.conf cannot be written: %s; nothing was written", files[i].name, strerror(-r));
 	}
+	if (r == 0)
+		r = stage_map(store);
 	if (r == 0 && written >= SYNC_EACH && syncfs(store->dir) < 0) {
 		r = -errno;
 		log_error(IMPORT_DIR " cannot be synced: %s; nothing was written", strerror(errno));
@@ -203,6 +218,8 @@ static int stage_all(const struct store *store, struct store_file *files, size_t
 		staged_name(files[i].name, staged);
 		(void)unlinkat(store->dir, staged, 0);
 	}
+	if (r < 0)
+		(void)unlinkat(store->dir, STAGED_MAP, 0);
 	return r;
 }
 
@@ -226,16 +243,10 @@ static void publish_all(const struct store *store, struct store_file *files, siz
 	}
 }
 
-static int write_map(const struct store *store)
+static int publish_map(const struct store *store)
 {
-	static const char staged[] = "." IMPORT_MAP STAGED;
-	_cleanup_buf_ struct buf text = { 0 };
-	int r = import_map_write(&store->map, &text);
+	int r = atomic_publish(store->dir, STAGED_MAP, IMPORT_MAP, true);
 
-	if (r == 0)
-		r = atomic_stage(store->dir, staged, &text, 0600, ATOMIC_DURABLE);
-	if (r == 0)
-		r = atomic_publish(store->dir, staged, IMPORT_MAP, true);
 	if (r < 0)
 		log_error(IMPORT_DIR "/" IMPORT_MAP " cannot be written: %s", strerror(-r));
 	return r;
@@ -252,7 +263,7 @@ int store_write(struct store *store, struct store_file *files, size_t n)
 	r = stage_all(store, files, n);
 	if (r == 0) {
 		publish_all(store, files, n);
-		r = write_map(store);
+		r = publish_map(store);
 		(void)fsync(store->dir);
 	}
 	sigprocmask(SIG_SETMASK, &before, NULL);

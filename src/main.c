@@ -208,6 +208,11 @@ static int read_words(int argc, char **argv, const struct command **ret_command,
 		}
 		if (i >= argc)
 			break;
+		if (command && command->max_args == INT_MAX && strcmp(argv[i], "--") == 0) {
+			while (++i < argc)
+				args[n++] = argv[i];
+			break;
+		}
 		words = read_option(&argv[i], options);
 		if (words < 0)
 			return -2;
@@ -219,6 +224,9 @@ static int read_words(int argc, char **argv, const struct command **ret_command,
 			command = *ret_command = find_command(argv[i]);
 			if (!command)
 				return -1;
+		} else if (command->max_args == INT_MAX && argv[i][0] == '-' && argv[i][1]) {
+			log_error("`%s' is no option of %s; words behind -- are taken as they are", argv[i], command->name);
+			return -2;
 		} else {
 			args[n++] = argv[i];
 		}

@@ -82,6 +82,77 @@ good() { sed "s/10.66.12.34/10.66.12.${1:-34}/" "$corpus/good/Mullvad_se-got-wg-
 	assert_line --regexp '^home +replaced '
 }
 
+@test "a name that is refused is not remembered" {
+	mkdir -p /etc/wireguard
+	echo mine > /etc/wireguard/wg0.conf
+	good > home.conf
+	run wg-nsquick import --name wg0 home.conf
+	assert_failure 1
+	run wg-nsquick import home.conf
+	assert_success
+	assert_line --regexp '^home +new '
+	assert_equal "$(cat /etc/wireguard/wg0.conf)" mine
+}
+
+@test "no room for the map: no file is written either" {
+	local left
+	good > home.conf
+	# The folder, and one file.
+	mount -t tmpfs -o mode=0700,nr_inodes=2 small /etc/wireguard
+	run wg-nsquick import home.conf
+	left=$(ls -A /etc/wireguard)
+	umount /etc/wireguard
+	assert_failure 1
+	assert_output "wg-nsquick: /etc/wireguard/import.map cannot be written: No space left on device; nothing was written"
+	assert_equal "$left" ""
+}
+
+@test "options end at --, and a wrong one is no file" {
+	good > ./-x.conf
+	run wg-nsquick import --keep-hook ./-x.conf
+	assert_failure 1
+	assert_output "wg-nsquick: \`--keep-hook' is no option of import; words behind -- are taken as they are"
+	run wg-nsquick import -x.conf
+	assert_failure 1
+	nothing_written
+	run wg-nsquick import -- -x.conf
+	assert_success
+	assert_file_exist /etc/wireguard/x.conf
+}
+
+# What a failed download leaves is told; other programs' .conf files are not.
+@test "in a folder or an archive: empty files and web pages are told, and the rest goes in" {
+	mkdir got
+	good > got/good.conf
+	: > got/empty.conf
+	echo '<html>429 Too Many Requests</html>' > got/page.conf
+	echo 'nameserver 192.0.2.1' > got/resolv.conf
+	tar -czf got.tar.gz got
+	for source in got got.tar.gz; do
+		run wg-nsquick import "$source"
+		assert_failure 1
+		assert_line --partial "got/empty.conf: the file is empty"
+		assert_line --partial "got/page.conf: this is a web page or XML"
+		assert_line --regexp '^1 imported, 0 the same as before, 2 refused, [12] other file'
+		rm -rf /etc/wireguard/*
+	done
+	rm got/{empty,page,good}.conf
+	tar -czf got.tar.gz got
+	run wg-nsquick import got.tar.gz
+	assert_failure 1
+	assert_line "wg-nsquick: got.tar.gz: no WireGuard .conf file is in it"
+}
+
+@test "file names are told without what a terminal would obey" {
+	mkdir a b
+	good > $'a/x\e[31mred.conf'
+	good > $'b/x\e[31mred.conf'
+	run wg-nsquick import a b
+	assert_success
+	assert_line --partial ": the same as a/x?[31mred.conf"
+	refute_output --partial $'\e'
+}
+
 @test "archives: .zip and .tar with gzip, xz, bzip2 and zstd" {
 	local n=0 option
 	mkdir files
@@ -184,12 +255,19 @@ refused() {
 	refused deep "nested more than 8 deep"
 	refused nosuch.conf "No such file"
 	refused /dev/null "neither a file nor a folder"
+	mkdir hooks
+	good > hooks/good.conf
+	{ sed '/^\[Peer\]/,$d' hooks/good.conf; yes 'PostUp=:' | head -n 5000; sed -n '/^\[Peer\]/,$p' hooks/good.conf; } > hooks/hooks.conf
+	run wg-nsquick import hooks
+	assert_failure 1
+	assert_line --partial "hooks/hooks.conf:4103: more than 4096 hooks"
+	assert_line "1 imported, 0 the same as before, 1 refused"
 }
 
 @test "--json is JSON, without a key in it" {
 	run --separate-stderr wg-nsquick import --json "$corpus/good"
 	assert_success
-	jq -e '(.files | length) == 42 and .files[0].name and (.refused | length) == 0 and ([.files[].hooks[] | select(.fate == "kill-switch")] | length) > 8' <<< "$output"
+	jq -e '.version == 1 and (.files | length) == 42 and .files[0].name and (.refused | length) == 0 and ([.files[].hooks[] | select(.fate == "kill-switch")] | length) > 8' <<< "$output"
 	run grep -cE '[A-Za-z0-9+/]{43}=' <<< "$output"
 	assert_output 0
 }
