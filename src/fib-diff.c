@@ -8,6 +8,7 @@
 
 #include <linux/if_addr.h>
 #include <linux/fib_rules.h>
+#include <net/if.h>
 #include <sys/socket.h>
 
 void fib_group_at(const struct fib_snapshot *s, size_t offset, size_t limit, struct fib_group *ret_group)
@@ -129,10 +130,12 @@ static unsigned int link_changes(const struct fib_link *a, const struct fib_link
 		what |= FIB_LINK_MASTER;
 	if (a->mtu != b->mtu)
 		what |= FIB_LINK_MTU;
-	if ((a->flags ^ b->flags) & 1 /* IFF_UP */)
+	if ((a->flags ^ b->flags) & IFF_UP)
 		what |= FIB_LINK_UP;
-	if ((a->flags ^ b->flags) & ~1u)
+	if ((a->flags ^ b->flags) & IFF_NOARP)
 		what |= FIB_LINK_NOARP;
+	if ((a->flags ^ b->flags) & IFF_MULTICAST)
+		what |= FIB_LINK_MULTICAST;
 	if (a->group != b->group)
 		what |= FIB_LINK_GROUP;
 	if (a->lladdr_len != b->lladdr_len || memcmp(a->lladdr, b->lladdr, sizeof(a->lladdr)) != 0)

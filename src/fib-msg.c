@@ -233,7 +233,7 @@ int fib_link_reduce(const struct nlmsghdr *m, struct fib_out *ret_out)
 		return -EBADMSG;
 	memset(&l, 0, sizeof(l));
 	l.index = (uint32_t)info->ifi_index;
-	l.flags = info->ifi_flags & (IFF_UP | IFF_NOARP);
+	l.flags = info->ifi_flags & FIB_LINK_FLAGS;
 	l.netnsid = -1;
 	FOR_EACH_ATTR (a, msg_attrs(m, sizeof(*info)), msg_attrs_len(m, sizeof(*info))) {
 		switch (TYPE_OF(a)) {

@@ -21,6 +21,9 @@ struct fib_out {
 	_Alignas(8) unsigned char data[FIB_MSG_MAX + 256];
 };
 
+/* The flags of a link that are compared, of <net/if.h>. */
+#define FIB_LINK_FLAGS (IFF_UP | IFF_NOARP | IFF_MULTICAST)
+
 /* A record of the arena: a netlink message, links reduced to struct fib_link. */
 struct fib_snapshot {
 	unsigned char *data;

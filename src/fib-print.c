@@ -397,6 +397,9 @@ static void put_link_changes(struct buf *out, const struct fib_object *o)
 		case FIB_LINK_NOARP:
 			buf_str(out, b->flags & IFF_NOARP ? "arp off -> on" : "arp on -> off");
 			break;
+		case FIB_LINK_MULTICAST:
+			buf_str(out, b->flags & IFF_MULTICAST ? "multicast on -> off" : "multicast off -> on");
+			break;
 		case FIB_LINK_GROUP:
 			buf_fmt(out, "group %u -> %u", b->group, a->group);
 			break;

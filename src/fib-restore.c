@@ -124,8 +124,8 @@ static void restore_links(struct restore *r)
 			set_link_attr(r->f, now, &down, IFLA_MASTER, &b->master, sizeof(b->master));
 		if (what & FIB_LINK_GROUP)
 			set_link_attr(r->f, now, &down, IFLA_GROUP, &b->group, sizeof(b->group));
-		if (down || (what & (FIB_LINK_UP | FIB_LINK_NOARP)))
-			set_link(r->f, now->index, b->flags, IFF_UP | IFF_NOARP, 0, NULL, 0);
+		if (down || (what & (FIB_LINK_UP | FIB_LINK_NOARP | FIB_LINK_MULTICAST)))
+			set_link(r->f, now->index, b->flags, FIB_LINK_FLAGS, 0, NULL, 0);
 	}
 }
 

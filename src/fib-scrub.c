@@ -19,7 +19,8 @@
  *    IFF_RUNNING (a cable is not our business), promisc and allmulti (tcpdump), queue lengths, statistics,
  *    IFLA_LINK (follows from others). Kept with reason: the link layer address (with another
  *    one the uplink loses its DHCP lease and what a switch port lets through), the group (rules
- *    with suppress_ifgroup depend on it), IFF_NOARP.
+ *    with suppress_ifgroup depend on it), IFF_NOARP, and IFF_MULTICAST, without which no router and
+ *    no neighbour is found by IPv6.
  */
 #include "fib-msg.h"
 

@@ -53,6 +53,7 @@ enum fib_link_change {
 	FIB_LINK_GROUP = 1 << 6,
 	FIB_LINK_LLADDR = 1 << 7,
 	FIB_LINK_NETNSID = 1 << 8, /* the namespace of the other end (veth, tunnels) */
+	FIB_LINK_MULTICAST = 1 << 9, /* IFF_MULTICAST */
 };
 
 /*
@@ -84,7 +85,7 @@ struct fib_object {
 /* A link in the reduced form in which snapshots keep it. */
 struct fib_link {
 	uint32_t index;
-	uint32_t flags; /* IFF_UP and IFF_NOARP only */
+	uint32_t flags; /* FIB_LINK_FLAGS only */
 	uint32_t mtu;
 	uint32_t master;
 	uint32_t group;

@@ -224,7 +224,7 @@ static bool takes_away(const struct fib_object *o)
 
 	/* One that was down may come up. */
 	if (o->kind == FIB_LINK)
-		return o->change == FIB_REMOVED || o->link_changed & (FIB_LINK_NAME | FIB_LINK_MASTER | FIB_LINK_NOARP) ||
+		return o->change == FIB_REMOVED || o->link_changed & (FIB_LINK_NAME | FIB_LINK_MASTER | FIB_LINK_NOARP | FIB_LINK_MULTICAST) ||
 		       (o->link_changed & FIB_LINK_UP && was && was->flags & IFF_UP);
 	return o->kind == FIB_ADDRESS && o->change != FIB_ADDED;
 }

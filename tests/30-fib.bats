@@ -274,8 +274,8 @@ ignores() {
 }
 
 @test "fib: a link with another address, group and without ARP" {
-	wreck 'ip link set eA address 02:00:00:00:00:99; ip link set eA group 7; ip link set eA arp off'
-	assert_line 'changed: link eA: arp on -> off, group 0 -> 7, address 02:00:00:00:0a:01 -> 02:00:00:00:00:99'
+	wreck 'ip link set eA address 02:00:00:00:00:99; ip link set eA group 7; ip link set eA arp off; ip link set eA multicast off'
+	assert_line 'changed: link eA: arp on -> off, group 0 -> 7, address 02:00:00:00:0a:01 -> 02:00:00:00:00:99, multicast on -> off'
 }
 
 @test "fib: rules flushed" {
