@@ -261,7 +261,10 @@ static int find_place(const struct options *options, const struct settings *sett
 			return 0;
 		r = journal_lock_netns(place->name, ret_lock);
 		if (r < 0 && (r != -EAGAIN || tries == 300)) {
-			log_error("network namespace %s is being made by another run", place->name);
+			if (r == -EAGAIN)
+				log_error("network namespace %s is being made by another run", place->name);
+			else
+				log_error("cannot lock network namespace %s in " RUN_DIR ": %s", place->name, strerror(-r));
 			return -1;
 		}
 		/* With the lock, look once more: it may have been made meanwhile. */

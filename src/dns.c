@@ -218,11 +218,12 @@ static int copy_link(const char *from, const char *to)
 
 /* ---- setting up ---- */
 
-static int make_dirs(struct ns_record *record, const char *dir)
+static int make_dirs(struct ns_record *record, const char *dir, const char **ret_what)
 {
 	struct stat st;
 	int r;
 
+	*ret_what = record->name ? NETNS_ETC_DIR : RUN_DIR;
 	r = make_dir(record->name ? NETNS_ETC_DIR : RUN_DIR "/etc", 0755);
 	if (r < 0)
 		return r;
@@ -233,7 +234,11 @@ static int make_dirs(struct ns_record *record, const char *dir)
 		return -errno;
 	record->etc_made = true;
 	r = ns_record_save(record);
-	return r < 0 ? r : make_dir(dir, 0755);
+	if (r < 0) {
+		*ret_what = RUN_DIR;
+		return r;
+	}
+	return make_dir(dir, 0755);
 }
 
 static int prepare_nsswitch(const char *path)
@@ -252,7 +257,7 @@ static int prepare_nsswitch(const char *path)
 	return r == -EEXIST ? 0 : r;
 }
 
-int dns_prepare(struct ns_record *record)
+int dns_prepare(struct ns_record *record, const char **ret_what)
 {
 	_cleanup_buf_ struct buf text = { 0 };
 	const struct strv nothing = { 0 };
@@ -261,7 +266,7 @@ int dns_prepare(struct ns_record *record)
 
 	r = find_files(record, &f);
 	if (r == 0)
-		r = make_dirs(record, f.dir);
+		r = make_dirs(record, f.dir, ret_what);
 	if (r < 0)
 		return r;
 	dns_format_resolv(&nothing, &text);
@@ -415,7 +420,7 @@ int dns_restore(const struct ns_record *record)
 	atomic_forget(f.nsswitch);
 	atomic_forget(f.saved);
 	/* Not empty: somebody put a file of theirs beside ours. */
-	if (first == 0 && record->etc_made && rmdir(f.dir) < 0 && errno != ENOTEMPTY)
+	if (first == 0 && record->etc_made && exists(f.dir) != 0 && rmdir(f.dir) < 0 && errno != ENOTEMPTY)
 		keep_first(&first, -errno);
 	return first;
 }

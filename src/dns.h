@@ -18,8 +18,9 @@ char *dns_dir(const char *ns_name, ns_cookie cookie);
  * Makes the folder and the files so that they can be bound: whoever looks a
  * name up before DNS is set gets no answer, never the host's. A resolv.conf of
  * somebody else's stays as it is until dns_write(). Saves `record` before it makes the folder.
+ * *ret_what, a constant: the folder that an error is about.
  */
-int dns_prepare(struct ns_record *record);
+int dns_prepare(struct ns_record *record, const char **ret_what);
 
 /*
  * Writes resolv.conf from the items (servers and search domains, as in DNS

@@ -327,21 +327,24 @@ static int supervise(struct guard *g, int control, int signals)
 	return verdict ? verdict : status;
 }
 
-static void on_pipe(int sig)
+static void on_failing_write(int sig)
 {
 	(void)sig;
 }
 
 /*
- * A reader of our messages that went away must not end a transaction halfway.
+ * A reader of our messages that went away must not end a transaction halfway, nor
+ * a limit of the size of files (setrlimit(2)): both have an error for who writes.
  * A handler rather than SIG_IGN: exec resets it, so hooks die of it as ever.
  */
-static void survive_closed_pipes(void)
+static void survive_failing_writes(void)
 {
-	struct sigaction handler = { .sa_handler = on_pipe, .sa_flags = SA_RESTART }, now;
+	static const int signals[] = { SIGPIPE, SIGXFSZ };
+	struct sigaction handler = { .sa_handler = on_failing_write, .sa_flags = SA_RESTART }, now;
 
-	if (sigaction(SIGPIPE, NULL, &now) == 0 && now.sa_handler == SIG_DFL)
-		sigaction(SIGPIPE, &handler, NULL);
+	for (size_t i = 0; i < ARRAY_SIZE(signals); i++)
+		if (sigaction(signals[i], NULL, &now) == 0 && now.sa_handler == SIG_DFL)
+			sigaction(signals[i], &handler, NULL);
 }
 
 int guard_run(const struct guarded_work *work)
@@ -355,7 +358,7 @@ int guard_run(const struct guarded_work *work)
 	secret_scrub();
 	if (open_guard(&g) < 0)
 		return EXIT_GUARD_BLIND;
-	survive_closed_pipes();
+	survive_failing_writes();
 	sigemptyset(&handled);
 	sigaddset(&handled, SIGINT);
 	sigaddset(&handled, SIGTERM);

@@ -53,7 +53,7 @@ int rt_open(struct rt **ret_rt)
 {
 	struct rt *rt = calloc(1, sizeof(*rt));
 	int on = 1;
-	int r;
+	int r, error;
 
 	if (!rt)
 		return -ENOMEM;
@@ -62,10 +62,13 @@ int rt_open(struct rt **ret_rt)
 		free(rt);
 		return -ENOMEM;
 	}
+	errno = 0;
 	r = nl_connect(rt->sock, NETLINK_ROUTE);
 	if (r < 0) {
+		/* The library has no number for being out of descriptors. */
+		error = errno;
 		rt_close(rt);
-		return from_libnl(r);
+		return r == -NLE_FAILURE && error ? -error : from_libnl(r);
 	}
 	nl_socket_set_buffer_size(rt->sock, 1 << 20, 1 << 20);
 	/* Old kernels know neither; then there is no text, and dumps are filtered here. */

@@ -206,6 +206,7 @@ static int write_dns(struct txn *txn, const struct conf *conf)
 {
 	struct ns_record record = { 0 };
 	_cleanup_fd_ int lock = -1;
+	const char *what;
 	size_t tunnels;
 	int r, ours;
 
@@ -221,7 +222,7 @@ static int write_dns(struct txn *txn, const struct conf *conf)
 	ours = record.made ? 1 : dns_is_ours(&record);
 	/* Somebody else's namespace may have had no need of our files until now. */
 	if (ours == 0 && has_server(&txn->journal.dns)) {
-		r = dns_prepare(&record);
+		r = dns_prepare(&record, &what);
 		ours = 1;
 	}
 	if (ours < 0)

@@ -18,14 +18,15 @@ static bool has_server(const struct conf *conf)
 	return false;
 }
 
-/* Joins or founds the namespace's record, and makes its resolver files. */
-static int join_namespace(struct txn *txn, bool made)
+/* Joins or founds the namespace's record, and makes its resolver files. *ret_what: of what an error is. */
+static int join_namespace(struct txn *txn, bool made, const char **ret_what)
 {
 	struct ns_record record = { .cookie = txn->journal.cookie };
 	_cleanup_fd_ int lock = -1;
 	bool fresh = false;
 	int r;
 
+	*ret_what = RUN_DIR;
 	r = journal_lock_shared(&lock);
 	if (r < 0)
 		return r;
@@ -44,12 +45,14 @@ static int join_namespace(struct txn *txn, bool made)
 		record.keep = txn->keep;
 		r = ns_record_save(&record);
 		/* Of a namespace that had this name, when the machine went down. */
-		if (r == 0 && fresh)
+		if (r == 0 && fresh) {
+			*ret_what = NETNS_ETC_DIR;
 			r = dns_restore(&record);
+		}
 	}
 	/* Somebody else's namespace without DNS from us keeps the resolver it has. */
 	if (r == 0 && (record.made || has_server(txn->conf)))
-		r = dns_prepare(&record);
+		r = dns_prepare(&record, ret_what);
 	ns_record_free(&record);
 	return r;
 }
@@ -65,6 +68,7 @@ static void allow_ping(const struct txn *txn)
 
 int step_netns(struct txn *txn, struct step *step)
 {
+	const char *what = "netlink";
 	struct rt_link link;
 	int r = 0;
 
@@ -86,9 +90,9 @@ int step_netns(struct txn *txn, struct step *step)
 	if (r == 0)
 		r = rt_open(&txn->target);
 	if (r == 0)
-		r = join_namespace(txn, txn->place->create);
+		r = join_namespace(txn, txn->place->create, &what);
 	if (r < 0)
-		return txn_fail(1, txn, "cannot set up network namespace %s: %s", place_target(txn->place), strerror(-r));
+		return txn_fail(1, txn, "cannot set up network namespace %s (%s): %s", place_target(txn->place), what, strerror(-r));
 	if (txn->place->create) {
 		allow_ping(txn);
 		r = rt_link_get(txn->target, "lo", 0, &link);

@@ -213,22 +213,23 @@ static int put_back(const char *path, const struct state *before, const struct s
 	return r;
 }
 
-enum watch_file_state watch_file_check(struct watch_file *f, bool restore, struct requester *ret_by)
+int watch_file_check(struct watch_file *f, bool restore, enum watch_file_state *ret_state, struct requester *ret_by)
 {
-	enum watch_file_state answer = FILE_FOREIGN;
 	struct state now = { 0 };
 	int r = read_state(f->path, &now);
 
-	if (r == 0 && same_state(&f->before, &now)) {
-		free_state(&now);
-		return FILE_SAME;
-	}
+	if (r < 0 && !f->ours)
+		return r;
 	*ret_by = f->by;
-	if (f->ours) {
+	if (r == 0 && same_state(&f->before, &now)) {
+		*ret_state = FILE_SAME;
+	} else if (!f->ours) {
+		*ret_state = FILE_FOREIGN;
+	} else {
 		if (r == 0 && restore)
 			r = put_back(f->path, &f->before, &now);
-		answer = r == 0 ? FILE_RESTORED : FILE_DAMAGED;
+		*ret_state = r == 0 ? FILE_RESTORED : FILE_DAMAGED;
 	}
 	free_state(&now);
-	return answer;
+	return 0;
 }

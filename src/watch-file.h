@@ -28,5 +28,5 @@ enum watch_file_state {
 	FILE_DAMAGED,  /* changed by this run, and it cannot be put back */
 };
 
-/* Compares, and puts back. *ret_by has who changed it; `restore` false: only says so. */
-enum watch_file_state watch_file_check(struct watch_file *f, bool restore, struct requester *ret_by);
+/* Compares, and puts back. *ret_by has who changed it; `restore` false: only says so. The error of reading what nobody of ours is known to have changed. */
+int watch_file_check(struct watch_file *f, bool restore, enum watch_file_state *ret_state, struct requester *ret_by);

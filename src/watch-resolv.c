@@ -19,11 +19,20 @@ void watch_check_resolv_conf(struct watch *w)
 	_cleanup_buf_ struct buf line = { 0 };
 	struct requester by = { .who = WHO_UNKNOWN };
 	enum watch_file_state state;
+	int r;
 
 	if (!w->resolv_conf)
 		return;
 	watch_file_read(w->resolv_conf, w->who);
-	state = watch_file_check(w->resolv_conf, w->policy.level != GUARD_WARN, &by);
+	r = watch_file_check(w->resolv_conf, w->policy.level != GUARD_WARN, &state, &by);
+	if (r < 0) {
+		if (!w->resolv_conf_told)
+			buf_fmt(&line, "guard: cannot read " RESOLV_CONF " any more: %s; it is not known whether it changed during `%s'", strerror(-r), w->action);
+		if (line.len && !line.failed)
+			watch_tell(w, line.data);
+		w->resolv_conf_told = true;
+		return;
+	}
 	if (state == FILE_SAME || (state == FILE_FOREIGN && w->resolv_conf_told))
 		return;
 	w->resolv_conf_told = true;
