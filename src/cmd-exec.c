@@ -12,21 +12,21 @@
 static int find_user(const char *name, struct user *ret_user)
 {
 	const char *variable = "";
-	int r;
+	int r = 0;
 
 	if (name) {
 		r = user_find(name, ret_user);
 		if (r == -ENOENT)
 			log_error("`%s' is not a user; expected the name or number of one", name);
 	} else if (getuid() != 0) {
-		r = user_find_self(ret_user);
+		user_find_self(ret_user);
 	} else {
 		r = user_find_invoking(ret_user, &variable);
-		if (r == -ENOENT)
-			r = user_find("0", ret_user);
-		if (r == -ENOENT)
-			log_error("user 0 is not in the user database; expected -u USER");
-		else if (r == -EINVAL)
+		if (r == -ENOENT) {
+			user_find_self(ret_user);
+			r = 0;
+		}
+		if (r == -EINVAL)
 			log_error("%s=%s is not a user; expected -u USER, or root's own environment", variable, getenv(variable));
 	}
 	if (r == -ENOMEM)

@@ -23,13 +23,14 @@ static const struct command {
 	bool any_user;		/* needs no root */
 	bool json;		/* can print for programs */
 	bool takes_command;	/* all of its arguments are one; exec's begins with the second */
+	bool no_keys;		/* never sees a private one */
 } commands[] = {
 	{ .name = "up", .run = cmd_up, .min_args = 1, .max_args = 1, .wg_quick = true, .dry_run = true },
 	{ .name = "down", .run = cmd_down, .min_args = 1, .max_args = 1, .wg_quick = true, .dry_run = true },
 	{ .name = "save", .run = cmd_save, .min_args = 1, .max_args = 1, .wg_quick = true },
 	{ .name = "strip", .run = cmd_strip, .min_args = 1, .max_args = 1, .wg_quick = true },
 	{ .name = "check", .run = cmd_check, .min_args = 1, .max_args = 1, .any_user = true },
-	{ .name = "exec", .run = cmd_exec, .min_args = 2, .max_args = -1 },
+	{ .name = "exec", .run = cmd_exec, .min_args = 2, .max_args = -1, .no_keys = true },
 	{ .name = "guard", .run = cmd_guard, .min_args = 1, .max_args = -1, .takes_command = true },
 	{ .name = "recover", .run = cmd_recover },
 	{ .name = "verify", .run = cmd_verify, .min_args = 1, .max_args = 1, .json = true },
@@ -373,7 +374,6 @@ int main(int argc, char **argv)
 	while ((fd = open("/dev/null", O_RDWR)) >= 0 && fd <= STDERR_FILENO)
 		;
 	close_fd(fd);
-	secret_protect();
 	log_set_program(argv[0]);
 	if (argc == 2 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "help") == 0)) {
 		usage();
@@ -406,6 +406,9 @@ int main(int argc, char **argv)
 	}
 	if (getuid() != 0 && !command->any_user && !(command->run == cmd_exec && rights_suffice()))
 		return become_root(argc, argv, command, &options, args);
+	/* exec is to start a program as fast as it can. */
+	if (!command->no_keys)
+		secret_protect();
 	/* exec's command has the environment of who started it. */
 	if (command->wg_quick)
 		set_environment();

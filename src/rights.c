@@ -35,6 +35,15 @@ static int add_groups(struct user *user)
 	}
 }
 
+static bool is(const struct user *user)
+{
+	uid_t real, effective, saved;
+	gid_t g_real, g_effective, g_saved;
+
+	return getresuid(&real, &effective, &saved) == 0 && getresgid(&g_real, &g_effective, &g_saved) == 0 && real == user->uid &&
+	       effective == user->uid && saved == user->uid && g_real == user->gid && g_effective == user->gid && g_saved == user->gid;
+}
+
 static int from_entry(const struct passwd *entry, struct user *ret_user)
 {
 	struct user user = { .uid = entry->pw_uid, .gid = entry->pw_gid };
@@ -43,7 +52,10 @@ static int from_entry(const struct passwd *entry, struct user *ret_user)
 	user.name = strdup(entry->pw_name);
 	user.home = strdup(entry->pw_dir);
 	user.shell = strdup(*entry->pw_shell ? entry->pw_shell : "/bin/sh");
-	r = user.name && user.home && user.shell ? add_groups(&user) : -ENOMEM;
+	r = user.name && user.home && user.shell ? 0 : -ENOMEM;
+	/* Whose process this is keeps its groups: the slowest question to the user database is not asked for nothing. */
+	if (r == 0 && !is(&user))
+		r = add_groups(&user);
 	if (r < 0)
 		user_free(&user);
 	else
@@ -81,11 +93,9 @@ int user_find(const char *name_or_uid, struct user *ret_user)
 	return entry ? from_entry(entry, ret_user) : -ENOENT;
 }
 
-int user_find_self(struct user *ret_user)
+void user_find_self(struct user *ret_user)
 {
-	const struct passwd *entry = getpwuid(getuid());
-
-	return entry ? from_entry(entry, ret_user) : from_numbers(getuid(), getgid(), ret_user);
+	*ret_user = (struct user){ .uid = getuid(), .gid = getgid() };
 }
 
 int user_find_invoking(struct user *ret_user, const char **ret_variable)
@@ -141,15 +151,6 @@ static int drop_capabilities(void)
 	if (capng_get_caps_process() < 0 || has_any())
 		return -ENOTRECOVERABLE;
 	return 0;
-}
-
-static bool is(const struct user *user)
-{
-	uid_t real, effective, saved;
-	gid_t g_real, g_effective, g_saved;
-
-	return getresuid(&real, &effective, &saved) == 0 && getresgid(&g_real, &g_effective, &g_saved) == 0 && real == user->uid &&
-	       effective == user->uid && saved == user->uid && g_real == user->gid && g_effective == user->gid && g_saved == user->gid;
 }
 
 int rights_become(const struct user *user)

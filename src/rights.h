@@ -9,9 +9,9 @@
 struct user {
 	uid_t uid;
 	gid_t gid;
-	gid_t *groups; /* supplementary ones, and gid */
+	gid_t *groups; /* supplementary ones, and gid; none when the calling process has these ids: it keeps its own */
 	size_t n_groups;
-	char *name, *home, *shell; /* all NULL: the user database does not know this number */
+	char *name, *home, *shell; /* all NULL: the user database does not know this number, or was not asked */
 };
 
 /*
@@ -24,8 +24,8 @@ int user_find(const char *name_or_uid, struct user *ret_user);
  * environment. -ENOENT: nobody, or root; -EINVAL with *ret_variable: the note is not a user.
  */
 int user_find_invoking(struct user *ret_user, const char **ret_variable);
-/* The calling process's own ids. */
-int user_find_self(struct user *ret_user);
+/* The calling process's own ids, without asking the user database. */
+void user_find_self(struct user *ret_user);
 void user_free(struct user *user);
 #define _cleanup_user_ CLEANUP(user_free)
 

@@ -8,6 +8,16 @@
 
 #include "util.h"
 
+/* glibc knows already; to ask the processor takes a virtual machine as long as dozens of system calls. */
+#if __has_include(<sys/platform/x86.h>)
+#include <sys/platform/x86.h>
+#define CPU_HAS_AVX() CPU_FEATURE_ACTIVE(AVX)
+#define CPU_HAS_AVX512() CPU_FEATURE_ACTIVE(AVX512F)
+#else
+#define CPU_HAS_AVX() __builtin_cpu_supports("avx")
+#define CPU_HAS_AVX512() __builtin_cpu_supports("avx512f")
+#endif
+
 #define SCRUB_BYTES (128 * 1024) /* deeper than any call of ours goes: a resolver's buffers have 64 KiB */
 
 #ifndef __has_attribute
@@ -48,11 +58,11 @@ void secret_protect(void)
 ZERO_REGISTERS static void scrub_registers(void)
 {
 #ifdef __x86_64__
-	if (__builtin_cpu_supports("avx"))
+	if (CPU_HAS_AVX())
 		__asm__ volatile("vzeroall" ::: "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10", "xmm11", "xmm12", "xmm13", "xmm14",
 				 "xmm15");
 	/* Which no code of ours uses: nothing to declare. */
-	if (__builtin_cpu_supports("avx512f"))
+	if (CPU_HAS_AVX512())
 		__asm__ volatile("vpxorq %zmm16, %zmm16, %zmm16\n\tvpxorq %zmm17, %zmm17, %zmm17\n\tvpxorq %zmm18, %zmm18, %zmm18\n\tvpxorq %zmm19, %zmm19, %zmm19\n\t"
 				 "vpxorq %zmm20, %zmm20, %zmm20\n\tvpxorq %zmm21, %zmm21, %zmm21\n\tvpxorq %zmm22, %zmm22, %zmm22\n\tvpxorq %zmm23, %zmm23, %zmm23\n\t"
 				 "vpxorq %zmm24, %zmm24, %zmm24\n\tvpxorq %zmm25, %zmm25, %zmm25\n\tvpxorq %zmm26, %zmm26, %zmm26\n\tvpxorq %zmm27, %zmm27, %zmm27\n\t"
