@@ -53,9 +53,13 @@ static void recover_up(void *arg)
 int cmd_table(const struct conf *conf, struct conf_error *ret_error, uint32_t *ret_table)
 {
 	char quoted[QUOTED_LEN];
+	int r = conf->table == TABLE_NAMED ? rt_table_number(conf->table_text.text, ret_table) : 0;
 
-	if (conf->table != TABLE_NAMED || rt_table_number(conf->table_text.text, ret_table) == 0)
+	if (r == 0)
 		return 0;
+	if (r == -ELIBACC)
+		return conf_fail(ret_error, conf->table_text.line, "Table: `%s' cannot be looked up without the library libnl-route-3; expected that, or a number",
+				 conf_quote(conf->table_text.text, quoted));
 	return conf_fail(ret_error, conf->table_text.line,
 			 "Table: `%s' is not a routing table; expected auto, off, a number up to 4294967295, or a name from rt_tables",
 			 conf_quote(conf->table_text.text, quoted));

@@ -2,79 +2,52 @@
 #include "firewall.h"
 
 #include <arpa/inet.h>
-#include <dlfcn.h>
 #include <nftables/libnftables.h>
 
-/*
- * Loaded when it is needed, which is seldom: with the libraries that it brings along, it would
- * double the time in which any other command starts.
- */
-struct nft {
-	void *library;
-	struct nft_ctx *(*ctx_new)(uint32_t flags);
-	void (*ctx_free)(struct nft_ctx *ctx);
-	int (*buffer_error)(struct nft_ctx *ctx);
-	const char *(*error)(struct nft_ctx *ctx);
-	int (*run)(struct nft_ctx *ctx, const char *text);
-};
+#include "library.h"
 
-static void nft_unload(struct nft *nft)
-{
-	if (nft->library)
-		dlclose(nft->library);
-}
+static struct {
+	__typeof__(nft_ctx_new) *nft_ctx_new;
+	__typeof__(nft_ctx_free) *nft_ctx_free;
+	__typeof__(nft_ctx_buffer_error) *nft_ctx_buffer_error;
+	__typeof__(nft_ctx_get_error_buffer) *nft_ctx_get_error_buffer;
+	__typeof__(nft_run_cmd_from_buffer) *nft_run_cmd_from_buffer;
+} lib;
 
-static int nft_load(struct nft *ret_nft)
+static int load_library(void)
 {
-	struct nft nft = { .library = dlopen("libnftables.so.1", RTLD_NOW | RTLD_LOCAL) };
-	const struct {
-		void *to;
-		const char *name;
-	} symbols[] = {
-		{ &nft.ctx_new, "nft_ctx_new" },
-		{ &nft.ctx_free, "nft_ctx_free" },
-		{ &nft.buffer_error, "nft_ctx_buffer_error" },
-		{ &nft.error, "nft_ctx_get_error_buffer" },
-		{ &nft.run, "nft_run_cmd_from_buffer" },
+	static const struct library_symbol symbols[] = {
+		LIBRARY_SYMBOL(lib, nft_ctx_new),
+		LIBRARY_SYMBOL(lib, nft_ctx_free),
+		LIBRARY_SYMBOL(lib, nft_ctx_buffer_error),
+		LIBRARY_SYMBOL(lib, nft_ctx_get_error_buffer),
+		LIBRARY_SYMBOL(lib, nft_run_cmd_from_buffer),
 	};
 
-	if (!nft.library)
-		return -ELIBACC;
-	for (size_t i = 0; i < ARRAY_SIZE(symbols); i++) {
-		void *symbol = dlsym(nft.library, symbols[i].name);
-
-		if (!symbol) {
-			nft_unload(&nft);
-			return -ELIBACC;
-		}
-		memcpy(symbols[i].to, &symbol, sizeof(symbol));
-	}
-	*ret_nft = nft;
-	return 0;
+	return library_load("libnftables.so.1", symbols, ARRAY_SIZE(symbols));
 }
 
 static int nft_run(const char *text, char **ret_why)
 {
-	CLEANUP(nft_unload) struct nft nft = { 0 };
 	struct nft_ctx *ctx;
-	int r = nft_load(&nft);
+	int r = load_library();
 
 	if (r < 0)
 		return r;
-	ctx = nft.ctx_new(NFT_CTX_DEFAULT);
-	if (!ctx || nft.buffer_error(ctx) < 0)
+	ctx = lib.nft_ctx_new(NFT_CTX_DEFAULT);
+	if (!ctx || lib.nft_ctx_buffer_error(ctx) < 0)
 		r = -ENOMEM;
 	errno = 0;
 	/* It tells no more than that it failed; errno is the kernel's, most times. */
-	if (r == 0 && nft.run(ctx, text) != 0)
+	if (r == 0 && lib.nft_run_cmd_from_buffer(ctx, text) != 0)
 		r = errno > 0 ? -errno : -EIO;
 	if (r < 0 && ctx && ret_why) {
-		const char *why = nft.error(ctx);
+		const char *why = lib.nft_ctx_get_error_buffer(ctx);
 
 		*ret_why = why && *why ? strndup(why, strcspn(why, "\n")) : NULL;
 	}
 	if (ctx)
-		nft.ctx_free(ctx);
+		lib.nft_ctx_free(ctx);
 	return r;
 }
 

@@ -3,14 +3,15 @@
 
 #include <archive.h>
 #include <archive_entry.h>
-#include <dlfcn.h>
+
 #include <stdarg.h>
 #include <strings.h>
+
+#include "library.h"
 
 #define RATIO_FROM (1U << 20)
 #define BLOCK_LEN 65536U
 
-/* Loaded where it is needed: each start of the program would pay for it. */
 #define SYMBOLS(X)                                                                                                      \
 	X(archive_entry_filetype) \
 	X(archive_entry_hardlink) \
@@ -38,7 +39,7 @@
 	X(archive_set_error)
 
 #define DECLARE(name) __typeof__(&name) name;
-#define LIST(name) { &la.name, #name },
+#define LIST(name) LIBRARY_SYMBOL(la, name),
 
 static struct {
 	SYMBOLS(DECLARE)
@@ -46,24 +47,9 @@ static struct {
 
 int import_archive_load(void)
 {
-	void *library = dlopen("libarchive.so.13", RTLD_NOW | RTLD_LOCAL);
-	const struct {
-		void *to;
-		const char *name;
-	} symbols[] = { SYMBOLS(LIST) };
+	static const struct library_symbol symbols[] = { SYMBOLS(LIST) };
 
-	if (!library)
-		return -ELIBACC;
-	for (size_t i = 0; i < ARRAY_SIZE(symbols); i++) {
-		void *symbol = dlsym(library, symbols[i].name);
-
-		if (!symbol) {
-			memset(&la, 0, sizeof(la));
-			return -ELIBACC;
-		}
-		memcpy(symbols[i].to, &symbol, sizeof(symbol));
-	}
-	return 0;
+	return library_load("libarchive.so.13", symbols, ARRAY_SIZE(symbols));
 }
 
 struct reader {

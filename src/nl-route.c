@@ -5,7 +5,26 @@
 #include <linux/fib_rules.h>
 #include <netlink/route/route.h>
 
-/* ---- routes ---- */
+#include "library.h"
+
+/* ---- names of tables ---- */
+
+static struct {
+	__typeof__(rtnl_route_read_table_names) *rtnl_route_read_table_names;
+	__typeof__(rtnl_route_str2table) *rtnl_route_str2table;
+	__typeof__(rtnl_route_table2str) *rtnl_route_table2str;
+} lib;
+
+static int load_library(void)
+{
+	static const struct library_symbol symbols[] = {
+		LIBRARY_SYMBOL(lib, rtnl_route_read_table_names),
+		LIBRARY_SYMBOL(lib, rtnl_route_str2table),
+		LIBRARY_SYMBOL(lib, rtnl_route_table2str),
+	};
+
+	return library_load("libnl-route-3.so.200", symbols, ARRAY_SIZE(symbols));
+}
 
 /* The library forgets one file's names when it reads the next. */
 static bool table_in_file(const char *path, const char *name, uint32_t *ret_table)
@@ -13,11 +32,11 @@ static bool table_in_file(const char *path, const char *name, uint32_t *ret_tabl
 	char back[64];
 	int table;
 
-	if (rtnl_route_read_table_names(path) < 0)
+	if (lib.rtnl_route_read_table_names(path) < 0)
 		return false;
-	table = rtnl_route_str2table(name);
+	table = lib.rtnl_route_str2table(name);
 	/* It also takes text that only begins with a number. */
-	if (table < 0 || strcmp(rtnl_route_table2str(table, back, sizeof(back)), name) != 0)
+	if (table < 0 || strcmp(lib.rtnl_route_table2str(table, back, sizeof(back)), name) != 0)
 		return false;
 	*ret_table = (uint32_t)table;
 	return true;
@@ -36,6 +55,8 @@ int rt_table_number(const char *text, uint32_t *ret_table)
 		table = (uint32_t)number;
 		found = true;
 	}
+	if (!found && load_library() < 0)
+		return -ELIBACC;
 	for (size_t i = 0; i < ARRAY_SIZE(patterns) && !found; i++) {
 		glob_t files;
 
@@ -51,6 +72,8 @@ int rt_table_number(const char *text, uint32_t *ret_table)
 	*ret_table = table ? table : RT_TABLE_MAIN;
 	return 0;
 }
+
+/* ---- routes ---- */
 
 static struct nl_msg *route_message(int type, int flags, unsigned int ifindex, const struct prefix *dst, uint32_t table)
 {

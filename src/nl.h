@@ -61,7 +61,7 @@ int rt_addresses(struct rt *rt, unsigned int ifindex, struct prefix **ret_addres
 
 #define RT_MAIN_TABLE 254
 
-/* A number (0x… and 0… as ip(8) reads them; 0 is the main table) or a name from rt_tables or rt_tables.d. -EINVAL. */
+/* A number (0x… and 0… as ip(8) reads them; 0 is the main table) or a name from rt_tables or rt_tables.d. -EINVAL; -ELIBACC: a name, and no libnl-route. */
 int rt_table_number(const char *text, uint32_t *ret_table);
 
 struct rt_route {

@@ -4,8 +4,9 @@
 #include "unit.h"
 
 #ifdef HAVE_SYSTEMD
-#include <dlfcn.h>
 #include <systemd/sd-bus.h>
+
+#include "library.h"
 
 #define DESTINATION "org.freedesktop.systemd1"
 #define MANAGER_PATH "/org/freedesktop/systemd1"
@@ -14,9 +15,7 @@
 #define SERVICE_IFACE DESTINATION ".Service"
 #define SOCKET_IFACE DESTINATION ".Socket"
 
-/* Loaded when it is needed, which is seldom, as firewall.c does it: it brings many others along. */
 static struct {
-	void *library;
 	__typeof__(sd_bus_new) *sd_bus_new;
 	__typeof__(sd_bus_set_address) *sd_bus_set_address;
 	__typeof__(sd_bus_start) *sd_bus_start;
@@ -34,36 +33,23 @@ static struct {
 
 static int load_library(void)
 {
-	const struct {
-		void *to;
-		const char *name;
-	} symbols[] = {
-		{ &lib.sd_bus_new, "sd_bus_new" },
-		{ &lib.sd_bus_set_address, "sd_bus_set_address" },
-		{ &lib.sd_bus_start, "sd_bus_start" },
-		{ &lib.sd_bus_unref, "sd_bus_unref" },
-		{ &lib.sd_bus_flush_close_unref, "sd_bus_flush_close_unref" },
-		{ &lib.sd_bus_call_method, "sd_bus_call_method" },
-		{ &lib.sd_bus_message_read, "sd_bus_message_read" },
-		{ &lib.sd_bus_message_unref, "sd_bus_message_unref" },
-		{ &lib.sd_bus_message_enter_container, "sd_bus_message_enter_container" },
-		{ &lib.sd_bus_get_property, "sd_bus_get_property" },
-		{ &lib.sd_bus_get_property_string, "sd_bus_get_property_string" },
-		{ &lib.sd_bus_get_property_strv, "sd_bus_get_property_strv" },
-		{ &lib.sd_bus_get_property_trivial, "sd_bus_get_property_trivial" },
+	static const struct library_symbol symbols[] = {
+		LIBRARY_SYMBOL(lib, sd_bus_new),
+		LIBRARY_SYMBOL(lib, sd_bus_set_address),
+		LIBRARY_SYMBOL(lib, sd_bus_start),
+		LIBRARY_SYMBOL(lib, sd_bus_unref),
+		LIBRARY_SYMBOL(lib, sd_bus_flush_close_unref),
+		LIBRARY_SYMBOL(lib, sd_bus_call_method),
+		LIBRARY_SYMBOL(lib, sd_bus_message_read),
+		LIBRARY_SYMBOL(lib, sd_bus_message_unref),
+		LIBRARY_SYMBOL(lib, sd_bus_message_enter_container),
+		LIBRARY_SYMBOL(lib, sd_bus_get_property),
+		LIBRARY_SYMBOL(lib, sd_bus_get_property_string),
+		LIBRARY_SYMBOL(lib, sd_bus_get_property_strv),
+		LIBRARY_SYMBOL(lib, sd_bus_get_property_trivial),
 	};
 
-	if (lib.library)
-		return 0;
-	lib.library = dlopen("libsystemd.so.0", RTLD_NOW | RTLD_LOCAL);
-	for (size_t i = 0; i < ARRAY_SIZE(symbols); i++) {
-		void *symbol = lib.library ? dlsym(lib.library, symbols[i].name) : NULL;
-
-		if (!symbol)
-			return -ELIBACC;
-		memcpy(symbols[i].to, &symbol, sizeof(symbol));
-	}
-	return 0;
+	return library_load("libsystemd.so.0", symbols, ARRAY_SIZE(symbols));
 }
 
 static void cleanup_bus(sd_bus **bus)
@@ -88,7 +74,6 @@ static int connect_manager(sd_bus **ret_bus)
 
 	if (r >= 0)
 		r = lib.sd_bus_new(&bus);
-
 	if (r >= 0)
 		r = lib.sd_bus_set_address(bus, "unix:path=/run/systemd/private");
 	if (r >= 0)
