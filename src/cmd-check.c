@@ -9,6 +9,8 @@
 #include "cmd.h"
 #include "conffile.h"
 #include "lint.h"
+#include "log.h"
+#include "out.h"
 #include "place.h"
 
 static const char *const severity_names[] = {
@@ -112,7 +114,9 @@ static int print_findings(const struct conf *conf, struct findings *f)
 	for (enum severity s = FIND_ERROR; s <= FIND_NOTE; s++)
 		print_count(&summary, findings_count(f, s), severity_names[s]);
 	printf("%s: %s\n", conf->path, summary.len ? summary.data : "nothing to say");
-	if (fflush(stdout) != 0 || f->failed)
+	if (f->failed)
+		log_error("out of memory");
+	if (out_flush() < 0 || f->failed)
 		return 1;
 	return findings_count(f, FIND_ERROR) > 0;
 }

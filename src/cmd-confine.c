@@ -7,6 +7,7 @@
 #include "conf.h"
 #include "log.h"
 #include "ns.h"
+#include "out.h"
 #include "unit.h"
 
 #define SYSTEM_DIR "/etc/systemd/system"
@@ -197,7 +198,7 @@ static int confine_one(const struct options *options, struct unit_confinement c,
 	}
 	if (options->dry_run) {
 		printf("# %s\n%s\n", file, dropin.data);
-		return fflush(stdout) ? 1 : 0;
+		return out_flush() < 0;
 	}
 	r = write_dropin(name, &dropin);
 	if (r < 0) {
@@ -265,7 +266,7 @@ static int release_one(const struct options *options, const char *text)
 	}
 	if (options->dry_run) {
 		printf("rm %s\n", file);
-		return fflush(stdout) ? 1 : 0;
+		return out_flush() < 0;
 	}
 	log_trace("rm %s", file);
 	if (unlink(file) < 0) {

@@ -4,6 +4,7 @@
 #include "cmd.h"
 #include "conffile.h"
 #include "log.h"
+#include "out.h"
 #include "save.h"
 #include "tunnel.h"
 #include "wg.h"
@@ -113,7 +114,7 @@ int cmd_down(const struct options *options, char **args)
 		_cleanup_buf_ struct buf text = { 0 };
 
 		plan_print(&plan, &conf, &where, &text);
-		fputs(text.data, stdout);
+		status = out_text(&text) < 0;
 	} else if (!status) {
 		if (ns_open_host(&host) < 0 && ns_open_current(&host) < 0)
 			status = 1;

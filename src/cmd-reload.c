@@ -6,6 +6,7 @@
 #include "conffile.h"
 #include "log.h"
 #include "merge.h"
+#include "out.h"
 #include "reload.h"
 #include "tunnel.h"
 
@@ -144,7 +145,7 @@ static int print(const struct txn *txn, const struct live *before, const struct 
 			printf(" %s", txn->conf->dns[i].text);
 		putchar('\n');
 	}
-	return fflush(stdout) ? 1 : 0;
+	return out_flush() < 0;
 }
 
 static int load_outline(const struct txn *txn, struct conf *outline)

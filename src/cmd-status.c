@@ -2,6 +2,7 @@
 /* cmd-status.c - status: what is up, and how it does. */
 #include "cmd.h"
 #include "log.h"
+#include "out.h"
 #include "report.h"
 
 /* As systemctl(1) has it for what does not run. */
@@ -48,11 +49,7 @@ static int show(const struct report *report, const char *iface, bool json)
 		buf_fmt(&text, "%s is down\n", iface);
 	else if (!json && !report->n_tunnels)
 		buf_str(&text, "no tunnel is up\n");
-	if (text.failed) {
-		log_error("out of memory");
-		return -1;
-	}
-	return write_all(STDOUT_FILENO, text.data, text.len) < 0 ? -1 : 0;
+	return out_text(&text);
 }
 
 int cmd_status(const struct options *options, char **args)

@@ -4,6 +4,7 @@
 #include "conf-error.h"
 #include "conffile.h"
 #include "log.h"
+#include "out.h"
 #include "resolve.h"
 #include "tunnel.h"
 
@@ -150,11 +151,7 @@ static int print_plan(const struct conf *conf, const struct plan *plan, const st
 	_cleanup_buf_ struct buf text = { 0 };
 
 	plan_print(plan, conf, &where, &text);
-	if (text.failed) {
-		log_error("out of memory");
-		return 1;
-	}
-	return write_all(STDOUT_FILENO, text.data, text.len) < 0;
+	return out_text(&text) < 0;
 }
 
 static int copy_text(const char *from, char **ret_to)

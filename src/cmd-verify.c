@@ -5,6 +5,7 @@
 #include "cmd.h"
 #include "json.h"
 #include "log.h"
+#include "out.h"
 #include "verify.h"
 
 static void print_points(const struct verify *verify, struct buf *text)
@@ -67,11 +68,11 @@ int cmd_verify(const struct options *options, char **args)
 		r = print_json(&verify, iface, &text);
 	else if (r == 0)
 		print_points(&verify, &text);
-	if (r < 0 || text.failed) {
+	if (r < 0) {
 		log_error("out of memory");
 		return 1;
 	}
-	if (write_all(STDOUT_FILENO, text.data, text.len) < 0)
+	if (out_text(&text) < 0)
 		return 1;
 	return verify_holds(&verify) ? 0 : 1;
 }

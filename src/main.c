@@ -11,6 +11,7 @@
 #include "cmd.h"
 #include "config.h"
 #include "log.h"
+#include "out.h"
 #include "rights.h"
 #include "secret.h"
 
@@ -381,7 +382,7 @@ int main(int argc, char **argv)
 	}
 	if (argc == 2 && strcmp(argv[1], "--version") == 0) {
 		puts(PACKAGE_STRING);
-		return 0;
+		return out_flush() < 0;
 	}
 	switch (read_words(argc, argv, &command, &options, args)) {
 	case 0:

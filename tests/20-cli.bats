@@ -56,6 +56,9 @@ refused() { # FILE-LINE-PATTERN: with this file `up` ends with one line and stat
 	printf '[tunnel\n' > /etc/wg-nsquick.d/wg0.conf
 	refused "wg0.conf:1: "
 	rm /etc/wg-nsquick.d/wg0.conf
+	mkdir /etc/wg-nsquick.d/wg0.conf
+	refused "^wg-nsquick: /etc/wg-nsquick.d/wg0.conf: Is a directory"
+	rmdir /etc/wg-nsquick.d/wg0.conf
 }
 
 @test "options: bad ones are refused before anything" {
@@ -86,6 +89,27 @@ refused() { # FILE-LINE-PATTERN: with this file `up` ends with one line and stat
 	assert_line --partial "ip link add dev wg0 type wireguard"
 	assert_line --partial "PostUp (line 5): iptables"
 	refute_output --partial "$CLIENT_KEY"
+	assert_clean
+}
+
+@test "what cannot be printed is told, and the status is 1" {
+	local words
+	config wg0
+	for words in "--version" "strip wg0" "check wg0" "--dry-run up wg0" "status" "import --dry-run --name x /etc/wireguard/wg0.conf"; do
+		# shellcheck disable=SC2086
+		run bash -c 'wg-nsquick "$@" > /dev/full' wg-nsquick $words
+		assert_failure 1
+		assert_output --regexp '^wg-nsquick: .*: No space left on device$'
+	done
+	wg-nsquick up wg0 2> /dev/null 3>&-
+	for words in "--dry-run down wg0" "--dry-run reload wg0" "status --json" "verify wg0"; do
+		# shellcheck disable=SC2086
+		run bash -c 'wg-nsquick "$@" > /dev/full' wg-nsquick $words
+		assert_failure 1
+		assert_output "wg-nsquick: cannot write to standard output: No space left on device"
+	done
+	run wg-nsquick down wg0
+	assert_success
 	assert_clean
 }
 

@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* out.h - standard output: what cannot be written there is told. */
+#pragma once
+
+#include "util.h"
+
+/* 0; -ENOMEM when the text is not complete; write(2)'s errors. */
+int out_text(const struct buf *text);
+/* The same for what printf(3) and its like wrote. */
+int out_flush(void);
