@@ -99,6 +99,7 @@ int conffile_load(const char *argument, struct conf *conf, struct conf_error *re
 	_cleanup_fd_ int fd = -1;
 	struct stat st;
 	size_t len = 0;
+	bool named;
 	int r;
 
 	if (iface_name_valid(argument))
@@ -110,14 +111,16 @@ int conffile_load(const char *argument, struct conf *conf, struct conf_error *re
 		log_error("out of memory");
 		return -ENOMEM;
 	}
-	if (!*path || (fd = open(path, O_RDONLY | O_CLOEXEC)) < 0) {
-		if (!*path || errno == ENOENT || errno == ENOTDIR)
+	/* What has another name is not opened: it may be no file, and make us wait. */
+	named = name_of(path, conf->iface) == 0;
+	if (named ? (fd = open(path, O_RDONLY | O_CLOEXEC)) < 0 : access(path, F_OK) < 0) {
+		if (errno == ENOENT || errno == ENOTDIR || errno == ELOOP || errno == ENAMETOOLONG)
 			log_error("`%s' does not exist", path);
 		else
 			log_error("`%s' cannot be read: %s", path, strerror(errno));
 		return -ENOENT;
 	}
-	if (name_of(path, conf->iface) < 0) {
+	if (!named) {
 		log_error("The config file must be a valid interface name, followed by .conf");
 		return -ENOENT;
 	}

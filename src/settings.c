@@ -7,6 +7,8 @@
 #include "settings.h"
 
 #include <stdarg.h>
+#include <sys/stat.h>
+
 #include "config.h"
 #ifdef HAVE_INIPARSER_INIPARSER_H
 #include <iniparser/iniparser.h>
@@ -364,12 +366,13 @@ int settings_load(struct settings *settings, const char *path, char ret_error[st
 	dictionary *dict;
 	const char *stray;
 	_cleanup_buf_ struct buf expected = { 0 };
+	struct stat st = { 0 };
 	int r = 0;
 
-	if (access(path, R_OK) < 0) {
-		if (errno == ENOENT)
-			return 0;
-		r = -errno;
+	if (stat(path, &st) < 0 && errno == ENOENT)
+		return 0;
+	if (access(path, R_OK) < 0 || S_ISDIR(st.st_mode)) {
+		r = S_ISDIR(st.st_mode) ? -EISDIR : -errno;
 		(void)fail(ret_error, "%s: %s", path, strerror(-r));
 		return r;
 	}

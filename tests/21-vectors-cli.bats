@@ -166,6 +166,9 @@ fake_sudo() {
 		says 1 "wg-nsquick: $NAME_EXPECTED" strip "$file"
 	done
 	says 1 "wg-nsquick: $NAME_EXPECTED" up /etc
+	# Not opened, which would wait for a writer.
+	mkfifo pipe
+	says 1 "wg-nsquick: $NAME_EXPECTED" strip ./pipe
 }
 
 # bats test_tags=text
@@ -177,10 +180,15 @@ fake_sudo() {
 }
 
 # bats test_tags=text
-@test "C10: an empty word, a link that leads nowhere" {
+@test "C10: an empty word, a link that leads nowhere or to itself, a path that is too long" {
 	says 1 "wg-nsquick: \`' does not exist" strip ''
 	ln -s nowhere dangling.conf
 	says 1 "wg-nsquick: \`./dangling.conf' does not exist" strip ./dangling.conf
+	ln -s loop.conf loop.conf
+	says 1 "wg-nsquick: \`./loop.conf' does not exist" strip ./loop.conf
+	local long
+	printf -v long './%5000s' wg0.conf
+	says 1 "wg-nsquick: \`$long' does not exist" strip "$long"
 }
 
 @test "C11: a link's name is the interface's, its target the hooks' CONFIG_FILE" {
