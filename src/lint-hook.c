@@ -37,6 +37,7 @@ enum topic {
 	TOPIC_GATEWAY,
 	TOPIC_RULES,
 	TOPIC_SERVICES,
+	TOPIC_NETWORK_DAEMON,
 	TOPIC_WG_QUICK,
 };
 
@@ -86,6 +87,39 @@ static bool names_own_link(const struct hook_view *v)
 	return false;
 }
 
+/* Whether `word` is `full` or what ip(8) takes for it: any beginning, of at least `least` letters. */
+static bool abbreviates(const char *word, const char *full, size_t least)
+{
+	size_t len = strlen(word);
+
+	return len >= least && strncmp(word, full, len) == 0;
+}
+
+/* Where the object of ip(8) stands, behind its options. */
+static size_t ip_object(const struct shell_command *command)
+{
+	static const char *const with_value[] = { "-n", "-netns", "-f", "-family", "-b", "-batch", "-rc", "-rcvbuf", "-l", "-loops" };
+	size_t i = 1;
+
+	while (i < command->words.n && *command->words.v[i] == '-')
+		i += is_one_of(command->words.v[i], with_value, ARRAY_SIZE(with_value)) ? 2 : 1;
+	return i;
+}
+
+static bool ip_is_about(const struct hook_view *v, const char *object, size_t least)
+{
+	size_t i = ip_object(v->command);
+
+	return i < v->command->words.n && abbreviates(v->command->words.v[i], object, least);
+}
+
+static bool ip_sets_link(const struct hook_view *v)
+{
+	size_t i = ip_object(v->command);
+
+	return i + 1 < v->command->words.n && abbreviates(v->command->words.v[i], "link", 1) && abbreviates(v->command->words.v[i + 1], "set", 1);
+}
+
 /* ---- namespaces ---- */
 
 static void look_at_move(struct hook_view *v)
@@ -93,7 +127,7 @@ static void look_at_move(struct hook_view *v)
 	const char *to = shell_after(v->command, "netns");
 	char quoted[QUOTED_LEN];
 
-	if (!to || !shell_has(v->command, "set") || !names_own_link(v))
+	if (!to || !ip_sets_link(v) || !names_own_link(v))
 		return;
 	conf_quote(to, quoted);
 	if (strspn(to, "0123456789") == strlen(to))
@@ -114,7 +148,7 @@ static void look_at_netns(struct hook_view *v)
 	const char *name = verb ? shell_after(v->command, verb) : NULL;
 	char quoted[QUOTED_LEN];
 
-	if (!verb || !name || shell_has(v->command, "set"))
+	if (!verb || !name || !ip_is_about(v, "netns", 3))
 		return;
 	conf_quote(name, quoted);
 	if (strcmp(verb, "add") == 0 || strncmp(verb, "del", 3) == 0)
@@ -137,15 +171,34 @@ static void look_at_ip_n(struct hook_view *v)
 		     kind_name(v), conf_quote(name, quoted), v->place->netns);
 }
 
+/* The namespace's file, of --net=FILE and -nFILE; NULL: none. */
+static const char *nsenter_file(const struct hook_view *v)
+{
+	for (size_t i = 0; i < v->command->words.n; i++) {
+		const char *word = v->command->words.v[i];
+
+		if (strncmp(word, "--net=", 6) == 0)
+			return word + 6;
+		if (strncmp(word, "-n/", 3) == 0)
+			return word + 2;
+	}
+	return NULL;
+}
+
 static void look_at_nsenter(struct hook_view *v)
 {
-	const char *target = shell_after(v->command, "-t");
+	const char *target = shell_after(v->command, "-t"), *file = nsenter_file(v);
+	const char *base = file && strrchr(file, '/') ? strrchr(file, '/') + 1 : "";
+	char quoted[QUOTED_LEN];
 
 	if (!target)
 		target = shell_after(v->command, "--target");
-	if ((target && strcmp(target, "1") == 0) || shell_has(v->command, "--target=1") || shell_has(v->command, "-t1"))
+	if (file ? strcmp(file, "/proc/1/ns/net") == 0 : (target && strcmp(target, "1") == 0) || shell_has(v->command, "--target=1") || shell_has(v->command, "-t1"))
 		FIND(v, TOPIC_HOST_NAMESPACE, FIND_WARNING,
 		     "%s: nsenter goes into the host's namespace, whose network is guarded; what the host needs belongs into ExecStartPre= or ExecStartPost= of a unit", kind_name(v));
+	else if (file && strcmp(base, v->place->netns) != 0)
+		FIND(v, TOPIC_OTHER_NAMESPACE, FIND_WARNING, "%s: `nsenter --net=%s' acts on another namespace than the tunnel's, %s; for the tunnel's own nothing need be entered: hooks run in it",
+		     kind_name(v), conf_quote(file, quoted), v->place->netns);
 }
 
 /* ---- the host's links ---- */
@@ -174,7 +227,7 @@ static bool is_host_link(const struct hook_view *v, const char *word)
 /* Where a word is a link's name whatever it looks like. */
 static bool introduces_link(const char *word)
 {
-	static const char *const words[] = { "-i", "-o", "--in-interface", "--out-interface", "dev", "iif", "oif", "iifname", "oifname", "--interface", "-I", "set", "show" };
+	static const char *const words[] = { "-i", "-o", "--in-interface", "--out-interface", "dev", "iif", "oif", "iifname", "oifname", "--interface", "-I", "set", "show", "master", "link" };
 
 	return is_one_of(word, words, ARRAY_SIZE(words));
 }
@@ -216,6 +269,9 @@ static void tell_host_link(struct hook_view *v, const char *name)
 
 static void look_at_links(struct hook_view *v)
 {
+	/* Whose words are links' names wherever they stand. */
+	static const char *const programs[] = { "ethtool", "ifconfig", "ifup", "ifdown", "brctl", "bridge", "iw", "dhclient", "dhcpcd", "udhcpc", "arping" };
+	bool any = program_is_one_of(v, programs, ARRAY_SIZE(programs));
 	const struct strv *words = &v->command->words;
 	char name[IFNAMSIZ];
 
@@ -223,7 +279,7 @@ static void look_at_links(struct hook_view *v)
 		/* `! -o eth0`, `oifname != "eth0"` */
 		size_t before = i && strcmp(words->v[i - 1], "!=") == 0 ? i - 1 : i;
 
-		if (before && introduces_link(words->v[before - 1]) && is_host_link(v, words->v[i]))
+		if (before && (any || introduces_link(words->v[before - 1])) && is_host_link(v, words->v[i]))
 			tell_host_link(v, words->v[i]);
 		else if (path_names_host_link(v, words->v[i], name))
 			tell_host_link(v, name);
@@ -275,16 +331,24 @@ static void look_at_firewall(struct hook_view *v)
 
 /* ---- routes, sysctls, services ---- */
 
+static void tell_gateway(struct hook_view *v, const char *gateway, const char *device)
+{
+	/* What a substitution gives is not known. */
+	bool known = *gateway != '$';
+	char quoted[QUOTED_LEN];
+
+	if ((!device || !is_own_link(v, device)) && v->place->create)
+		FIND(v, TOPIC_GATEWAY, FIND_WARNING, "%s: the gateway%s%s is one of the host's network, and not to be reached from namespace %s; the endpoint needs no route of its own here",
+		     kind_name(v), known ? " " : "", known ? conf_quote(gateway, quoted) : "", v->place->netns);
+}
+
 static void look_at_routing(struct hook_view *v)
 {
 	const char *gateway = shell_after(v->command, "via");
-	const char *device = shell_after(v->command, "dev");
-	char quoted[QUOTED_LEN];
 
-	if (gateway && shell_has(v->command, "route") && (!device || !is_own_link(v, device)) && v->place->create)
-		FIND(v, TOPIC_GATEWAY, FIND_WARNING, "%s: the gateway %s is one of the host's network, and not to be reached from namespace %s; the endpoint needs no route of its own here",
-		     kind_name(v), conf_quote(gateway, quoted), v->place->netns);
-	else if (shell_has(v->command, "rule"))
+	if (gateway && ip_is_about(v, "route", 1))
+		tell_gateway(v, gateway, shell_after(v->command, "dev"));
+	else if (ip_is_about(v, "rule", 2))
 		FIND(v, TOPIC_RULES, FIND_NOTE, "%s: the routing rule is made in namespace %s, and decides for programs in it", kind_name(v), v->place->netns);
 }
 
@@ -319,11 +383,14 @@ static void look_at_sysctl(struct hook_view *v)
 static void look_at_services(struct hook_view *v)
 {
 	static const char *const managers[] = { "systemctl", "service", "rc-service", "initctl" };
+	static const char *const networks[] = { "nmcli", "networkctl", "connmanctl" };
 	static const char *const quick[] = { "wg-quick", "wg-nsquick" };
 	const char *program = shell_program(v->command);
 
 	if (program_is_one_of(v, managers, ARRAY_SIZE(managers)))
 		FIND(v, TOPIC_SERVICES, FIND_NOTE, "%s: %s acts on services of the machine, which run in the host's namespace", kind_name(v), program);
+	if (program_is_one_of(v, networks, ARRAY_SIZE(networks)))
+		FIND(v, TOPIC_NETWORK_DAEMON, FIND_WARNING, "%s: %s speaks to a daemon that manages the host's links, and does not see those of namespace %s", kind_name(v), program, v->place->netns);
 	if (program_is_one_of(v, quick, ARRAY_SIZE(quick)))
 		FIND(v, TOPIC_WG_QUICK, FIND_WARNING, "%s: %s would bring up the other tunnel from inside namespace %s, which is its transport then", kind_name(v), program, v->place->netns);
 }
@@ -336,6 +403,8 @@ static void look_at_command(struct hook_view *v)
 		look_at_ip_n(v);
 		look_at_routing(v);
 	}
+	if (strcmp(shell_program(v->command), "route") == 0 && shell_after(v->command, "gw"))
+		tell_gateway(v, shell_after(v->command, "gw"), shell_after(v->command, "dev"));
 	if (strcmp(shell_program(v->command), "nsenter") == 0)
 		look_at_nsenter(v);
 	look_at_links(v);
