@@ -23,10 +23,11 @@ static const struct command {
 	bool dry_run;		/* can only print what it would do */
 	bool any_user;		/* needs no root */
 	bool json;		/* can print for programs */
+	bool force;		/* refuses what --force makes it do */
 	bool takes_command;	/* all of its arguments are one; exec's begins with the second */
 	bool no_keys;		/* never sees a private one */
 } commands[] = {
-	{ .name = "up", .run = cmd_up, .min_args = 1, .max_args = 1, .wg_quick = true, .dry_run = true },
+	{ .name = "up", .run = cmd_up, .min_args = 1, .max_args = 1, .wg_quick = true, .dry_run = true, .force = true },
 	{ .name = "down", .run = cmd_down, .min_args = 1, .max_args = 1, .wg_quick = true, .dry_run = true },
 	{ .name = "save", .run = cmd_save, .min_args = 1, .max_args = 1, .wg_quick = true },
 	{ .name = "strip", .run = cmd_strip, .min_args = 1, .max_args = 1, .wg_quick = true },
@@ -36,11 +37,11 @@ static const struct command {
 	{ .name = "recover", .run = cmd_recover },
 	{ .name = "verify", .run = cmd_verify, .min_args = 1, .max_args = 1, .json = true },
 	{ .name = "status", .run = cmd_status, .max_args = 1, .json = true },
-	{ .name = "reload", .run = cmd_reload, .min_args = 1, .max_args = 1, .dry_run = true },
-	{ .name = "confine", .run = cmd_confine, .min_args = 2, .max_args = INT_MAX, .dry_run = true },
+	{ .name = "reload", .run = cmd_reload, .min_args = 1, .max_args = 1, .dry_run = true, .force = true },
+	{ .name = "confine", .run = cmd_confine, .min_args = 2, .max_args = INT_MAX, .dry_run = true, .force = true },
 	{ .name = "release", .run = cmd_release, .min_args = 1, .max_args = INT_MAX, .dry_run = true },
 	{ .name = "reresolve", .run = cmd_reresolve, .min_args = 1, .max_args = 1 },
-	{ .name = "import", .run = cmd_import, .min_args = 1, .max_args = INT_MAX, .dry_run = true, .json = true },
+	{ .name = "import", .run = cmd_import, .min_args = 1, .max_args = INT_MAX, .dry_run = true, .json = true, .force = true },
 };
 
 static void usage(void)
@@ -362,6 +363,24 @@ static int failure(const struct command *command)
 	return command && command->run == cmd_exec ? EXIT_CANCELED_EXEC : 1;
 }
 
+/* Options that mean nothing to the command are refused, and told: who gave them expected something. */
+static bool options_fit(const struct command *command, const struct options *options)
+{
+	if (options->json && !command->json)
+		log_error("%s has nothing to print as JSON; expected status, verify or import", command->name);
+	else if ((options->keep_hooks || options->name) && command->run != cmd_import)
+		log_error("%s is an option of import, not of %s", options->name ? "--name" : "--keep-hooks", command->name);
+	else if (options->keep_running && command->run != cmd_confine)
+		log_error("--keep-running is an option of confine, not of %s", command->name);
+	else if (options->force && !command->force)
+		log_error("%s has nothing to force; expected up, reload, confine or import", command->name);
+	else if (options->dry_run && !command->dry_run)
+		log_error("%s has no dry run; expected up, down, reload, confine, release or import", command->name);
+	else
+		return true;
+	return false;
+}
+
 int main(int argc, char **argv)
 {
 	const struct command *command = NULL;
@@ -393,18 +412,8 @@ int main(int argc, char **argv)
 	default:
 		return failure(command);
 	}
-	if (options.json && !command->json) {
-		log_error("%s has nothing to print as JSON; expected status, verify or import", command->name);
+	if (!options_fit(command, &options))
 		return failure(command);
-	}
-	if ((options.keep_hooks || options.name) && command->run != cmd_import) {
-		log_error("%s is an option of import, not of %s", options.name ? "--name" : "--keep-hooks", command->name);
-		return failure(command);
-	}
-	if (options.dry_run && !command->dry_run) {
-		log_error("%s has no dry run; expected up, down, reload, confine, release or import", command->name);
-		return 1;
-	}
 	if (getuid() != 0 && !command->any_user && !(command->run == cmd_exec && rights_suffice()))
 		return become_root(argc, argv, command, &options, args);
 	/* exec is to start a program as fast as it can. */

@@ -68,6 +68,12 @@ refused() { # FILE-LINE-PATTERN: with this file `up` ends with one line and stat
 	assert_output --partial "is not a guard level"
 	run wg-nsquick --netns up wg0
 	assert_failure
+	run wg-nsquick down --force wg0
+	assert_failure 1
+	assert_output "wg-nsquick: down has nothing to force; expected up, reload, confine or import"
+	run wg-nsquick up wg0 --keep-running
+	assert_failure 1
+	assert_output "wg-nsquick: --keep-running is an option of confine, not of up"
 	run wg-nsquick up wg0 --netns /proc/1/ns/net
 	assert_failure 1
 	assert_output --partial "host's own network namespace"
