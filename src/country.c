@@ -39,7 +39,7 @@ static const struct country countries[] = {
 
 /* Other names that are in use. */
 static const struct country other_names[] = {
-	{ "ae", "uae" }, { "cz", "Czech Republic" }, { "gb", "uk" }, { "gb", "England" }, { "gb", "Great Britain" }, { "kr", "Korea" }, { "mk", "Macedonia" },
+	{ "ae", "uae" }, { "au", "aus" }, { "ch", "Swiss" }, { "cz", "Czech Republic" }, { "gb", "uk" }, { "gb", "England" }, { "gb", "Great Britain" }, { "kr", "Korea" }, { "mk", "Macedonia" },
 	{ "mo", "Macao" }, { "nl", "Holland" }, { "tr", "Turkiye" }, { "us", "usa" }, { "us", "United States of America" }, { "us", "America" }, { "vn", "Viet Nam" },
 };
 

@@ -197,15 +197,19 @@ static bool classify_phrase(struct tokens *t, size_t first, size_t n)
 	return true;
 }
 
-/* `my-server` is no server in Malaysia; `my-kul` is, and so are MY-1 and my1. */
+/* `my-server` is no server in Malaysia, and hide.me's in Amsterdam none in Montenegro; `my-kul` is, and so are MY-1 and my1. */
 static bool is_plain_word(const struct tokens *t, size_t i)
 {
 	static const char *const words[] = { "am", "at", "be", "by", "do", "in", "is", "it", "me", "my", "no", "so" };
 	const struct token *token = &t->v[i];
+	const struct city *city;
 
 	if (!token->small || !is_one_of(token->text, words, ARRAY_SIZE(words)))
 		return false;
-	return i + 1 == t->n || !(t->v[i + 1].kind == NUMBER || city_by_code(t->v[i + 1].text, token->text) || city_by_letters(t->v[i + 1].text));
+	if (i + 1 == t->n)
+		return true;
+	city = city_by_letters(t->v[i + 1].text);
+	return t->v[i + 1].kind != NUMBER && !city_by_code(t->v[i + 1].text, token->text) && !(city && strcmp(city->country, token->text) == 0);
 }
 
 /* A bare code: of a country anywhere, of a city behind its country. */

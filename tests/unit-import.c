@@ -318,6 +318,12 @@ static void test_places(void)
 	ok(place.city && strcmp(place.city->code, "prg") == 0 && strcmp(place.country->code, "cz") == 0, "Prague");
 	place = import_place("se-nyc");
 	ok(place.country && !place.city, "a city's code counts behind its country alone");
+	place = import_place("hide.me Amsterdam");
+	ok(place.city && strcmp(place.country->code, "nl") == 0, "a word before another country's city is no country");
+	place = import_place("at-vienna");
+	ok(place.city && strcmp(place.country->code, "at") == 0, "before its own it is");
+	place = import_place("PIA-swiss");
+	ok(place.country && strcmp(place.country->code, "ch") == 0, "swiss");
 }
 
 int main(void)
