@@ -120,6 +120,56 @@ static void look(struct view *v)
 	}
 }
 
+/* ---- addresses ---- */
+
+struct assigned {
+	struct prefix prefix;
+	const struct item *item;
+};
+
+/* What is one address for the kernel: of IPv4 with its length, of IPv6 whatever that is. */
+static int compare_assigned(const struct prefix *a, const struct prefix *b)
+{
+	struct prefix x = *a, y = *b;
+
+	if (is_v6(&x))
+		x.len = 0;
+	if (is_v6(&y))
+		y.len = 0;
+	return prefix_compare(&x, &y);
+}
+
+static int by_assigned(const void *a, const void *b)
+{
+	const struct assigned *x = a, *y = b;
+	int r = compare_assigned(&x->prefix, &y->prefix);
+
+	/* (They are of one array.) */
+	return r ? r : (x->item > y->item) - (x->item < y->item);
+}
+
+static void lint_addresses(struct view *v)
+{
+	const struct conf *conf = v->conf;
+	struct assigned *list = calloc(conf->n_addresses + 1, sizeof(*list));
+	char quoted[QUOTED_LEN];
+	size_t n = 0;
+
+	if (!list) {
+		v->f->failed = true;
+		return;
+	}
+	for (size_t i = 0; i < conf->n_addresses; i++)
+		if (parse_address(conf->addresses[i].text, &list[n].prefix) == 0)
+			list[n++].item = &conf->addresses[i];
+	qsort(list, n, sizeof(*list), by_assigned);
+	for (size_t i = 1; i < n; i++)
+		if (compare_assigned(&list[i - 1].prefix, &list[i].prefix) == 0)
+			finding_add(v->f, FIND_ERROR, list[i].item->line, "Address: `%s' stands there twice (line %u), and can be assigned once",
+				    conf_quote(list[i].item->text, quoted), list[i - 1].item->line);
+	free(list);
+}
+
 /* ---- DNS ---- */
 
 static bool allowed(const struct conf *conf, const struct prefix *address)
@@ -379,6 +429,7 @@ void lint(const struct conf *conf, const struct lint_place *place, struct findin
 
 	look(&v);
 	lint_interface(&v);
+	lint_addresses(&v);
 	lint_mtu(&v);
 	lint_dns(&v);
 	lint_families(&v);

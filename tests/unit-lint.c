@@ -92,6 +92,13 @@ static void test_dns(void)
 	silent("but the Address's own with Table = off", "[Interface]\nPrivateKey = " K "\nAddress = 10.0.0.2/24, fd00::2\nDNS = 10.0.0.1\nTable = off\n" PEER, true);
 }
 
+static void test_addresses(void)
+{
+	finds("an address twice", IFACE "Address = 10.0.0.3/24, 10.0.0.2\n" PEER, 5, FIND_ERROR, "`10.0.0.2' stands there twice (line 3)");
+	finds("an IPv6 address with two lengths", IFACE "Address = fd00:0::2/64\n" PEER, 5, FIND_ERROR, "twice (line 3)");
+	silent("an IPv4 address with two lengths", IFACE "Address = 10.0.0.2/24\n" PEER, true);
+}
+
 static void test_families(void)
 {
 	finds("IPv6 left over in AllowedIPs", "[Interface]\nPrivateKey = " K "\nAddress = 10.0.0.2\nDNS = 10.0.0.1\n" PEER, 5, FIND_WARNING, "no Address is IPv6");
@@ -231,6 +238,7 @@ static void test_all_errors(void)
 int main(void)
 {
 	test_dns();
+	test_addresses();
 	test_families();
 	test_peers();
 	test_hooks();
