@@ -148,6 +148,12 @@ static int by_assigned(const void *a, const void *b)
 	return r ? r : (x->item > y->item) - (x->item < y->item);
 }
 
+/* Of IPv4 the kernel takes all. */
+static bool is_assignable(const struct prefix *p)
+{
+	return !is_v6(p) || !(IN6_IS_ADDR_MULTICAST(&p->v6) || IN6_IS_ADDR_LOOPBACK(&p->v6) || IN6_IS_ADDR_UNSPECIFIED(&p->v6));
+}
+
 static void lint_addresses(struct view *v)
 {
 	const struct conf *conf = v->conf;
@@ -159,9 +165,15 @@ static void lint_addresses(struct view *v)
 		v->f->failed = true;
 		return;
 	}
-	for (size_t i = 0; i < conf->n_addresses; i++)
-		if (parse_address(conf->addresses[i].text, &list[n].prefix) == 0)
-			list[n++].item = &conf->addresses[i];
+	for (size_t i = 0; i < conf->n_addresses; i++) {
+		const struct item *item = &conf->addresses[i];
+
+		if (parse_address(item->text, &list[n].prefix) < 0)
+			continue;
+		if (!is_assignable(&list[n].prefix))
+			finding_add(v->f, FIND_ERROR, item->line, "Address: `%s' is no interface's; expected one that is neither multicast, loopback nor ::", conf_quote(item->text, quoted));
+		list[n++].item = item;
+	}
 	qsort(list, n, sizeof(*list), by_assigned);
 	for (size_t i = 1; i < n; i++)
 		if (compare_assigned(&list[i - 1].prefix, &list[i].prefix) == 0)
@@ -171,6 +183,19 @@ static void lint_addresses(struct view *v)
 }
 
 /* ---- DNS ---- */
+
+/* A table that the kernel's own rules use: 0 is another word for main. */
+static bool uses_common_table(const struct conf *conf)
+{
+	static const char *const names[] = { "main", "local", "default", "unspec" };
+	const char *text = conf->table == TABLE_NAMED ? conf->table_text.text : "";
+	uint64_t number;
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+		if (strcmp(text, names[i]) == 0)
+			return true;
+	return parse_cnum(text, UINT32_MAX, &number) == 0 && (number == 0 || (number >= 253 && number <= 255));
+}
 
 static bool allowed(const struct conf *conf, const struct prefix *address)
 {
@@ -222,7 +247,7 @@ static void lint_server(struct view *v, const struct item *item)
 	else if (!allowed(v->conf, &address))
 		finding_add(v->f, FIND_WARNING, item->line,
 			    "DNS: %s is outside all AllowedIPs: no peer takes packets for it, so names will not resolve; add it to a peer's AllowedIPs", quoted);
-	else if (v->conf->table != TABLE_AUTO && !connected(v->conf, &address))
+	else if (v->conf->table != TABLE_AUTO && !uses_common_table(v->conf) && !connected(v->conf, &address))
 		finding_add(v->f, FIND_WARNING, item->line, "DNS: with this Table no route of the main table leads to %s; a hook must add one", quoted);
 }
 
@@ -416,7 +441,7 @@ static void lint_interface(struct view *v)
 		finding_add(v->f, FIND_WARNING, 0, "no Address: nothing can be sent through the tunnel, unless a hook adds one");
 	if (conf->save_config)
 		finding_add(v->f, FIND_NOTE, 0, "SaveConfig: `down' writes this file anew, without its comments");
-	if (conf->table == TABLE_NAMED)
+	if (conf->table == TABLE_NAMED && !uses_common_table(conf))
 		finding_add(v->f, FIND_NOTE, conf->table_text.line, "Table: the routes go into table %s of namespace %s; without a rule nothing uses them",
 			    conf_quote(conf->table_text.text, quoted), v->place->netns);
 	if (conf->wg.has_fwmark && conf->wg.fwmark)

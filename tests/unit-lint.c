@@ -89,6 +89,8 @@ static void test_dns(void)
 	      "[Interface]\nPrivateKey = " K "\nAddress = 10.0.0.2\nDNS = 10.0.0.1, fd00::1\n[Peer]\nPublicKey = " P "\nAllowedIPs = 0.0.0.0/0\nEndpoint = 192.0.2.1:5\n", 4,
 	      FIND_WARNING, "no Address is IPv6");
 	finds("no route with Table = off", IFACE "Table = off\n" PEER, 4, FIND_WARNING, "no route of the main table");
+	silent("the main table by its number", IFACE "Table = 0xfe\n" PEER, true);
+	silent("the main table by its name", IFACE "Table = main\n" PEER, true);
 	silent("but the Address's own with Table = off", "[Interface]\nPrivateKey = " K "\nAddress = 10.0.0.2/24, fd00::2\nDNS = 10.0.0.1\nTable = off\n" PEER, true);
 }
 
@@ -96,6 +98,7 @@ static void test_addresses(void)
 {
 	finds("an address twice", IFACE "Address = 10.0.0.3/24, 10.0.0.2\n" PEER, 5, FIND_ERROR, "`10.0.0.2' stands there twice (line 3)");
 	finds("an IPv6 address with two lengths", IFACE "Address = fd00:0::2/64\n" PEER, 5, FIND_ERROR, "twice (line 3)");
+	finds("an address that is no interface's", IFACE "Address = ff02::1\n" PEER, 5, FIND_ERROR, "`ff02::1' is no interface's");
 	silent("an IPv4 address with two lengths", IFACE "Address = 10.0.0.2/24\n" PEER, true);
 }
 
