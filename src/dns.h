@@ -38,3 +38,5 @@ int dns_sweep(const struct strv *known);
 /* Pure: the text of resolv.conf for these items, and nsswitch.conf with lookups of hosts by files and DNS only. */
 void dns_format_resolv(const struct strv *items, struct buf *text);
 void dns_format_nsswitch(const char *host_text, struct buf *text);
+/* Whether hosts are looked up by files and DNS, whatever their order, and by nobody else. */
+bool dns_nsswitch_is_closed(const char *text);

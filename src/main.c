@@ -357,6 +357,26 @@ int cmd_settings(const struct options *options, const char *iface, struct settin
 	return -1;
 }
 
+/* A closed standard descriptor would become one of ours, and messages go into it. Answers which were, as bits. */
+static unsigned int open_standard(void)
+{
+	unsigned int closed = 0;
+	int fd;
+
+	while ((fd = open("/dev/null", O_RDWR)) >= 0 && fd <= STDERR_FILENO)
+		closed |= 1U << fd;
+	close_fd(fd);
+	return closed;
+}
+
+/* Of these a program that takes our place finds none, as with env(1). */
+static void close_on_exec(unsigned int descriptors)
+{
+	for (int fd = 0; fd <= STDERR_FILENO; fd++)
+		if (descriptors & 1U << fd)
+			(void)fcntl(fd, F_SETFD, FD_CLOEXEC);
+}
+
 /* The status for wrong words: exec's own failures are told from its COMMAND's. */
 static int failure(const struct command *command)
 {
@@ -386,14 +406,11 @@ int main(int argc, char **argv)
 	const struct command *command = NULL;
 	struct options options = { 0 };
 	_cleanup_free_ char **args = calloc((size_t)argc + 1, sizeof(*args));
-	int fd;
+	unsigned int closed;
 
 	if (argc < 1 || !args)
 		return 1;
-	/* A closed standard descriptor would become one of ours, and messages go into it. */
-	while ((fd = open("/dev/null", O_RDWR)) >= 0 && fd <= STDERR_FILENO)
-		;
-	close_fd(fd);
+	closed = open_standard();
 	log_set_program(argv[0]);
 	if (argc == 2 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "help") == 0)) {
 		usage();
@@ -419,8 +436,10 @@ int main(int argc, char **argv)
 	/* exec is to start a program as fast as it can. */
 	if (!command->no_keys)
 		secret_protect();
-	/* exec's command has the environment of who started it. */
+	/* exec's command has the environment of who started it, and the descriptors. */
 	if (command->wg_quick)
 		set_environment();
+	if (command->run == cmd_exec)
+		close_on_exec(closed);
 	return command->run(&options, args);
 }

@@ -266,11 +266,8 @@ static int look_from_inside(const struct run *run)
 		return UNSEALED;
 	if (stat("/etc/resolv.conf", &seen) < 0 || (has_own && (seen.st_ino != own.st_ino || seen.st_dev != own.st_dev)))
 		return OTHER_RESOLV;
-	if (read_file("/etc/nsswitch.conf", MAX_SIZE, &text, &len) < 0)
+	if (read_file("/etc/nsswitch.conf", MAX_SIZE, &text, &len) < 0 || !dns_nsswitch_is_closed(text))
 		return OTHER_NSSWITCH;
-	for (const char *p = text; (p = strstr(p, "hosts:")); p += 6)
-		if ((p == text || p[-1] == '\n') && strncmp(p + 6 + strspn(p + 6, " \t"), "files dns\n", 10) != 0)
-			return OTHER_NSSWITCH;
 	for (size_t i = 0; resolver_sockets[i]; i++)
 		if (access(resolver_sockets[i], F_OK) == 0)
 			return SOCKET_SEEN;

@@ -204,6 +204,12 @@ no_capability() {
 	assert_output inherited
 }
 
+@test "a standard descriptor that the caller closed is closed, as with env(1)" {
+	run bash -c 'wg-nsquick exec wg0 -- busybox ls /proc/self/fd <&- 2>&-'
+	assert_success
+	assert_output "$(bash -c 'env busybox ls /proc/self/fd <&- 2>&-')"
+}
+
 @test "working directory, input, signals, status" {
 	run wg-nsquick exec wg0 -- pwd
 	assert_output "$PWD"
@@ -322,6 +328,33 @@ no_capability() {
 	rm /etc/wireguard/wg1.conf
 	refute_line --partial "nameserver"
 	assert_line "hosts: files dns"
+}
+
+@test "an nsswitch.conf that says hosts twice, after blanks or without a colon: files and DNS alone" {
+	cp /etc/nsswitch.conf nsswitch.kept
+	printf 'passwd: files\nhosts: files mdns4_minimal dns\n\t hosts: resolve\nhosts resolve\nhostsx: odd' > /etc/nsswitch.conf
+	KEY=$(wg genkey) config wg1
+	wg-nsquick up wg1
+	cp nsswitch.kept /etc/nsswitch.conf
+	run wg-nsquick exec wg1 -- cat /etc/nsswitch.conf
+	assert_success
+	assert_equal "$(grep -w hosts <<< "$output")" "hosts: files dns"
+	assert_line "passwd: files"
+	assert_line "hostsx: odd"
+	local line
+	for line in " hosts: files dns resolve" "hosts dns [NOTFOUND=return] mdns4" "hosts: dnsfiles"; do
+		echo "$line" > /etc/netns/wg1/nsswitch.conf
+		run wg-nsquick verify wg1
+		assert_failure
+		assert_line --regexp '^✗ resolvers .*nsswitch.conf'
+	done
+	for line in "hosts:dns files# mdns4" "hosts: dns [!UNAVAIL=return] files" "passwd: files"; do
+		echo "$line" > /etc/netns/wg1/nsswitch.conf
+		run wg-nsquick verify wg1
+		assert_line --regexp '^✓ resolvers '
+	done
+	wg-nsquick down wg1
+	rm -r /etc/netns/wg1 /etc/wireguard/wg1.conf
 }
 
 @test "wrong words: unknown user, no command, not found, not executable, not up" {
