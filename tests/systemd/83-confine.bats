@@ -70,7 +70,7 @@ pages() {
 }
 
 watch_uplink() {
-	tcpdump -i veth0 -Q out -n -U -w "$BATS_TEST_TMPDIR/uplink" 2> "$BATS_TEST_TMPDIR/tcpdump" 3>&- &
+	tcpdump -i veth0 -Q out -n -U --immediate-mode -w "$BATS_TEST_TMPDIR/uplink" 2> "$BATS_TEST_TMPDIR/tcpdump" 3>&- &
 	TCPDUMP=$!
 	for _ in {1..100}; do grep -q listening "$BATS_TEST_TMPDIR/tcpdump" && return; sleep 0.1; done
 }

@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# shellcheck disable=SC2016
 # wg-nsquick-migrate: from wg-quick@ to wg-nsquick@ and back, and nobody locked out.
 
 setup_file() {
@@ -17,6 +18,7 @@ setup() {
 	load ../lib/host
 	ALLOWED="10.9.0.0/16, fd09::/64" config wg0
 	unset SSH_CONNECTION
+	cd "$BATS_TEST_TMPDIR" || return
 }
 
 teardown() {
@@ -35,6 +37,21 @@ assert_on() { # wg-quick|wg-nsquick: enabled and running there alone
 	assert_equal "$other $(active "$other@wg0") $(systemctl is-enabled "$other@wg0")" "$other inactive disabled"
 }
 
+# ssh_session ADDRESS: a connection of somebody's, to that address of this machine.
+ssh_session() {
+	python3 - "$1" > session 3>&- <<-'CONNECTED' &
+		import socket, sys, time
+		open("/proc/self/comm", "w").write("sshd")
+		listener = socket.create_server(("::", 0), family=socket.AF_INET6, dualstack_ipv6=True)
+		client = socket.create_connection((sys.argv[1], listener.getsockname()[1]))
+		server = listener.accept()
+		print("connected", flush=True)
+		time.sleep(600)
+	CONNECTED
+	SESSION=$!
+	timeout 30 bash -c "until grep -q connected session; do sleep 0.1; done"
+}
+
 # One after the other, as each up and down of wg-quick costs seconds in the virtual machine.
 @test "a running wg-quick@wg0 is swapped for wg-nsquick@wg0, and back; refused where it carries the SSH session that it is run from" {
 	systemctl --quiet enable --now wg-quick@wg0
@@ -46,7 +63,17 @@ assert_on() { # wg-quick|wg-nsquick: enabled and running there alone
 	SSH_CONNECTION="192.0.2.1 50000 10.9.0.2 22" run bash -c 'env -u SSH_CONNECTION wg-nsquick-migrate; exit $?'
 	assert_failure 1
 	assert_line --partial "it carries the SSH session"
+	SSH_CONNECTION="fe80::1%wg0 50000 fe80::2%wg0 22" run wg-nsquick-migrate
+	assert_failure 1
+	assert_line --partial "it carries the SSH session that this is run from (fe80::1%wg0)"
+	ssh_session 10.9.0.2
+	SSH_CONNECTION="192.0.2.1 50000 192.0.2.2 22" run wg-nsquick-migrate
+	assert_failure 1
+	assert_line --partial "wg0: it carries an SSH session (10.9.0.2)"
+	kill "$SESSION"
+	ssh_session 192.0.2.2
 	run wg-nsquick-migrate --dry-run
+	kill "$SESSION"
 	assert_success
 	assert_line "  systemctl stop wg-quick@wg0.service"
 	assert_on wg-quick
@@ -94,6 +121,24 @@ assert_on() { # wg-quick|wg-nsquick: enabled and running there alone
 	run wg-nsquick down wg0
 	assert_failure 1
 	assert_output --partial "\`wg-quick down' takes down what wg-quick brought up"
+}
+
+@test "interrupted while it waits: put back as it was" {
+	ALLOWED=10.9.0.0/16 config wg0 'PostUp = test -z "${WG_NSQUICK_NETNS-}" || { touch /run/waiting; sleep 300; }'
+	systemctl --quiet enable --now wg-quick@wg0
+	# What a shell has in the background ignores this signal.
+	setsid env --default-signal=INT wg-nsquick-migrate > log 2>&1 3>&- &
+	local migration=$! result=0
+	timeout 60 bash -c "until [[ -e /run/waiting ]]; do sleep 0.1; done"
+	kill -INT -- "-$migration"
+	wait "$migration" || result=$?
+	assert_equal $result 130
+	run cat log
+	assert_line --partial "wg-nsquick@wg0.service did not start"
+	assert_line --partial "interrupted"
+	assert_on wg-quick
+	run curl -s -m 10 http://10.9.0.1/
+	assert_output "a page through the tunnel"
 }
 
 @test "nothing to move, a name that is none, wrong words" {
