@@ -221,6 +221,43 @@ static int check_user(const struct options *options)
 	return 1;
 }
 
+/* The tunnel, and its namespace's name, in words that systemd reads as they are. 0, or 1, told. */
+static int check_tunnel(const struct unit_confinement *c, bool force)
+{
+	static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_=+.,@-";
+	const char *odd = strpbrk(c->iface, "=+");
+	char file[PATH_MAX];
+
+	if (odd) {
+		log_error("`%s': a unit of systemd cannot have `%c' in its name, so there is no wg-nsquick@%s.service; expected an interface without", c->iface, *odd,
+			  c->iface);
+		return 1;
+	}
+	if (!ns_name_valid(c->netns)) {
+		log_error("%s: its namespace is the path `%s', where no resolv.conf can be found for it; expected one with a name", c->iface, c->netns);
+		return 1;
+	}
+	if (c->netns[strspn(c->netns, plain)]) {
+		log_error("%s: its namespace is called `%s', which systemd reads in a way of its own; expected letters, digits and _=+.,@-", c->iface, c->netns);
+		return 1;
+	}
+	snprintf(file, sizeof(file), "/etc/wireguard/%s.conf", c->iface);
+	if (!force && access(file, F_OK) < 0) {
+		log_error("`%s': %s: %s, and what is confined to it could not start; expected an interface with a file (--force does it all the same)", c->iface, file,
+			  strerror(errno));
+		return 1;
+	}
+	return 0;
+}
+
+/* By its path, too, if that is the one of a name. */
+static const char *name_of(const char *netns)
+{
+	const size_t len = strlen(NETNS_RUN_DIR "/");
+
+	return strncmp(netns, NETNS_RUN_DIR "/", len) == 0 ? netns + len : netns;
+}
+
 int cmd_confine(const struct options *options, char **args)
 {
 	_cleanup_settings_ struct settings settings = { 0 };
@@ -236,11 +273,9 @@ int cmd_confine(const struct options *options, char **args)
 	if (check_user(options) || cmd_settings(options, args[0], &settings) < 0)
 		return 1;
 	if (settings.netns)
-		c.netns = settings.netns;
-	if (!ns_name_valid(c.netns)) {
-		log_error("%s: its namespace is the path `%s', where no resolv.conf can be found for it; expected one with a name", args[0], c.netns);
+		c.netns = name_of(settings.netns);
+	if (check_tunnel(&c, options->force) != 0)
 		return 1;
-	}
 	if (resolv && strcmp(resolv, "/etc/resolv.conf") != 0)
 		c.resolv_target = resolv;
 	for (char **unit = args + 1; *unit; unit++) {

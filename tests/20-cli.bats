@@ -119,6 +119,32 @@ refused() { # FILE-LINE-PATTERN: with this file `up` ends with one line and stat
 	assert_clean
 }
 
+@test "confine: a tunnel without a file, names that systemd reads in a way of its own" {
+	run wg-nsquick confine wg1 web
+	assert_failure 1
+	assert_output "wg-nsquick: \`wg1': /etc/wireguard/wg1.conf: No such file or directory, and what is confined to it could not start; expected an interface with a file (--force does it all the same)"
+	config a+b
+	run wg-nsquick confine a+b web
+	assert_failure 1
+	assert_output "wg-nsquick: \`a+b': a unit of systemd cannot have \`+' in its name, so there is no wg-nsquick@a+b.service; expected an interface without"
+	config wg0
+	local name
+	for name in '50%' 'a:b' 'a"b' 'a\b'; do
+		run wg-nsquick --netns "$name" confine wg0 web
+		assert_failure 1
+		assert_output "wg-nsquick: wg0: its namespace is called \`$name', which systemd reads in a way of its own; expected letters, digits and _=+.,@-"
+	done
+	run wg-nsquick --netns /proc/1/ns/net confine wg0 web
+	assert_failure 1
+	assert_output --partial "wg0: its namespace is the path \`/proc/1/ns/net'"
+	# These pass, up to the manager, which is not here.
+	run wg-nsquick --netns /run/netns/prov confine wg0 web
+	assert_output --partial "web.service: systemd does not answer"
+	run wg-nsquick --force confine wg1 web
+	assert_output --partial "web.service: systemd does not answer"
+	rm /etc/wireguard/*
+}
+
 @test "no bash, a read-only /run: a clear error each, nothing left" {
 	mkdir -p /run/nobash
 	ln -sf "$(command -v wireguard-go)" /run/nobash/wireguard-go
