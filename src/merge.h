@@ -18,7 +18,7 @@ int outline_write(const struct conf *conf, struct buf *ret_text);
 int outline_read(const char *text, size_t len, struct conf *conf);
 
 /*
- * What no reload can do: hooks that changed (they are not run), a Table whose rules are
+ * What no reload does: take everything away (that is a file that was cut off); hooks that changed (they are not run), a Table whose rules are
  * in use. `outline` is from outline_read(). -EINVAL with *ret_error.
  */
 int merge_check(const struct conf *outline, const struct conf *conf, struct conf_error *ret_error);

@@ -88,6 +88,9 @@ static bool same_hook(const struct hook *outline, const struct hook *hook)
 
 int merge_check(const struct conf *outline, const struct conf *conf, struct conf_error *ret_error)
 {
+	/* What an editor without room on the disk leaves, or one at work. */
+	if (!conf->wg.has_private_key && !conf->wg.n_peers && !conf->n_addresses && (outline->wg.n_peers || outline->n_addresses))
+		return conf_fail(ret_error, 0, "PrivateKey, Address and [Peer] are all gone; expected a whole file, or `down'");
 	for (size_t i = 0; i < conf->n_hooks; i++)
 		if (i >= outline->n_hooks || !same_hook(&outline->hooks[i], &conf->hooks[i]))
 			return conf_fail(ret_error, conf->hooks[i].line, "%s is new or changed, and a reload runs no hooks; expected `down' and `up', or the hooks as they were",

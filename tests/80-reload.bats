@@ -289,6 +289,18 @@ received() { wgns show wg0 transfer | awk -v key="$PROVIDER_PUB" '$1 == key { pr
 	assert_output --partial "the transport now is self, and the tunnel was made with host"
 }
 
+@test "an empty file, as of an editor that had no room, takes nothing away" {
+	local before
+	config wg0
+	wg-nsquick up wg0
+	before=$(ip netns exec wg0 wg showconf wg0)
+	printf '# cut off\n[Interface]\n' > /etc/wireguard/wg0.conf
+	run wg-nsquick reload wg0
+	assert_failure 1
+	assert_output "wg-nsquick: /etc/wireguard/wg0.conf: PrivateKey, Address and [Peer] are all gone; expected a whole file, or \`down'"
+	assert_equal "$(ip netns exec wg0 wg showconf wg0)" "$before"
+}
+
 @test "no such interface, no such file, a broken file" {
 	run wg-nsquick reload wg0
 	assert_failure 1
