@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* cmd-exec.c - exec, and recover, which needs no file of its own. */
+/* cmd-exec.c - exec: a command in the namespace, as its user. */
 #include "cmd.h"
 #include "conf.h"
 #include "dns.h"
@@ -95,21 +95,4 @@ int cmd_exec(const struct options *options, char **args)
 	r = errno;
 	log_error("`%s': %s", *command, strerror(r));
 	return r == ENOENT ? EXIT_NOT_FOUND : EXIT_CANNOT_INVOKE;
-}
-
-int cmd_recover(const struct options *options, char **args)
-{
-	int r = journal_prepare();
-
-	(void)options;
-	(void)args;
-	if (r == 0)
-		r = tunnel_recover(NULL, false);
-	if (r >= 0)
-		r = tunnel_recover_files();
-	if (r < 0) {
-		log_error("cannot recover: %s", strerror(-r));
-		return 1;
-	}
-	return 0;
 }

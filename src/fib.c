@@ -177,8 +177,9 @@ static int dump(struct fib *f, struct fib_snapshot *s, uint64_t *sum, size_t cou
 			memcpy(RTA_DATA(a), &mask, sizeof(mask));
 			request.h.nlmsg_len = NLMSG_ALIGN(request.h.nlmsg_len) + a->rta_len;
 		}
-		if (send(f->fd, &request, request.h.nlmsg_len, 0) < 0)
-			return -errno;
+		while (send(f->fd, &request, request.h.nlmsg_len, 0) < 0)
+			if (errno != EINTR)
+				return -errno;
 		r = read_dump(f, &c, of[kind].answer);
 		if (r == 0) {
 			*sum += c.sum;

@@ -127,6 +127,11 @@ static inline void cleanup_fib_snapshot(struct fib_snapshot **s)
 }
 #define _cleanup_fib_snapshot_ CLEANUP(cleanup_fib_snapshot)
 
+/* The snapshot as bytes, appended: for another process of this program, on this boot (fib-file.c). */
+void fib_snapshot_save(const struct fib_snapshot *s, struct buf *out);
+/* The reverse, every record looked at: -EBADMSG when they are not the whole of one. */
+int fib_snapshot_load(const void *data, size_t len, struct fib_snapshot **ret_snapshot);
+
 /* How many objects of a kind there are, and how many bytes the messages take. */
 size_t fib_snapshot_count(const struct fib_snapshot *s, enum fib_kind kind);
 size_t fib_snapshot_bytes(const struct fib_snapshot *s);

@@ -9,7 +9,9 @@
 #include <sys/wait.h>
 
 #include "filter.h"
+#include "journal.h"
 #include "log.h"
+#include "rescue.h"
 #include "secret.h"
 #include "spawn.h"
 
@@ -109,6 +111,7 @@ static void worker_leave(struct worker *w)
 struct guard {
 	const struct guarded_work *work;
 	struct watch *watch; /* NULL: level off */
+	struct rescue rescue; /* for when both of us are killed */
 	pid_t worker;
 	struct filters *filters; /* hooks that ask before they enter a namespace */
 	bool refused; /* level strict: a hook wanted to enter the host's namespace */
@@ -200,6 +203,11 @@ static int time_left(struct guard *g)
 	return KILL_AGAIN_MS;
 }
 
+static int sooner(int a, int b)
+{
+	return a < 0 || (b >= 0 && b < a) ? b : a;
+}
+
 /* Until the worker ends. Returns its wait status. */
 static int watch_worker(struct guard *g, int control, int signals)
 {
@@ -207,7 +215,7 @@ static int watch_worker(struct guard *g, int control, int signals)
 	int status = 0;
 
 	for (;;) {
-		int timeout = time_left(g);
+		int timeout = sooner(time_left(g), rescue_alive(&g->rescue));
 		struct pollfd fds[] = {
 			{ .fd = g->watch ? watch_fd(g->watch) : -1, .events = POLLIN },
 			{ .fd = control, .events = POLLIN },
@@ -280,6 +288,22 @@ static int open_guard(struct guard *g)
 	return r;
 }
 
+/* Before anything of others runs. */
+static void note_rescue(struct guard *g)
+{
+	const struct guarded_work *work = g->work;
+	_cleanup_free_ char *name = NULL;
+	int r = -ENOMEM;
+
+	if (!g->watch || !work->others_run || work->policy.level == GUARD_WARN)
+		return;
+	if (asprintf(&name, "%s%s%s", work->action, work->policy.iface ? " " : "", work->policy.iface ? work->policy.iface : "") >= 0)
+		r = rescue_note(g->watch, &work->policy, work->host_fd, name, &g->rescue);
+	if (r < 0)
+		log_note("guard: how the host is cannot be written down in " RUN_DIR " (%s): should this run be killed as a whole, nobody puts it back",
+			 strerror(-r));
+}
+
 static int supervise(struct guard *g, int control, int signals)
 {
 	int wait_status, status, verdict;
@@ -349,16 +373,20 @@ static void survive_failing_writes(void)
 
 int guard_run(const struct guarded_work *work)
 {
-	struct guard g = { .work = work, .control = -1 };
+	struct guard g = { .work = work, .control = -1, .rescue = RESCUE_NONE };
 	_cleanup_fd_ int signals = -1;
 	sigset_t handled, before;
 	int control[2], status;
 
 	/* What reading the file left, for both processes. */
 	secret_scrub();
+	/* What a killed run left must not be taken for how the host is. */
+	if (work->policy.level != GUARD_OFF)
+		(void)rescue_dead(work->host_fd, work->foreign);
 	if (open_guard(&g) < 0)
 		return EXIT_GUARD_BLIND;
 	survive_failing_writes();
+	note_rescue(&g);
 	sigemptyset(&handled);
 	sigaddset(&handled, SIGINT);
 	sigaddset(&handled, SIGTERM);
@@ -367,6 +395,7 @@ int guard_run(const struct guarded_work *work)
 	if (sigprocmask(SIG_BLOCK, &handled, &before) < 0 || filters_new(work->host_fd, work->target_fd, work->transport_fd, &g.filters) < 0 ||
 	    socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, control) < 0) {
 		log_error("cannot start: %s", strerror(errno));
+		rescue_forget(&g.rescue);
 		watch_free(g.watch);
 		filters_free(g.filters);
 		return 1;
@@ -390,8 +419,8 @@ int guard_run(const struct guarded_work *work)
 		if (status && w.orphaned)
 			spawn_kill_descendants();
 		worker_leave(&w);
-		if (w.orphaned && g.watch && watch_take_over(g.watch) == 0)
-			(void)watch_close(g.watch);
+		if (w.orphaned && g.watch && watch_take_over(g.watch) == 0 && watch_close(g.watch) != EXIT_GUARD_BLIND)
+			rescue_forget(&g.rescue);
 		_exit(status);
 	}
 	close_fd(control[1]);
@@ -405,6 +434,13 @@ int guard_run(const struct guarded_work *work)
 		status = supervise(&g, control[0], signals);
 	}
 	close_fd(control[0]);
+	/* Who could not see any more leaves it to one who can. */
+	if (status == EXIT_GUARD_BLIND && g.rescue.fd >= 0) {
+		log_error("guard: how the host was is kept: `%s recover' compares it again, and puts it back within a minute", log_program());
+		rescue_leave(&g.rescue);
+	} else {
+		rescue_forget(&g.rescue);
+	}
 	sigprocmask(SIG_SETMASK, &before, NULL);
 	watch_free(g.watch);
 	filters_free(g.filters);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * journal-text.h - the form of the files under RUN_DIR: the version, the boot's
- * id, a line for each field, "end". For journal.c and journal-netns.c alone.
+ * id, a line for each field, "end". For journal*.c and rescue.c alone.
  */
 #pragma once
 
@@ -10,6 +10,7 @@
 #define TUNNEL_DIR RUN_DIR "/tunnels"
 #define NETNS_DIR RUN_DIR "/netns"
 #define LOCK_DIR RUN_DIR "/lock"
+#define HOST_DIR RUN_DIR "/host" /* rescue.h */
 
 #define JOURNAL_ASIDE ".corrupt"
 #define JOURNAL_MAX_SIZE (1 << 20) /* bytes of a file that can be one of ours */

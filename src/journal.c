@@ -17,7 +17,7 @@ static const char *const undo_names[UNDO_KINDS] = {
 
 int journal_prepare(void)
 {
-	static const char *const dirs[] = { RUN_DIR, TUNNEL_DIR, NETNS_DIR, LOCK_DIR, APPLIED_DIR };
+	static const char *const dirs[] = { RUN_DIR, TUNNEL_DIR, NETNS_DIR, LOCK_DIR, APPLIED_DIR, HOST_DIR };
 
 	for (size_t i = 0; i < ARRAY_SIZE(dirs); i++) {
 		int r = make_dir(dirs[i], i == 0 ? 0755 : 0700);

@@ -156,23 +156,34 @@ static bool is_about(const struct watch_file *f, const struct fanotify_event_met
 	return name < end && (strcmp(name, f->name[0]) == 0 || (*f->name[1] && strcmp(name, f->name[1]) == 0) || strcmp(name, ".") == 0);
 }
 
+static void hear(struct watch_file *f, struct whois *w, const struct fanotify_event_metadata *m)
+{
+	struct requester by;
+
+	if (m->fd >= 0)
+		close(m->fd);
+	if (f->ours || m->pid <= 0 || m->pid == getpid() || !is_about(f, m))
+		return;
+	f->ours = who_is(w, m->pid, &by) == WHO_OURS;
+	f->by = by;
+}
+
 void watch_file_read(struct watch_file *f, struct whois *w)
 {
-	_Alignas(struct fanotify_event_metadata) char buf[8192];
+	char buf[8192];
+	/* With a name an event's length is a multiple of 4, so that the next one may lie askew. */
+	_Alignas(struct fanotify_event_metadata) char one[sizeof(buf)];
 	ssize_t n;
 
 	while (f->fan >= 0 && (n = read(f->fan, buf, sizeof(buf))) > 0) {
-		const struct fanotify_event_metadata *m = (const struct fanotify_event_metadata *)(const void *)buf;
+		struct fanotify_event_metadata head;
 
-		for (; FAN_EVENT_OK(m, n); m = FAN_EVENT_NEXT(m, n)) {
-			struct requester by;
-
-			if (m->fd >= 0)
-				close(m->fd);
-			if (f->ours || m->pid <= 0 || m->pid == getpid() || !is_about(f, m))
-				continue;
-			f->ours = who_is(w, m->pid, &by) == WHO_OURS;
-			f->by = by;
+		for (size_t at = 0, len = (size_t)n; len - at >= sizeof(head); at += head.event_len) {
+			memcpy(&head, buf + at, sizeof(head));
+			if (head.event_len < sizeof(head) || head.event_len > len - at)
+				break;
+			memcpy(one, buf + at, head.event_len);
+			hear(f, w, (const struct fanotify_event_metadata *)(const void *)one);
 		}
 	}
 }

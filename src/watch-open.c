@@ -98,7 +98,8 @@ int watch_take_over(struct watch *w)
 	return r;
 }
 
-int watch_open(const struct watch_spec *spec, struct watch **ret_watch)
+/* All but the snapshot. */
+static int begin(const struct watch_spec *spec, struct watch **ret_watch)
 {
 	struct watch *w = calloc(1, sizeof(*w));
 	int r;
@@ -110,6 +111,7 @@ int watch_open(const struct watch_spec *spec, struct watch **ret_watch)
 	w->others_run = spec->others_run;
 	w->host_fd = fcntl(spec->host_fd, F_DUPFD_CLOEXEC, 3);
 	w->action = spec->action;
+	w->leave = spec->leave ? spec->leave : "level is warn: left as it is";
 	w->on_undone = spec->on_undone;
 	w->on_wait = spec->on_wait;
 	w->arg = spec->arg;
@@ -119,8 +121,22 @@ int watch_open(const struct watch_spec *spec, struct watch **ret_watch)
 		fib_while_waiting(w->fib, watch_while_waiting, w);
 	if (r == 0)
 		r = open_who(w, spec->foreign);
-	if (r == 0)
-		r = open_snapshot(w);
+	if (r < 0) {
+		watch_free(w);
+		return r;
+	}
+	*ret_watch = w;
+	return 0;
+}
+
+int watch_open(const struct watch_spec *spec, struct watch **ret_watch)
+{
+	struct watch *w;
+	int r = begin(spec, &w);
+
+	if (r < 0)
+		return r;
+	r = open_snapshot(w);
 	if (r == 0)
 		r = watch_remember_ways(w);
 	/* Not the guard's first concern: what cannot be read is not watched. */
@@ -134,6 +150,29 @@ int watch_open(const struct watch_spec *spec, struct watch **ret_watch)
 		log_note("guard: in this user namespace notices are lost when very many come at once: then the comparison at the end decides");
 	if (spec->others_run && watch_file_descriptor(w) < 0)
 		log_note("guard: it cannot be seen who writes " RESOLV_CONF " (that takes CAP_SYS_ADMIN in the first user namespace): changes are told, but left");
+	*ret_watch = w;
+	return 0;
+}
+
+void watch_save(const struct watch *w, struct buf *out)
+{
+	fib_snapshot_save(w->before, out);
+}
+
+int watch_resume(const struct watch_spec *spec, const void *saved, size_t len, struct watch **ret_watch)
+{
+	struct watch *w;
+	int r = begin(spec, &w);
+
+	if (r < 0)
+		return r;
+	r = fib_snapshot_load(saved, len, &w->before);
+	if (r == 0)
+		r = fib_snapshot_index(w->before);
+	if (r < 0) {
+		watch_free(w);
+		return r;
+	}
 	*ret_watch = w;
 	return 0;
 }

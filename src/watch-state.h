@@ -24,6 +24,7 @@ enum opinion {
 struct watch {
 	struct policy policy;
 	const char *action;
+	const char *leave; /* at level warn: how a message ends */
 	void (*on_undone)(void);
 	void (*on_wait)(void *arg);
 	void *arg;

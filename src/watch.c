@@ -160,7 +160,7 @@ static void on_event(void *arg, const struct nlmsghdr *event)
 		break;
 	case VERDICT_CONCERN:
 		if (w->policy.level == GUARD_WARN) {
-			watch_tell_object(w, &o, ask_details(w, event->nlmsg_pid), why, "level is warn: left as it is");
+			watch_tell_object(w, &o, ask_details(w, event->nlmsg_pid), why, w->leave);
 			watch_keep(w, &w->opinions, fib_object_key(&o), OPINION_TOLERATED);
 		} else {
 			undo(w, event, &o, who, why);
@@ -241,7 +241,7 @@ static int tell_unknown(void *arg, const struct fib_object *o)
 	if (!is_concern(w, o))
 		return 0;
 	(void)watch_judge(w, o, WHO_UNKNOWN, &why);
-	watch_tell_object(w, o, NULL, why, w->policy.level == GUARD_WARN ? "level is warn: left as it is" : watch_delete_landed(w, o, false) ? "deleted" : "");
+	watch_tell_object(w, o, NULL, why, w->policy.level == GUARD_WARN ? w->leave : watch_delete_landed(w, o, false) ? "deleted" : "");
 	if (w->policy.level == GUARD_WARN)
 		watch_keep(w, &w->opinions, fib_object_key(o), OPINION_TOLERATED);
 	else

@@ -24,6 +24,7 @@ struct watch_spec {
 	/* NULL, or called when what is being put back takes seconds: whoever did it should be ended before that. More than once. */
 	void (*on_wait)(void *arg);
 	void *arg;
+	const char *leave;		/* NULL, or at level warn: why nothing is put back, for messages */
 	bool others_run;		/* hooks, or a command: who writes files must be heard, and what nobody is known for may be theirs */
 };
 
@@ -35,6 +36,14 @@ struct watch;
  */
 int watch_open(const struct watch_spec *spec, struct watch **ret_watch);
 void watch_free(struct watch *w);
+
+/* What it compares with, as bytes, appended. */
+void watch_save(const struct watch *w, struct buf *out);
+/*
+ * In place of one whose process is gone: compares with what that had saved. For watch_close(),
+ * before anything of ours runs. -EBADMSG, else as watch_open().
+ */
+int watch_resume(const struct watch_spec *spec, const void *saved, size_t len, struct watch **ret_watch);
 
 /* To poll(2) for POLLIN. */
 int watch_fd(const struct watch *w);

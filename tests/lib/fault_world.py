@@ -346,10 +346,6 @@ class World:
         time.sleep(0.3)
 
     @staticmethod
-    def undo_harm():
-        call(*UNHARM)
-
-    @staticmethod
     def unmake_other():
         call("ip", "link", "del", "veth1")
         call("ip", "netns", "del", "other")

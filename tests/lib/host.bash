@@ -142,7 +142,7 @@ host_sysctls() {
 # OWN_NETNS is a namespace that the test made itself.
 residue() {
 	local path name
-	for path in /run/netns/* /run/wg-nsquick/{tunnels,netns,room,applied}/* /etc/netns/* /var/lib/wg-nsquick/* /run/wireguard/*.sock; do
+	for path in /run/netns/* /run/wg-nsquick/{tunnels,netns,room,applied,host}/* /etc/netns/* /var/lib/wg-nsquick/* /run/wireguard/*.sock; do
 		[[ -e $path && $path != /run/netns/prov && $path != */wgp.sock && $path != */netns/${OWN_NETNS-prov} ]] && echo "$path"
 	done
 	grep -F 'wg-nsquick/room' /proc/1/mountinfo

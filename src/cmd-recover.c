@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* cmd-recover.c - recover: what killed runs left is undone. */
+#include "cmd.h"
+#include "journal.h"
+#include "log.h"
+#include "ns.h"
+#include "rescue.h"
+#include "tunnel.h"
+
+/* What was done to the host, once the tunnels' own are ended and undone. */
+static int recover_host(const struct options *options)
+{
+	_cleanup_settings_ struct settings settings = { 0 };
+	_cleanup_fd_ int host = -1;
+	int r;
+
+	/* Settings that cannot be read were told; that is no reason to leave the host as it is. */
+	(void)cmd_settings(options, NULL, &settings);
+	r = ns_open_host(&host);
+	if (r < 0)
+		r = ns_open_current(&host);
+	return r < 0 ? r : rescue_dead(host, settings.foreign.n ? &settings.foreign : NULL);
+}
+
+int cmd_recover(const struct options *options, char **args)
+{
+	int r = journal_prepare();
+
+	(void)args;
+	if (r == 0)
+		r = tunnel_recover(NULL, false);
+	if (r >= 0)
+		r = recover_host(options);
+	if (r >= 0)
+		r = tunnel_recover_files();
+	/* It was told. */
+	if (r == -EREMCHG)
+		return 1;
+	if (r < 0) {
+		log_error("cannot recover: %s", strerror(-r));
+		return 1;
+	}
+	return 0;
+}

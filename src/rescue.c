@@ -1,0 +1,279 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "rescue.h"
+
+#include <fcntl.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+
+#include "atomic.h"
+#include "journal-text.h"
+#include "log.h"
+
+#define MAX_SIZE (16 << 20)   /* bytes of memory under /run, 250,000 routes */
+#define BEAT_MS 10000	      /* far less than RESCUE_LATE_MS */
+#define DYING_PATIENCE_MS 1000 /* until the kernel has taken a killed process apart */
+#define POLL_MS 10
+
+static const char end_of_text[] = "\nend\n";
+
+/* ---- the living ---- */
+
+static int write_down(const struct watch *w, const struct policy *policy, int host_fd, const char *work, struct rescue *rescue)
+{
+	_cleanup_buf_ struct buf text = { 0 };
+	ns_cookie cookie;
+	int r;
+
+	r = ns_get_cookie(host_fd, &cookie);
+	if (r == 0)
+		r = journal_begin(&text);
+	if (r < 0)
+		return r;
+	rescue->said = fib_now();
+	rescue->alive_at = (int64_t)text.len + (int64_t)strlen("alive ");
+	buf_fmt(&text, "alive %020" PRId64 "\nhost %" PRIx64 "\nlevel %d\ncommand %d\n", rescue->said, cookie, (int)policy->level, policy->command);
+	journal_add_text(&text, "iface", policy->iface);
+	journal_add_text(&text, "work", work);
+	buf_str(&text, end_of_text + 1);
+	watch_save(w, &text);
+	if (text.failed)
+		return -ENOMEM;
+	return text.len > MAX_SIZE ? -EFBIG : write_all(rescue->fd, text.data, text.len);
+}
+
+/* Locked before it can be found. */
+static int create(const char *tmp, int *ret_fd)
+{
+	_cleanup_fd_ int fd = open(tmp, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+	int r = 0;
+
+	if (fd < 0 && errno == ENOENT) {
+		r = journal_prepare();
+		if (r == 0)
+			fd = open(tmp, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+	}
+	if (r == 0 && (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) < 0))
+		r = -errno;
+	if (r == 0)
+		*ret_fd = take_fd(&fd);
+	return r;
+}
+
+int rescue_note(const struct watch *w, const struct policy *policy, int host_fd, const char *work, struct rescue *ret_rescue)
+{
+	struct rescue rescue = RESCUE_NONE;
+	_cleanup_free_ char *tmp = NULL;
+	int r;
+
+	if (asprintf(&rescue.path, HOST_DIR "/%d", (int)getpid()) < 0)
+		return -ENOMEM;
+	if (asprintf(&tmp, "%s" ATOMIC_TMP, rescue.path) < 0) {
+		free(rescue.path);
+		return -ENOMEM;
+	}
+	r = create(tmp, &rescue.fd);
+	if (r == 0) {
+		r = write_down(w, policy, host_fd, work, &rescue);
+		if (r == 0 && rename(tmp, rescue.path) < 0)
+			r = -errno;
+		if (r < 0)
+			unlink(tmp);
+	}
+	if (r < 0) {
+		rescue_leave(&rescue);
+		return r;
+	}
+	*ret_rescue = rescue;
+	return 0;
+}
+
+int rescue_alive(struct rescue *rescue)
+{
+	int64_t now = fib_now();
+	char text[32];
+	int len;
+
+	if (rescue->fd < 0)
+		return -1;
+	if (now - rescue->said >= BEAT_MS) {
+		rescue->said = now;
+		len = snprintf(text, sizeof(text), "%020" PRId64, now);
+		/* A beat that is missed only makes it look older. */
+		(void)!pwrite(rescue->fd, text, (size_t)len, rescue->alive_at);
+	}
+	return (int)(rescue->said + BEAT_MS - now);
+}
+
+void rescue_forget(struct rescue *rescue)
+{
+	if (rescue->fd >= 0)
+		unlink(rescue->path);
+	rescue_leave(rescue);
+}
+
+void rescue_leave(struct rescue *rescue)
+{
+	rescue->fd = close_fd(rescue->fd);
+	free(TAKE_PTR(rescue->path));
+}
+
+/* ---- the dead ---- */
+
+struct will {
+	int64_t alive;
+	ns_cookie host;
+	struct policy policy;
+	char *iface, *work;
+};
+
+static void cleanup_will(struct will *will)
+{
+	free(will->iface);
+	free(will->work);
+}
+
+static int parse_field(void *arg, const struct journal_field *f)
+{
+	struct will *will = arg;
+	uint64_t number = strtoull(f->value, NULL, strcmp(f->name, "host") == 0 ? 16 : 10);
+
+	if (strcmp(f->name, "alive") == 0)
+		will->alive = (int64_t)number;
+	else if (strcmp(f->name, "host") == 0)
+		will->host = number;
+	else if (strcmp(f->name, "level") == 0)
+		will->policy.level = (enum guard_level)number;
+	else if (strcmp(f->name, "command") == 0)
+		will->policy.command = number;
+	else if (strcmp(f->name, "iface") == 0)
+		return journal_text_into(&will->iface, f->value);
+	else if (strcmp(f->name, "work") == 0)
+		return journal_text_into(&will->work, f->value);
+	return 0;
+}
+
+/* *ret_saved leads into `text`, which is changed. */
+static int parse(char *text, size_t len, struct will *will, const char **ret_saved)
+{
+	char *end = memmem(text, len, end_of_text, strlen(end_of_text));
+	int r;
+
+	if (!end)
+		return -EBADMSG;
+	*ret_saved = end + strlen(end_of_text);
+	/* None, so that a file without one is seen. */
+	will->policy.level = GUARD_STRICT + 1;
+	r = journal_parse(text, parse_field, will);
+	if (r == 0 && (!will->work || will->policy.level > GUARD_STRICT))
+		r = -EBADMSG;
+	will->policy.iface = will->iface;
+	return r;
+}
+
+static int execute(struct will *will, const char *saved, size_t len, int host_fd, const struct strv *foreign)
+{
+	_cleanup_free_ char *action = NULL;
+	struct watch_spec spec = { .host_fd = host_fd, .policy = &will->policy, .foreign = foreign, .others_run = true,
+				   .leave = "that run was killed too long ago: left as it is" };
+	int64_t age = fib_now() - will->alive;
+	struct watch *w;
+	int r;
+
+	if (asprintf(&action, "%s (killed)", will->work) < 0)
+		return -ENOMEM;
+	spec.action = action;
+	if (age < 0 || age > RESCUE_LATE_MS)
+		will->policy.level = GUARD_WARN;
+	r = watch_resume(&spec, saved, len, &w);
+	if (r < 0)
+		return r;
+	r = watch_close(w);
+	watch_free(w);
+	return r == 0 || r == EXIT_GUARD_RESTORED ? 0 : -EREMCHG;
+}
+
+/* 0: it is ours now, and is what the path names; -EAGAIN: one of its processes lives. */
+static int lock_dead(const char *path, pid_t pid, int *ret_fd)
+{
+	_cleanup_fd_ int fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+	struct stat opened, named;
+
+	if (fd < 0)
+		return errno == ENOENT ? -EAGAIN : -errno;
+	for (unsigned int waited = 0; flock(fd, LOCK_EX | LOCK_NB) < 0; waited += POLL_MS) {
+		if (errno == EINTR)
+			continue;
+		if (errno != EWOULDBLOCK)
+			return -errno;
+		if (kill(pid, 0) == 0 || waited >= DYING_PATIENCE_MS)
+			return -EAGAIN;
+		sleep_ms(POLL_MS);
+	}
+	if (fstat(fd, &opened) < 0 || stat(path, &named) < 0 || opened.st_ino != named.st_ino || opened.st_dev != named.st_dev)
+		return -EAGAIN;
+	*ret_fd = take_fd(&fd);
+	return 0;
+}
+
+static int rescue_one(const char *name, pid_t pid, ns_cookie host, int host_fd, const struct strv *foreign)
+{
+	CLEANUP(cleanup_will) struct will will = { 0 };
+	_cleanup_free_ char *path = NULL, *text = NULL;
+	_cleanup_fd_ int fd = -1;
+	const char *saved;
+	size_t len;
+	int r;
+
+	if (asprintf(&path, HOST_DIR "/%s", name) < 0)
+		return -ENOMEM;
+	r = lock_dead(path, pid, &fd);
+	if (r < 0)
+		return r == -EAGAIN ? 0 : r;
+	/* Killed while it wrote: nothing of others had run. */
+	if (strchr(name, '.')) {
+		unlink(path);
+		return 0;
+	}
+	r = read_all(fd, MAX_SIZE, &text, &len);
+	if (r == 0)
+		r = parse(text, len, &will, &saved);
+	/* Another host's, seen through a shared /run. */
+	if (r == 0 && will.host != host)
+		return 0;
+	if (r == 0)
+		r = execute(&will, saved, len - (size_t)(saved - text), host_fd, foreign);
+	if (r == -EBADMSG || r == -EFBIG)
+		return journal_set_aside(path);
+	/* What could not be done now is not tried again and again. */
+	if (r == 0 || r == -EREMCHG)
+		unlink(path);
+	return r;
+}
+
+int rescue_dead(int host_fd, const struct strv *foreign)
+{
+	CLEANUP(cleanup_dir) DIR *dir = opendir(HOST_DIR);
+	struct dirent *entry;
+	ns_cookie host = 0;
+	int result = 0;
+
+	if (!dir)
+		return errno == ENOENT ? 0 : -errno;
+	while ((entry = readdir(dir))) {
+		char *end;
+		long pid = strtol(entry->d_name, &end, 10);
+		int r = 0;
+
+		if (pid <= 0 || (*end && strcmp(end, ATOMIC_TMP) != 0))
+			continue;
+		if (!host)
+			r = ns_get_cookie(host_fd, &host);
+		if (r == 0)
+			r = rescue_one(entry->d_name, (pid_t)pid, host, host_fd, foreign);
+		if (r < 0)
+			result = r;
+	}
+	return result;
+}

@@ -1,0 +1,181 @@
+#!/usr/bin/env bats
+# Both processes of a run are killed in one instant, as the OOM killer or a unit's end does it:
+# what was done to the host then, the next run or `recover` puts back.
+# shellcheck disable=SC2016,SC2034,SC2154
+
+setup_file() {
+	load lib/host
+	host_up
+	ip route add 10.50.0.0/16 via 192.0.2.1 mtu 1300
+	ip rule add table main suppress_prefixlength 0 pref 2000
+	host_remember
+	# As a hook's, or a guarded command's: nobody looks while the host is changed, and then nobody is left.
+	cat > /run/harm <<-'END'
+		#!/bin/bash
+		runs=$(pgrep -x wg-nsquick)
+		kill -STOP $runs
+		nsenter -t 1 -n sh -c 'ip route del default; ip route add default via 192.0.2.77; ip route change 10.50.0.0/16 via 192.0.2.78; ip rule del pref 2000'
+		touch /run/harmed
+		kill -KILL $runs
+	END
+	# In one instant, as far as they can tell.
+	printf '%s\n' '#!/bin/bash' 'runs=$(pgrep -x wg-nsquick)' 'kill -STOP $runs' 'kill -KILL $runs' > /run/die
+	chmod +x /run/harm /run/die
+}
+
+teardown_file() {
+	load lib/host
+	ip rule del pref 2000
+	host_down
+}
+
+setup() {
+	load lib/host
+	rm -f /run/harmed
+}
+
+teardown() {
+	[[ ! -e /run/netns/wg0 ]] || wg-nsquick down wg0 --hooks none --guard off > /dev/null 2>&1 3>&-
+	assert_clean
+	assert_host_unchanged
+}
+
+# What is written down.
+written() { find /run/wg-nsquick/host -type f; }
+
+# COMMAND…: is killed, and leaves the host harmed.
+killed() {
+	run "$@" 3>&-
+	assert_equal "$status" 137
+	assert [ -e /run/harmed ]
+	run ip route show default
+	assert_output --partial "via 192.0.2.77"
+	assert_equal "$(written | wc -w)" 1
+}
+
+@test "up, killed as a whole by its hook: recover puts the host back, and says what" {
+	config wg0 "PostUp = /run/harm"
+	killed wg-nsquick up wg0 --hooks open
+	assert_equal "$(stat -c %a /run/wg-nsquick/host/*)" 600
+	run wg-nsquick recover
+	assert_success
+	assert_line --partial "guard: the host's network changed during \`up wg0 (killed)': changed: route default via 192.0.2.1 dev veth0 -> route default via 192.0.2.77"
+	assert_line --partial "guard: the host is as it was before \`up wg0 (killed)'"
+	assert_host_unchanged
+	run wg-nsquick recover
+	assert_success
+	assert_output ""
+}
+
+@test "the next up does it first, and comes up" {
+	config wg0 "PreUp = test -e /run/harmed || /run/harm"
+	killed wg-nsquick up wg0 --hooks open
+	run wg-nsquick up wg0 --hooks open
+	assert_success
+	assert_line --partial "the host is as it was before \`up wg0 (killed)'"
+	assert_host_unchanged
+	wg-nsquick down wg0 --hooks open
+}
+
+@test "a tunnel without hooks, and a guarded command, do it as well; down and guard are no different" {
+	config wg0 "PostDown = test -e /run/harmed || /run/harm"
+	config wg1
+	sed -i "s,^PrivateKey.*,PrivateKey = $(wg genkey)," /etc/wireguard/wg1.conf
+	run wg-nsquick up wg0 --hooks open
+	assert_success
+	killed wg-nsquick down wg0 --hooks open
+	run wg-nsquick up wg1
+	assert_success
+	assert_line --partial "the host is as it was before \`down wg0 (killed)'"
+	assert_host_unchanged
+	wg-nsquick down wg1
+	killed wg-nsquick guard -- /run/harm
+	run wg-nsquick guard -- true
+	assert_success
+	assert_line --partial "the host is as it was before \`/run/harm (killed)'"
+}
+
+@test "nothing was changed: nothing is said" {
+	config wg0 'PostUp = /run/die'
+	run wg-nsquick up wg0 3>&-
+	assert_equal "$status" 137
+	assert_equal "$(written | wc -w)" 1
+	run wg-nsquick recover
+	assert_success
+	refute_output --partial "guard:"
+}
+
+@test "what is too old is told, and left" {
+	config wg0 "PostUp = /run/harm"
+	killed wg-nsquick up wg0 --hooks open
+	# So many milliseconds after boot: long ago.
+	sed -i 's/^alive [0-9]*/alive 00000000000000000001/' /run/wg-nsquick/host/*
+	# The machine may have been started within the minute.
+	awk '$1 < 62 { system("sleep " 62 - $1) }' /proc/uptime
+	run wg-nsquick recover
+	assert_success
+	assert_line --regexp "changed: route default via 192.0.2.1 .*; that run was killed too long ago: left as it is"
+	run ip route show default
+	assert_output --partial "via 192.0.2.77"
+	ip route del default
+	ip route add default via 192.0.2.1
+	ip route change 10.50.0.0/16 via 192.0.2.1 mtu 1300
+	ip rule add table main suppress_prefixlength 0 pref 2000
+}
+
+@test "a file that is cut, changed or foreign is set aside, and nothing is guessed" {
+	local file
+	config wg0 'PostUp = /run/die'
+	for change in 'truncate -s -1' 'truncate -s 300' 'truncate -s 0' 'sed -i s/^boot./boot\x20x/' 'sed -i s/^level.*/level\x209/' 'sed -i /^level/d' 'sed -i $d'; do
+		run wg-nsquick up wg0 3>&-
+		assert_equal "$status" 137
+		file=$(echo /run/wg-nsquick/host/*)
+		$change "$file"
+		ip route del default
+		run wg-nsquick recover
+		ip route add default via 192.0.2.1
+		assert_output --partial "$file is not a journal that this version can read"
+		refute_output --partial "guard:"
+		assert [ -e "$file.corrupt" ]
+		rm "$file.corrupt"
+	done
+}
+
+@test "a run that lives keeps its own; one that was killed while it wrote leaves nothing of meaning" {
+	config wg0 'PostUp = ls /run/wg-nsquick/host > /run/before; wg-nsquick recover; ls /run/wg-nsquick/host > /run/after'
+	touch /run/wg-nsquick/host/999999.tmp
+	run wg-nsquick up wg0
+	assert_success
+	assert_equal "$(wc -l < /run/before)" 1
+	assert_equal "$(cat /run/after)" "$(cat /run/before)"
+	run wg-nsquick down wg0
+	assert_equal "$(written)" ""
+}
+
+@test "of the two, either alone puts it back, and takes the file away" {
+	config wg0 'PostUp = kill -KILL $PPID; sleep 20'
+	run wg-nsquick up wg0
+	assert_failure
+	assert_equal "$(written)" ""
+	config wg0 'PostUp = kill -KILL $(awk "/PPid/ { print \$2 }" /proc/$PPID/status); sleep 20'
+	run wg-nsquick up wg0
+	assert_failure
+	for ((i = 0; i < 100; i++)); do [[ -n $(pgrep -x wg-nsquick) ]] || break; sleep 0.1; done
+	assert_equal "$(written)" ""
+}
+
+@test "where it cannot be written down, that is said, and the work goes on; levels warn and off write nothing" {
+	config wg0 'PostUp = ls -A /run/wg-nsquick/host'
+	for level in warn off; do
+		run wg-nsquick up wg0 --guard "$level"
+		assert_success
+		refute_line --regexp '^[0-9]+$'
+		wg-nsquick down wg0 2> /dev/null
+	done
+	mount -t tmpfs -o ro none /run/wg-nsquick/host
+	run wg-nsquick up wg0
+	umount /run/wg-nsquick/host
+	assert_success
+	assert_line --partial "cannot be written down in /run/wg-nsquick (Read-only file system)"
+	wg-nsquick down wg0
+}
