@@ -41,6 +41,7 @@ nothing_in_memory() {
 # NAME: a hook's text that looks for both keys.
 look() { echo "{ '$FIND' /run/private wg-nsquick; '$FIND' /run/preshared wg-nsquick; } > /run/found.$1 2>&1 || :"; }
 
+# bats test_tags=image
 @test "the search finds a key where there is one" {
 	config wg0 "PreUp = $(look PreUp)"
 	run wg-nsquick up wg0
@@ -51,6 +52,7 @@ look() { echo "{ '$FIND' /run/private wg-nsquick; '$FIND' /run/preshared wg-nsqu
 	assert_equal "$(grep -o '^process [0-9]*' /run/found.PreUp | sort -u | wc -l)" 1
 }
 
+# bats test_tags=image
 @test "once the device has the keys, neither supervisor nor worker has them: no image of their memory would" {
 	config wg0 "PostUp = $(look PostUp)" "PreDown = $(look PreDown)" "PostDown = $(look PostDown)" "Peer:PresharedKey = $PSK"
 	run wg-nsquick up wg0
@@ -60,6 +62,7 @@ look() { echo "{ '$FIND' /run/private wg-nsquick; '$FIND' /run/preshared wg-nsqu
 	nothing_in_memory PostUp PreDown PostDown
 }
 
+# bats test_tags=image
 @test "with SaveConfig, too, down has none left when PostDown runs" {
 	config wg0 "SaveConfig = true" "PostDown = $(look PostDown)" "Peer:PresharedKey = $PSK"
 	run wg-nsquick up wg0
@@ -130,6 +133,7 @@ look() { echo "{ '$FIND' /run/private wg-nsquick; '$FIND' /run/preshared wg-nsqu
 	pkill -KILL -f '^sleep 54321' || true
 }
 
+# bats test_tags=image
 @test "a hook may make core dumps as ever, and its memory is not locked" {
 	config wg0 'PostUp = ulimit -c; ulimit -l; grep VmLck /proc/self/status'
 	run bash -c 'ulimit -c unlimited; wg-nsquick up wg0 2> /dev/null'
@@ -138,6 +142,7 @@ look() { echo "{ '$FIND' /run/private wg-nsquick; '$FIND' /run/preshared wg-nsqu
 	assert_line --regexp 'VmLck:\s+0 kB'
 }
 
+# bats test_tags=image
 @test "what has keys is kept from the swap where locking memory is allowed" {
 	local unlimited=0
 	config wg0 'PreUp = grep VmLck /proc/$PPID/status; grep VmLck /proc/$(awk "/PPid/ { print \$2 }" /proc/$PPID/status)/status'

@@ -184,6 +184,7 @@ figures() {
 
 available() { awk '/^MemAvailable/ { print $2 }' /proc/meminfo; }
 
+# bats test_tags=image
 @test "cycles leave memory, descriptors, namespaces, mounts and conntrack as before" {
 	local i before
 	config wg0 "DNS = 10.9.0.1" 'PreUp = :' 'PostUp = :' 'PreDown = :' 'PostDown = :'
