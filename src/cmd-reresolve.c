@@ -27,7 +27,7 @@ static int apply_here(void *arg)
 {
 	struct job *job = arg;
 
-	return wg_apply(job->txn->journal.userspace ? WG_USERSPACE : WG_KERNEL, job->txn->journal.iface, &job->changes.wg);
+	return tunnel_wg_apply(job->txn, &job->changes.wg);
 }
 
 static const struct peer *find_peer(const struct wg_iface *wg, const struct key *key)
@@ -126,8 +126,9 @@ int cmd_reresolve(const struct options *options, char **args)
 		log_error("`%s' is not an interface's name; expected reresolve INTERFACE", iface);
 		return 1;
 	}
-	if (tunnel_lock(iface, &lock) < 0)
-		return 1;
+	r = tunnel_lock(iface, &lock);
+	if (r < 0)
+		return r == -EAGAIN ? EXIT_TEMPFAIL : 1;
 	r = tunnel_reach(iface, options->netns, &txn);
 	if (r == -ENOTUNIQ)
 		return 1;

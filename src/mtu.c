@@ -4,17 +4,28 @@
 #include "sysctl.h"
 #include "txn.h"
 
-int txn_learn_ipv6(struct txn *txn)
+static int read_disabled(const struct txn *txn, const char *iface, char *ret_value, size_t size)
 {
 	_cleanup_free_ char *name = NULL;
-	char value[8];
-	int r;
 
-	if (asprintf(&name, "ipv6/conf/%s/disable_ipv6", txn->conf->iface) < 0) {
+	if (asprintf(&name, "ipv6/conf/%s/disable_ipv6", iface) < 0) {
 		name = NULL;
 		return -ENOMEM;
 	}
-	r = sysctl_read(txn->target_fd, name, value, sizeof(value));
+	return sysctl_read(txn->target_fd, name, ret_value, size);
+}
+
+int txn_learn_ipv6(struct txn *txn)
+{
+	char value[8];
+	struct rt_link link;
+	int r = read_disabled(txn, txn->conf->iface, value, sizeof(value));
+
+	/* Somebody may have renamed it. */
+	if (r == -ENOENT && txn->journal.ifindex && rt_link_get(txn->target, NULL, txn->journal.ifindex, &link) == 0)
+		r = read_disabled(txn, link.name, value, sizeof(value));
+	if (r == -ENOMEM)
+		return r;
 	txn->ipv6_off = r == -ENOENT || (r == 0 && strcmp(value, "1") == 0);
 	return 0;
 }

@@ -38,8 +38,7 @@ static int read_live(struct txn *txn, struct live *live)
 	if (r < 0)
 		return r;
 	live->mtu = link.mtu;
-	/* By the name that it has now, whatever it was called. */
-	r = wg_read(txn_backend(txn), txn->journal.userspace ? txn->journal.iface : link.name, &live->wg);
+	r = tunnel_wg_read(txn, &live->wg);
 	if (r == 0)
 		r = rt_addresses(txn->target, txn->journal.ifindex, &live->addresses, &live->n_addresses);
 	if (r == 0)
@@ -137,7 +136,7 @@ static int apply(struct txn *txn, const struct live_changes *c)
 	for (size_t i = 0; i < c->n_addresses_added && !status; i++)
 		status = add_address(txn, &c->addresses_added[i]);
 	if (!status && c->wg_changed) {
-		r = wg_apply(txn_backend(txn), txn->journal.iface, &c->wg);
+		r = tunnel_wg_apply(txn, &c->wg);
 		if (r < 0)
 			status = txn_fail(1, txn, "Unable to modify interface: %s", strerror(-r));
 	}

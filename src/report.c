@@ -33,16 +33,11 @@ __attribute__((format(printf, 3, 4))) static void worsen(struct report_tunnel *t
 	(void)strv_add(&t->why, text, strlen(text));
 }
 
-struct reading {
-	struct report_tunnel *tunnel;
-	enum wg_backend backend;
-};
-
 static int read_device(void *arg)
 {
-	struct reading *reading = arg;
+	struct report_tunnel *t = arg;
 
-	return wg_read(reading->backend, reading->tunnel->txn.journal.iface, &reading->tunnel->wg);
+	return tunnel_wg_read(&t->txn, &t->wg);
 }
 
 static void judge_peers(struct report_tunnel *t, int64_t now)
@@ -115,10 +110,8 @@ static void read_settings(struct report_tunnel *t)
 /* Of a tunnel whose journal is opened. What cannot be read stays empty: the rest is shown all the same. */
 static void fill(struct report_tunnel *t, int64_t now)
 {
-	struct reading reading = { t, t->txn.journal.userspace ? WG_USERSPACE : WG_KERNEL };
-
 	if (t->txn.target_fd >= 0) {
-		(void)ns_call(t->txn.target_fd, read_device, &reading);
+		(void)ns_call(t->txn.target_fd, read_device, t);
 		(void)inside_list(t->txn.target_fd, &t->programs, &t->n_programs);
 	}
 	if (t->txn.target)

@@ -104,6 +104,42 @@ int tunnel_alive(const struct txn *txn)
 	return strcmp(link.kind, txn->journal.userspace ? "tun" : "wireguard") == 0;
 }
 
+/* A userspace one is asked over a socket that keeps the name it was made with. */
+static int find_wg_name(const struct txn *txn, char ret_name[static IFNAMSIZ])
+{
+	struct rt_link link = { 0 };
+	int r = 0;
+
+	if (txn->journal.userspace)
+		snprintf(link.name, sizeof(link.name), "%s", txn->journal.iface);
+	else
+		r = txn->target ? rt_link_get(txn->target, NULL, txn->journal.ifindex, &link) : -ENODEV;
+	if (r == 0)
+		memcpy(ret_name, link.name, IFNAMSIZ);
+	return r;
+}
+
+static enum wg_backend backend(const struct txn *txn)
+{
+	return txn->journal.userspace ? WG_USERSPACE : WG_KERNEL;
+}
+
+int tunnel_wg_read(const struct txn *txn, struct wg_iface *ret_wg)
+{
+	char name[IFNAMSIZ];
+	int r = find_wg_name(txn, name);
+
+	return r < 0 ? r : wg_read(backend(txn), name, ret_wg);
+}
+
+int tunnel_wg_apply(const struct txn *txn, const struct wg_iface *wg)
+{
+	char name[IFNAMSIZ];
+	int r = find_wg_name(txn, name);
+
+	return r < 0 ? r : wg_apply(backend(txn), name, wg);
+}
+
 /*
  * A finished tunnel is dead when its device is gone, or the namespace that had a
  * name lost it. One in a namespace that only those inside can open is left alone.

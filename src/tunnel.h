@@ -17,6 +17,10 @@ int tunnel_reach(const char *iface, const char *netns, struct txn *txn);
 /* Whether the device that the journal speaks of is there, by index and kind: 1, 0, or -errno where that cannot be told. */
 int tunnel_alive(const struct txn *txn);
 
+/* wg_read() and wg_apply() for its device, also if somebody renamed that. The caller stands in the target namespace. */
+int tunnel_wg_read(const struct txn *txn, struct wg_iface *ret_wg);
+int tunnel_wg_apply(const struct txn *txn, const struct wg_iface *wg);
+
 /*
  * Undoes what runs left that were killed, and what lost its device: every journal
  * whose lock is free and which is not alive. Says so. `iface` NULL: all of them.

@@ -423,7 +423,7 @@ static int read_handshakes(void *arg)
 {
 	struct handshakes *h = arg;
 
-	return wg_read(h->txn->journal.userspace ? WG_USERSPACE : WG_KERNEL, h->txn->journal.iface, &h->wg);
+	return tunnel_wg_read(h->txn, &h->wg);
 }
 
 /* After the probe, which makes one where there was none. */

@@ -289,6 +289,22 @@ received() { wgns show wg0 transfer | awk -v key="$PROVIDER_PUB" '$1 == key { pr
 	assert_output --partial "the transport now is self, and the tunnel was made with host"
 }
 
+@test "a device that somebody renamed is read and changed by the name that it has" {
+	config wg0
+	wg-nsquick up wg0
+	ip -n wg0 link set wg0 name other
+	sed -i 's/^Address = .*/&, fd09::7\/64/; s/^AllowedIPs/PersistentKeepalive = 25\n&/' /etc/wireguard/wg0.conf
+	run wg-nsquick reload wg0
+	assert_success
+	refute_output --partial "IPv6 is disabled"
+	run ip -n wg0 -br addr show other
+	assert_output --partial "fd09::7/64"
+	run wg-nsquick status wg0 --json
+	assert_output --partial '"persistent_keepalive": 25'
+	run wg-nsquick down wg0
+	assert_success
+}
+
 @test "an empty file, as of an editor that had no room, takes nothing away" {
 	local before
 	config wg0

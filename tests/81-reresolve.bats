@@ -75,6 +75,15 @@ endpoint() { ip netns exec wg0 wg show wg0 endpoints | cut -f 2; }
 	assert_equal "$(endpoint)" 192.0.2.1:51820
 }
 
+@test "another run is at work on the tunnel: told, status 75, the next try may do better" {
+	wg-nsquick up wg0
+	hosts "192.0.2.9 vpn.example"
+	run flock /run/wg-nsquick/lock/wg0 wg-nsquick reresolve wg0
+	assert_failure 75
+	assert_output "wg-nsquick: \`wg0' is being brought up or down by another run"
+	assert_equal "$(endpoint)" 192.0.2.1:51820
+}
+
 @test "the file's name, though the file was edited since: what was applied counts" {
 	wg-nsquick up wg0
 	hosts "192.0.2.9 vpn.example" "192.0.2.77 other.example"
