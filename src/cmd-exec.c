@@ -62,8 +62,12 @@ int cmd_exec(const struct options *options, char **args)
 	bool new_environment;
 	int r;
 
-	if (*command && strcmp(*command, "--") == 0)
+	if (*command && strcmp(*command, "--") == 0) {
 		command++;
+	} else if (*command && **command == '-') {
+		log_error("`%s' is not an option of exec; expected -u USER, --netns NAME|PATH, or a COMMAND of that name behind --", *command);
+		return EXIT_CANCELED_EXEC;
+	}
 	if (!iface_name_valid(iface) || !*command) {
 		log_error("expected exec INTERFACE [-u USER] [--] COMMAND...");
 		return EXIT_CANCELED_EXEC;

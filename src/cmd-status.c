@@ -62,6 +62,10 @@ int cmd_status(const struct options *options, char **args)
 		log_error("`%s' is not the name of an interface", iface);
 		return 1;
 	}
+	if (!iface && options->netns) {
+		log_error("--netns says which INTERFACE of several is meant; expected status INTERFACE --netns %s", options->netns);
+		return 1;
+	}
 	r = collect(iface, options->netns, &report);
 	if (r == -ENOENT)
 		log_error("`%s' is not up, and there is no /etc/wireguard/%s.conf", iface, iface);

@@ -24,20 +24,21 @@ static const struct command {
 	bool any_user;		/* needs no root */
 	bool json;		/* can print for programs */
 	bool force;		/* refuses what --force makes it do */
+	bool guarded;		/* has hooks, or runs under the guard: --guard, --hooks and --transport have a meaning */
 	bool takes_command;	/* all of its arguments are one; exec's begins with the second */
 	bool no_keys;		/* never sees a private one */
 } commands[] = {
-	{ .name = "up", .run = cmd_up, .min_args = 1, .max_args = 1, .wg_quick = true, .dry_run = true, .force = true },
-	{ .name = "down", .run = cmd_down, .min_args = 1, .max_args = 1, .wg_quick = true, .dry_run = true },
+	{ .name = "up", .run = cmd_up, .min_args = 1, .max_args = 1, .wg_quick = true, .guarded = true, .dry_run = true, .force = true },
+	{ .name = "down", .run = cmd_down, .min_args = 1, .max_args = 1, .wg_quick = true, .guarded = true, .dry_run = true },
 	{ .name = "save", .run = cmd_save, .min_args = 1, .max_args = 1, .wg_quick = true },
 	{ .name = "strip", .run = cmd_strip, .min_args = 1, .max_args = 1, .wg_quick = true },
-	{ .name = "check", .run = cmd_check, .min_args = 1, .max_args = 1, .any_user = true },
+	{ .name = "check", .run = cmd_check, .min_args = 1, .max_args = 1, .guarded = true, .any_user = true },
 	{ .name = "exec", .run = cmd_exec, .min_args = 2, .max_args = -1, .no_keys = true },
-	{ .name = "guard", .run = cmd_guard, .min_args = 1, .max_args = -1, .takes_command = true },
+	{ .name = "guard", .run = cmd_guard, .min_args = 1, .max_args = -1, .guarded = true, .takes_command = true },
 	{ .name = "recover", .run = cmd_recover },
 	{ .name = "verify", .run = cmd_verify, .min_args = 1, .max_args = 1, .json = true },
 	{ .name = "status", .run = cmd_status, .max_args = 1, .json = true },
-	{ .name = "reload", .run = cmd_reload, .min_args = 1, .max_args = 1, .dry_run = true, .force = true },
+	{ .name = "reload", .run = cmd_reload, .min_args = 1, .max_args = 1, .guarded = true, .dry_run = true, .force = true },
 	{ .name = "confine", .run = cmd_confine, .min_args = 2, .max_args = INT_MAX, .dry_run = true, .force = true },
 	{ .name = "release", .run = cmd_release, .min_args = 1, .max_args = INT_MAX, .dry_run = true },
 	{ .name = "reresolve", .run = cmd_reresolve, .min_args = 1, .max_args = 1 },
@@ -392,6 +393,10 @@ static bool options_fit(const struct command *command, const struct options *opt
 		log_error("%s is an option of import, not of %s", options->name ? "--name" : "--keep-hooks", command->name);
 	else if (options->keep_running && command->run != cmd_confine)
 		log_error("--keep-running is an option of confine, not of %s", command->name);
+	else if (options->user_manager && command->run != cmd_confine && command->run != cmd_release)
+		log_error("--user is an option of confine and release, not of %s%s", command->name, command->run == cmd_exec ? "; expected -u USER" : "");
+	else if (!command->guarded && (options->transport || options->guard != GUARD_UNSET || options->hooks != HOOKS_UNSET))
+		log_error("--transport, --guard and --hooks are options of up, down, reload, check and guard, not of %s", command->name);
 	else if (options->force && !command->force)
 		log_error("%s has nothing to force; expected up, reload, confine or import", command->name);
 	else if (options->dry_run && !command->dry_run)

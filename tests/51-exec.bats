@@ -371,6 +371,16 @@ no_capability() {
 	assert_failure 125
 	run wg-nsquick exec wg0 -u
 	assert_failure 125
+	# A user's name may be a program's, too.
+	run wg-nsquick exec wg0 --user true id
+	assert_failure 125
+	assert_output "wg-nsquick: --user is an option of confine and release, not of exec; expected -u USER"
+	run wg-nsquick exec wg0 -unobody id
+	assert_failure 125
+	assert_output "wg-nsquick: \`-unobody' is not an option of exec; expected -u USER, --netns NAME|PATH, or a COMMAND of that name behind --"
+	run -127 wg-nsquick exec wg0 -- -unobody
+	run wg-nsquick exec wg0 --guard off id
+	assert_failure 125
 	run -127 wg-nsquick exec wg0 -- no-such-command
 	assert_output "wg-nsquick: \`no-such-command': No such file or directory"
 	run wg-nsquick exec wg0 -- /etc/passwd

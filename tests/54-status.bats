@@ -91,6 +91,15 @@ print([k for k in keys(d) if k not in page])'
 	assert_output "[]"
 }
 
+@test "--netns without an interface, and options that mean nothing here" {
+	run wg-nsquick status --netns wg0
+	assert_failure 1
+	assert_output "wg-nsquick: --netns says which INTERFACE of several is meant; expected status INTERFACE --netns wg0"
+	run wg-nsquick status --transport self
+	assert_failure 1
+	assert_output "wg-nsquick: --transport, --guard and --hooks are options of up, down, reload, check and guard, not of status"
+}
+
 @test "colours on a terminal, if it can and one wants them; none in a pipe" {
 	run script -qec "TERM=xterm wg-nsquick status" /dev/null
 	assert_output --partial $'\033[32mup'
