@@ -3,6 +3,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/stat.h>
 
 #include "import-archive.h"
@@ -277,7 +278,8 @@ static int read_source(struct reading *r, const char *source)
 		return read_named_folder(r, fd);
 	if (!S_ISREG(st.st_mode) && !S_ISFIFO(st.st_mode))
 		return import_refuse(r->batch, source, 0, "neither a file nor a folder");
-	/* Whoever writes to a pipe may take his time. */
+	/* Whoever writes to a pipe may take his time, to come and then. */
+	(void)poll(&(struct pollfd){ .fd = fd, .events = POLLIN }, 1, -1);
 	(void)fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) & ~O_NONBLOCK);
 	return read_open_file(r, fd, source, true);
 }

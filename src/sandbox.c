@@ -27,8 +27,14 @@ static int drop_privileges(void)
 
 static int set_limit(int resource, rlim_t value)
 {
-	const struct rlimit limit = { value, value };
+	struct rlimit limit;
 
+	if (getrlimit(resource, &limit) < 0)
+		return -errno;
+	/* Who started us may have set less, and less it stays: to raise a limit is a privilege. */
+	if (limit.rlim_max > value)
+		limit.rlim_max = value;
+	limit.rlim_cur = limit.rlim_max;
 	return setrlimit(resource, &limit) < 0 ? -errno : 0;
 }
 

@@ -94,6 +94,18 @@ good() { sed "s/10.66.12.34/10.66.12.${1:-34}/" "$corpus/good/Mullvad_se-got-wg-
 	assert_equal "$(cat /etc/wireguard/wg0.conf)" mine
 }
 
+@test "a pipe is waited for; limits that are set already stay" {
+	mkfifo pipe.conf
+	(sleep 0.3; good > pipe.conf) 3>&- &
+	run timeout 60 wg-nsquick import pipe.conf
+	wait
+	assert_success
+	assert_line --regexp '^pipe +new '
+	good > home.conf
+	run prlimit --cpu=20:20 --nofile=14:14 --as=400000000:400000000 wg-nsquick import home.conf
+	assert_success
+}
+
 @test "no room for the map: no file is written either" {
 	local left
 	good > home.conf
