@@ -256,6 +256,12 @@ int fib_snapshot_addresses(const struct fib_snapshot *s, int (*each)(void *arg, 
 	return r;
 }
 
+void fib_snapshot_links(const struct fib_snapshot *s, void (*each)(void *arg, const struct fib_link *link), void *arg)
+{
+	for (size_t at = s->start[FIB_LINK]; at < s->start[FIB_LINK + 1]; at += record_size(record_at(s, at)))
+		each(arg, fib_link(record_at(s, at)));
+}
+
 bool fib_snapshot_has_address(const struct fib_snapshot *s, uint32_t ifindex)
 {
 	for (size_t at = s->start[FIB_ADDRESS]; at < s->start[FIB_ADDRESS + 1]; at += record_size(record_at(s, at)))

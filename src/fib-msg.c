@@ -198,22 +198,21 @@ uint32_t fib_address_flags(const struct nlmsghdr *m, const struct fib_view *v)
 }
 
 /* net.ipv6.conf.IFACE.accept_ra: 1 = unless forwarding, 2 = always (Documentation/networking/ip-sysctl). */
-static bool accepts_ra(const struct rtattr *af_spec)
+static void read_ipv6(const struct rtattr *af_spec, struct fib_link *link)
 {
 	FOR_EACH_ATTR (af, RTA_DATA(af_spec), RTA_PAYLOAD(af_spec)) {
 		if (TYPE_OF(af) != AF_INET6)
 			continue;
 		FOR_EACH_ATTR (a, RTA_DATA(af), RTA_PAYLOAD(af)) {
-			int32_t conf[DEVCONF_ACCEPT_RA + 1];
+			int32_t conf[DEVCONF_DISABLE_IPV6 + 1];
 
 			if (TYPE_OF(a) != IFLA_INET6_CONF || RTA_PAYLOAD(a) < sizeof(conf))
 				continue;
 			memcpy(conf, RTA_DATA(a), sizeof(conf));
-			return conf[DEVCONF_ACCEPT_RA] == 2 ||
-			       (conf[DEVCONF_ACCEPT_RA] == 1 && !conf[DEVCONF_FORWARDING]);
+			link->accepts_ra = conf[DEVCONF_ACCEPT_RA] == 2 || (conf[DEVCONF_ACCEPT_RA] == 1 && !conf[DEVCONF_FORWARDING]);
+			link->ipv6_off = conf[DEVCONF_DISABLE_IPV6] != 0;
 		}
 	}
-	return false;
 }
 
 static void copy_name(char to[16], const struct rtattr *a)
@@ -265,7 +264,7 @@ int fib_link_reduce(const struct nlmsghdr *m, struct fib_out *ret_out)
 			}
 			break;
 		case IFLA_AF_SPEC:
-			l.accepts_ra = accepts_ra(a);
+			read_ipv6(a, &l);
 			break;
 		}
 	}

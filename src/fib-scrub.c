@@ -245,6 +245,7 @@ void fib_scrub(const struct nlmsghdr *m, const struct fib_view *v, enum fib_form
 	switch (v->kind) {
 	case FIB_LINK:
 		((struct fib_link *)NLMSG_DATA(h))->accepts_ra = false;
+		((struct fib_link *)NLMSG_DATA(h))->ipv6_off = false;
 		break;
 	case FIB_ADDRESS:
 		scrub_address(m, v, form, ms, ret_out);

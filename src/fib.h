@@ -95,7 +95,8 @@ struct fib_link {
 	uint8_t lladdr[32];
 	uint8_t lladdr_len;	/* 0 also for a bridge, bond or team, which takes it from its ports */
 	bool accepts_ra;	/* the kernel itself acts on router advertisements here; not compared */
-	uint8_t pad[2];
+	bool ipv6_off;		/* net.ipv6.conf.IFACE.disable_ipv6; not compared */
+	uint8_t pad[1];
 };
 
 /* Changes as they happen: a subscribed rtnetlink socket. */
@@ -145,6 +146,8 @@ void fib_snapshot_ways(const struct fib_snapshot *s, void (*each)(void *arg, con
 /* Calls `each` for every address of global scope. A non-zero answer stops, and is returned. */
 int fib_snapshot_addresses(const struct fib_snapshot *s, int (*each)(void *arg, const struct fib_object *o, const void *address), void *arg);
 bool fib_snapshot_has_address(const struct fib_snapshot *s, uint32_t ifindex);
+/* Calls `each` for every link. */
+void fib_snapshot_links(const struct fib_snapshot *s, void (*each)(void *arg, const struct fib_link *link), void *arg);
 /* Is this link still there, now? An unclear answer is a yes. */
 bool fib_has_link(struct fib *f, uint32_t ifindex);
 /* The link of a fib_object's message. NULL if it is no link. */

@@ -58,6 +58,10 @@ struct watch {
 		uint64_t hash;
 	} *lookups; /* K4, only around a command */
 	size_t n_lookups;
+	struct {
+		bool all_on;	  /* net.ipv6.conf.all.disable_ipv6 was 0 */
+		bool default_off; /* …default.disable_ipv6 was 1 */
+	} ipv6;
 	bool others_run;
 	bool hearing;	   /* in the midst of a comparison: what comes now is judged, and undone later */
 	bool closing;	   /* in the closing comparison */
@@ -109,6 +113,12 @@ int watch_remember_ways(struct watch *w);
 /* The same once more, after somebody who may do so has changed them. */
 void watch_renew_ways(struct watch *w, const struct fib_object *o);
 enum verdict watch_judge(struct watch *w, const struct fib_object *o, enum who who, const char **ret_why);
+
+/* ---- watch-ipv6.c ---- */
+
+void watch_remember_ipv6(struct watch *w);
+/* If this is an IPv6 address that is gone because IPv6 was switched off on its link: it is switched on again, which is told. */
+void watch_enable_ipv6(struct watch *w, const struct fib_object *o);
 
 /* ---- watch-link.c: links that come from our namespaces, lead there, or went there. ---- */
 

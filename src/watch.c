@@ -100,8 +100,10 @@ static void undo(struct watch *w, const struct nlmsghdr *event, const struct fib
 		end = "deleted";
 	else if (r != 1)
 		w->dirty = true;
-	if (r != 1 && w->dirty)
+	if (r != 1 && w->dirty) {
+		watch_enable_ipv6(w, o);
 		end = "";
+	}
 	/* The rest of it, addresses and routes, by the comparison. */
 	if (o->kind == FIB_LINK && o->change == FIB_REMOVED && watch_fetch_link(w, event))
 		end = "fetched from the namespace that it was moved to";
@@ -242,10 +244,12 @@ static int tell_unknown(void *arg, const struct fib_object *o)
 		return 0;
 	(void)watch_judge(w, o, WHO_UNKNOWN, &why);
 	watch_tell_object(w, o, NULL, why, w->policy.level == GUARD_WARN ? w->leave : watch_delete_landed(w, o, false) ? "deleted" : "");
-	if (w->policy.level == GUARD_WARN)
+	if (w->policy.level == GUARD_WARN) {
 		watch_keep(w, &w->opinions, fib_object_key(o), OPINION_TOLERATED);
-	else
+	} else {
+		watch_enable_ipv6(w, o);
 		w->tripped = true;
+	}
 	return 0;
 }
 

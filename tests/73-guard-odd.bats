@@ -187,6 +187,26 @@ ask_daemon() { printf "%s" "rm -f /run/daemon.did; echo '$1' > /run/daemon.go; u
 	assert_host_unchanged
 }
 
+@test "IPv6 switched off on the host, on one link or on all, is switched on again, and stays off where it was" {
+	has_ipv6 || skip "this kernel has no IPv6"
+	local which setting=net.ipv6.conf
+	sysctl -qw $setting.spare.disable_ipv6=1
+	for which in veth0 all; do
+		config wg0 "PostUp = nsenter -t 1 -n sysctl -qw $setting.$which.disable_ipv6=1; sleep 60"
+		run timeout 30 wg-nsquick up wg0 --hooks open
+		assert_failure 193
+		assert_line --partial "guard: IPv6 was switched off on the host during \`up' ($setting.$which.disable_ipv6): switched on again"
+		refute_line --partial "could not be put back"
+		assert_host_unchanged
+		run timeout 30 wg-nsquick guard -- bash -c "sysctl -qw $setting.$which.disable_ipv6=1; sleep 60"
+		assert_failure 193
+		assert_host_unchanged
+		assert_equal "$(sysctl -n $setting.{all,default,veth1,spare}.disable_ipv6 | xargs)" "0 0 0 1"
+	done
+	sysctl -qw $setting.spare.disable_ipv6=0
+	assert_clean
+}
+
 @test "a link that was deleted: 194, and told; all else is put back" {
 	ip link add gone0 type veth peer name gone1
 	ip link set gone0 addrgenmode none; ip link set gone1 addrgenmode none
