@@ -84,7 +84,7 @@ int txn_make_room(struct txn *txn)
 	if (r == -ENOENT && strncmp(what, "/etc/", 5) == 0)
 		return txn_fail(1, txn, "%s does not exist, so the namespace's own cannot take its place; expected a file, if only an empty one", what);
 	if (r < 0)
-		return txn_fail(1, txn, "cannot prepare the mount namespace of the hooks (%s): %s", what, strerror(-r));
+		return txn_fail(1, txn, "cannot prepare the mount namespace of the hooks%s%s%s: %s", *what ? " (" : "", what, *what ? ")" : "", strerror(-r));
 	return 0;
 }
 

@@ -11,6 +11,9 @@
 
 #define MAX_SIZE (1U << 20)
 
+/* Read by every program that is started (ld.so(8)), when it has its command line and has done nothing yet. */
+#define LD_SO_CACHE "/etc/ld.so.cache"
+
 /* A file as it was: what it says, and what it is. */
 struct state {
 	bool there;
@@ -99,6 +102,7 @@ static void listen_for(struct watch_file *f)
 	if (realpath(f->path, real) && strcmp(real, f->path) != 0)
 		listen_at(f, real, f->name[1]);
 	(void)fanotify_mark(f->fan, FAN_MARK_ADD, FAN_MODIFY, AT_FDCWD, f->path);
+	(void)fanotify_mark(f->fan, FAN_MARK_ADD, FAN_OPEN, AT_FDCWD, LD_SO_CACHE);
 }
 
 int watch_file_open(const char *path, bool listen, struct watch_file **ret_file)
@@ -162,6 +166,8 @@ static void hear(struct watch_file *f, struct whois *w, const struct fanotify_ev
 
 	if (m->fd >= 0)
 		close(m->fd);
+	if (m->mask & FAN_OPEN)
+		who_note_start(w, m->pid);
 	if (f->ours || m->pid <= 0 || m->pid == getpid() || !is_about(f, m))
 		return;
 	f->ours = who_is(w, m->pid, &by) == WHO_OURS;

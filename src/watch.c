@@ -39,6 +39,9 @@ static const struct requester *suspect(struct watch *w)
 {
 	if (!w->suspect.known) {
 		w->suspect.known = true;
+		/* Of programs that started. */
+		if (w->resolv_conf)
+			watch_file_read(w->resolv_conf, w->who);
 		w->suspect.ours = who_suspect(w->who, &w->suspect.by);
 	}
 	return &w->suspect.by;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "who-proc.h"
+#include "who-state.h"
 
 #include <poll.h>
 #include <sys/syscall.h>
@@ -7,29 +7,8 @@
 #include "hook.h"
 #include "spawn.h"
 
-#define MAX_DEPTH 64	  /* of a chain of parents */
-#define KNOWN_PORTS 64	  /* of processes of ours */
-#define KNOWN_DAEMONS 8	  /* sockets of daemons: a routing daemon has a million routes */
-
-struct whois {
-	pid_t root;
-	uint64_t began; /* of `root`, in clock ticks since boot */
-	struct strv foreign;
-	struct {
-		uint32_t port;
-		pid_t pid, hook; /* whom it belongs to, should it be gone when that is asked; 0: nobody but itself */
-	} ours[KNOWN_PORTS];
-	size_t n_ours;
-	struct {
-		uint32_t port; /* 0: free */
-		pid_t pid;
-		int pidfd; /* as long as the process is there, nobody else has its port */
-	} daemons[KNOWN_DAEMONS];
-	size_t n_daemons;
-};
-
 /* A hook is what follows `bash … -c`. (Or what that shell has become: its last command.) */
-static void hook_text(pid_t pid, char ret_text[static WHO_COMMAND_LEN])
+void who_hook_text(pid_t pid, char ret_text[static WHO_COMMAND_LEN])
 {
 	static const char before[] = HOOK_SHELL " ";
 	char command[WHO_COMMAND_LEN];
@@ -84,7 +63,7 @@ static enum who find(struct whois *w, pid_t pid, struct requester *ret_requester
 	*ret_hook = r.who == WHO_OURS && hook != pid ? hook : 0;
 	if (ret_requester) {
 		if (*ret_hook)
-			hook_text(*ret_hook, r.below);
+			who_hook_text(*ret_hook, r.below);
 		*ret_requester = r;
 		if (pid > 0)
 			who_command(pid, ret_requester->command);
@@ -185,7 +164,7 @@ enum who who_asked(struct whois *w, uint32_t port, struct requester *ret_request
 				*ret_requester = (struct requester){ .who = WHO_OURS, .pid = w->ours[i].pid };
 				who_command(w->ours[i].pid, ret_requester->command);
 				if (w->ours[i].hook)
-					hook_text(w->ours[i].hook, ret_requester->below);
+					who_hook_text(w->ours[i].hook, ret_requester->below);
 			}
 			return WHO_OURS;
 		}
@@ -203,87 +182,6 @@ enum who who_asked(struct whois *w, uint32_t port, struct requester *ret_request
 	}
 	who = find(w, pid, ret_requester, &hook);
 	return who == WHO_FOREIGN ? confirm_daemon(w, port, pid, ret_requester) : remember(w, port, pid, hook, who);
-}
-
-/* ---- suspects ---- */
-
-struct suspicion {
-	struct whois *w;
-	pid_t pid, hook; /* 0: none */
-	bool others;
-};
-
-/* Below `root` is the worker, and below that a hook. What another run of this program does there has a guard of its own. */
-static bool belongs_to_hook(struct suspicion *s, pid_t pid)
-{
-	struct proc_stat stat = { 0 };
-	pid_t at = pid, last = 0, hook = 0;
-
-	for (int depth = 0; depth < MAX_DEPTH && at > 1 && at != s->w->root && proc_read_stat(at, &stat); depth++) {
-		if (hook && proc_is_ourselves(hook))
-			return false;
-		hook = last;
-		last = at;
-		at = stat.parent;
-	}
-	if (at != s->w->root || !hook || proc_is_ourselves(hook) || !spawn_has_variable(hook, HOOK_VARIABLE))
-		return false;
-	s->hook = hook;
-	return true;
-}
-
-static bool suspect_socket(void *arg, const struct proc_socket *socket)
-{
-	pid_t pid = (pid_t)(socket->port & LIBNL_PID_MASK);
-	struct suspicion *s = arg;
-	struct proc_stat stat;
-
-	/* Who listens is there to stay, as a hook's own userspace WireGuard is. */
-	if (pid == 0 || socket->listens || pid == s->w->root || !proc_read_stat(pid, &stat))
-		return true;
-	if (!s->pid && belongs_to_hook(s, pid))
-		s->pid = pid;
-	else if (stat.start >= s->w->began && who_is(s->w, pid, NULL) != WHO_OURS)
-		s->others = true;
-	return true;
-}
-
-/* `ip link add … netns 1' makes a link here from where it stands. */
-static void suspect_sender(void *arg, pid_t pid)
-{
-	char command[WHO_COMMAND_LEN];
-	struct suspicion *s = arg;
-
-	if (!s->pid && who_command(pid, command) && strncmp(command, "ip ", 3) == 0 && strncmp(command, "ip netns ", 9) != 0 && strstr(command, " netns ") &&
-	    belongs_to_hook(s, pid))
-		s->pid = pid;
-}
-
-static void suspect_hook(void *arg, pid_t pid)
-{
-	struct suspicion *s = arg;
-
-	/* The outermost comes first. */
-	if (!s->hook)
-		(void)belongs_to_hook(s, pid);
-}
-
-bool who_suspect(struct whois *w, struct requester *ret_requester)
-{
-	struct suspicion s = { .w = w };
-	struct requester r = { .who = WHO_UNKNOWN, .guessed = true };
-
-	proc_each_socket(suspect_socket, &s);
-	if (!s.pid)
-		spawn_each_descendant(suspect_sender, &s);
-	if (!s.hook)
-		spawn_each_descendant(suspect_hook, &s);
-	if (s.pid && who_command(s.pid, r.command))
-		r.pid = s.pid;
-	if (s.hook && s.hook != s.pid)
-		hook_text(s.hook, r.below);
-	*ret_requester = r;
-	return s.pid && !s.others;
 }
 
 int who_open(pid_t root, const struct strv *foreign, struct whois **ret_who)

@@ -45,11 +45,18 @@ enum who who_is(struct whois *w, pid_t pid, struct requester *ret_requester);
 
 /*
  * For a change whose notice does not say who asked for it: a process of a hook's that has a socket
- * for such requests in the host's namespace at this moment or is an `ip … netns …', or else the hook that runs. True: it is
+ * for such requests in the host's namespace at this moment or is, or was a moment ago, an `ip' that reaches
+ * other namespaces, or else the hook that runs. True: it is
  * such a process, and nobody else who came to be during this run has such a socket. `*ret_requester`
  * has .pid 0 when there is no such process, and .below "" when there is no hook.
  */
 bool who_suspect(struct whois *w, struct requester *ret_requester);
+
+/*
+ * A process has just been started, and can still be looked at: one of a hook's that may make a link on the
+ * host is remembered for who_suspect(), as it may be gone when the link is noticed.
+ */
+void who_note_start(struct whois *w, pid_t pid);
 
 /* A process's command line for messages: printable, shortened, what looks like a key hidden. False: it is gone. */
 bool who_command(pid_t pid, char ret_command[static WHO_COMMAND_LEN]);

@@ -64,6 +64,20 @@ up_fails() {
 	assert_line --partial "PreUp did not end within 1 s"
 }
 
+@test "timeout, and the guard: a hook for which no descriptor is left is watched all the same" {
+	settings '[hooks]' 'timeout = 1'
+	config wg0 "PostUp = sleep 600"
+	run timeout 60 strace -f -qq -o /dev/null -e trace=pidfd_open -e inject=pidfd_open:error=EMFILE wg-nsquick up wg0
+	assert_failure 124
+	settings '[hooks]' 'timeout = none'
+	config wg0 "PostUp = nsenter -t 1 -n ip route del default; sleep 600"
+	run timeout 60 strace -f -qq -o /dev/null -e trace=pidfd_open -e inject=pidfd_open:error=EMFILE wg-nsquick up wg0 --hooks open
+	assert_failure 193
+	run pgrep -x sleep
+	assert_failure
+	assert_clean
+}
+
 @test "timeout: who is in time is left alone; without a timeout a hook has all the time it wants" {
 	settings '[hooks]' 'timeout = 20'
 	config wg0 'PostUp = sleep 0.3; echo in time'

@@ -68,6 +68,19 @@ tolerated() {
 	[[ ! -e /run/netns/wg0 ]] || wg-nsquick down wg0 > /dev/null 2>&1
 }
 
+@test "noise: bridges come and go as fast as they can, beside hooks that run ip for their own namespace all the time" {
+	local mode
+	noise_start bash -c 'while :; do ip link add br-noise type bridge; ip link del br-noise; echo >> /run/bridges.log; done'
+	config wg0 'PostUp = for i in {1..40}; do ip addr add 10.77.0.$i/32 dev %i; ip route show > /dev/null; done'
+	for mode in guarded open; do
+		run timeout 60 wg-nsquick up wg0 --hooks $mode
+		assert_success
+		refute_output --partial "guard:"
+		wg-nsquick down wg0 > /dev/null 2>&1 3>&-
+	done
+	(($(wc -l < /run/bridges.log) > 5))
+}
+
 @test "noise: all at once, and up and down beside it; what the noise did stands" {
 	local before left metric refused writes
 	ra_up
