@@ -87,6 +87,48 @@ static void usage(void)
 		log_program());
 }
 
+/* An option that is one word. */
+static bool read_flag(const char *word, struct options *options)
+{
+	static const struct {
+		const char *name;
+		size_t offset;
+	} flags[] = {
+		{ "--force", offsetof(struct options, force) },
+		{ "--keep-hooks", offsetof(struct options, keep_hooks) },
+		{ "--json", offsetof(struct options, json) },
+		{ "--dry-run", offsetof(struct options, dry_run) },
+		{ "--keep-running", offsetof(struct options, keep_running) },
+		{ "--user", offsetof(struct options, user_manager) },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(flags); i++)
+		if (strcmp(word, flags[i].name) == 0) {
+			*(bool *)((char *)options + flags[i].offset) = true;
+			return true;
+		}
+	return false;
+}
+
+/* 0, or -1, told. */
+static int set_value(struct options *options, size_t offset, const char *value)
+{
+	if (offset == offsetof(struct options, guard)) {
+		if (guard_level_parse(value, &options->guard) < 0) {
+			log_error("`%s' is not a guard level; expected off, warn, default or strict", value);
+			return -1;
+		}
+	} else if (offset == offsetof(struct options, hooks)) {
+		if (hooks_mode_parse(value, &options->hooks) < 0) {
+			log_error("`%s' is not a way to run hooks; expected guarded, open or none", value);
+			return -1;
+		}
+	} else {
+		*(const char **)((char *)options + offset) = value;
+	}
+	return 0;
+}
+
 /* How many words an option at argv[0] takes; 0: it is none; -1: it is wrong, and that was told. */
 static int read_option(char **argv, struct options *options)
 {
@@ -102,63 +144,22 @@ static int read_option(char **argv, struct options *options)
 		{ "--name", offsetof(struct options, name) },
 	};
 
-	if (strcmp(argv[0], "--force") == 0) {
-		options->force = true;
+	if (read_flag(argv[0], options))
 		return 1;
-	}
-	if (strcmp(argv[0], "--keep-hooks") == 0) {
-		options->keep_hooks = true;
-		return 1;
-	}
-	if (strcmp(argv[0], "--json") == 0) {
-		options->json = true;
-		return 1;
-	}
-	if (strcmp(argv[0], "--dry-run") == 0) {
-		options->dry_run = true;
-		return 1;
-	}
-	if (strcmp(argv[0], "--keep-running") == 0) {
-		options->keep_running = true;
-		return 1;
-	}
-	if (strcmp(argv[0], "--user") == 0) {
-		options->user_manager = true;
-		return 1;
-	}
 	for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {
 		size_t len = strlen(texts[i].name);
-		const char *value = NULL;
-		int words = 1;
+		const char *value;
 
-		if (strncmp(argv[0], texts[i].name, len) != 0)
+		if (strncmp(argv[0], texts[i].name, len) != 0 || (argv[0][len] && argv[0][len] != '='))
 			continue;
-		if (argv[0][len] == '=')
-			value = argv[0] + len + 1;
-		else if (argv[0][len] == '\0') {
-			value = argv[1];
-			words = 2;
-		} else {
-			continue;
-		}
+		value = argv[0][len] ? argv[0] + len + 1 : argv[1];
 		if (!value || !*value) {
 			log_error("%s needs a value", texts[i].name);
 			return -1;
 		}
-		if (texts[i].offset == offsetof(struct options, guard)) {
-			if (guard_level_parse(value, &options->guard) < 0) {
-				log_error("`%s' is not a guard level; expected off, warn, default or strict", value);
-				return -1;
-			}
-		} else if (strcmp(texts[i].name, "--hooks") == 0) {
-			if (hooks_mode_parse(value, &options->hooks) < 0) {
-				log_error("`%s' is not a way to run hooks; expected guarded, open or none", value);
-				return -1;
-			}
-		} else {
-			*(const char **)((char *)options + texts[i].offset) = value;
-		}
-		return words;
+		if (set_value(options, texts[i].offset, value) < 0)
+			return -1;
+		return argv[0][len] ? 1 : 2;
 	}
 	return 0;
 }

@@ -293,7 +293,8 @@ received() { wgns show wg0 transfer | awk -v key="$PROVIDER_PUB" '$1 == key { pr
 	config wg0
 	wg-nsquick up wg0
 	# Before Linux 6.2 none is renamed while it is up.
-	ip -n wg0 link set wg0 down name other
+	ip -n wg0 link set wg0 down
+	ip -n wg0 link set wg0 name other
 	ip -n wg0 link set other up
 	sed -i 's/^Address = .*/&, fd09::7\/64/; s/^AllowedIPs/PersistentKeepalive = 25\n&/' /etc/wireguard/wg0.conf
 	run wg-nsquick reload wg0
