@@ -76,13 +76,11 @@ int cmd_exec(const struct options *options, char **args)
 	if (find_user(options->user, &user) < 0 || cmd_settings(options, iface, &settings) < 0)
 		return EXIT_CANCELED_EXEC;
 	new_environment = changes_user(options, &user);
-	r = tunnel_reach(iface, options->netns, &txn);
-	if (r == -ENOTUNIQ)
-		return EXIT_CANCELED_EXEC;
-	if (r < 0 || txn.target_fd < 0 || tunnel_alive(&txn) <= 0) {
+	r = tunnel_reach_alive(iface, options->netns, &txn);
+	if (r == -ENODEV)
 		log_error("`%s' is not up; expected `%s up %s' first", iface, log_program(), iface);
+	if (r < 0)
 		return EXIT_CANCELED_EXEC;
-	}
 	if (enter(&txn, &settings, &user) < 0)
 		return EXIT_CANCELED_EXEC;
 	r = rights_become(&user);

@@ -226,13 +226,11 @@ int cmd_reload(const struct options *options, char **args)
 		return 1;
 	if (tunnel_lock(conf.iface, &lock) < 0)
 		return 1;
-	r = tunnel_reach(conf.iface, options->netns, &txn);
-	if (r == -ENOTUNIQ)
-		return 1;
-	if (r < 0 || tunnel_alive(&txn) <= 0) {
+	r = tunnel_reach_alive(conf.iface, options->netns, &txn);
+	if (r == -ENODEV)
 		log_error("`%s' is not a WireGuard interface", conf.iface);
+	if (r < 0)
 		return 1;
-	}
 	if (check_place(&txn, options, &settings) != 0)
 		return 1;
 	if (place_of_journal(&txn.journal, txn.target_fd, &place) < 0) {

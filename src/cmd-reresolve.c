@@ -129,13 +129,11 @@ int cmd_reresolve(const struct options *options, char **args)
 	r = tunnel_lock(iface, &lock);
 	if (r < 0)
 		return r == -EAGAIN ? EXIT_TEMPFAIL : 1;
-	r = tunnel_reach(iface, options->netns, &txn);
-	if (r == -ENOTUNIQ)
-		return 1;
-	if (r < 0 || tunnel_alive(&txn) <= 0) {
+	r = tunnel_reach_alive(iface, options->netns, &txn);
+	if (r == -ENODEV)
 		log_error("`%s' is not a WireGuard interface", iface);
+	if (r < 0)
 		return 1;
-	}
 	if (applied_load(&txn.journal, &outline) < 0 || place_of_journal(&txn.journal, txn.target_fd, &place) < 0) {
 		log_error("%s: its journal does not say what its endpoints are; expected a tunnel that this version brought up", iface);
 		return 1;

@@ -59,6 +59,10 @@ int cmd_verify(const struct options *options, char **args)
 	r = report_tunnel(iface, options->netns, &report);
 	if (r == -ENOTUNIQ)
 		return 1;
+	if (r < 0 && r != -ENOENT) {
+		log_error("%s: cannot see whether it is up: %s", iface, strerror(-r));
+		return 1;
+	}
 	if (r < 0 || report.tunnels[0].state == REPORT_DOWN || report.tunnels[0].txn.transport_fd < 0) {
 		log_error("`%s' is not up; expected `%s up %s' first", iface, log_program(), iface);
 		return 1;

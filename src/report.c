@@ -75,6 +75,10 @@ static void judge(struct report_tunnel *t, int64_t now)
 	_cleanup_fd_ int named = -1;
 	struct rt_link link;
 
+	if (!txn->target && t->error < 0) {
+		worsen(t, REPORT_DEGRADED, "it cannot be looked at: %s", strerror(-t->error));
+		return;
+	}
 	if (!txn->target) {
 		worsen(t, REPORT_DOWN, txn->journal.ns_path ? "its network namespace is gone" : "its network namespace can only be seen from inside");
 		return;
@@ -85,6 +89,8 @@ static void judge(struct report_tunnel *t, int64_t now)
 	}
 	if (txn->journal.state != JOURNAL_UP)
 		worsen(t, REPORT_DEGRADED, "a run is bringing it up or down, or was killed while it did");
+	if (t->error < 0)
+		worsen(t, REPORT_DEGRADED, "its peers cannot be read: %s", strerror(-t->error));
 	if (!(link.flags & IFF_UP))
 		worsen(t, REPORT_DEGRADED, "the device is down");
 	if (txn->journal.ns_name && (ns_open(txn->journal.ns_name, &named) < 0 || !ns_same(named, txn->target_fd)))
@@ -111,7 +117,8 @@ static void read_settings(struct report_tunnel *t)
 static void fill(struct report_tunnel *t, int64_t now)
 {
 	if (t->txn.target_fd >= 0) {
-		(void)ns_call(t->txn.target_fd, read_device, t);
+		if (t->error == 0)
+			t->error = ns_call(t->txn.target_fd, read_device, t);
 		(void)inside_list(t->txn.target_fd, &t->programs, &t->n_programs);
 	}
 	if (t->txn.target)
@@ -162,7 +169,7 @@ static int add_journal(void *arg, struct journal *j)
 		return -ENOMEM;
 	t->txn.journal = *j;
 	*j = (struct journal){ 0 };
-	(void)txn_open_journal(&t->txn);
+	t->error = txn_open_journal(&t->txn);
 	fill(t, report->now);
 	return 0;
 }

@@ -19,6 +19,7 @@ struct report_tunnel {
 	enum report_state state;
 	struct strv why;    /* what is not as it should be, in words */
 	struct wg_iface wg; /* no peers when it could not be read */
+	int error;	    /* -errno: why it could not be read; 0 */
 	struct prefix *addresses;
 	size_t n_addresses;
 	struct inside *programs;

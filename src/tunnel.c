@@ -104,6 +104,22 @@ int tunnel_alive(const struct txn *txn)
 	return strcmp(link.kind, txn->journal.userspace ? "tun" : "wireguard") == 0;
 }
 
+int tunnel_reach_alive(const char *iface, const char *netns, struct txn *txn)
+{
+	int r = tunnel_reach(iface, netns, txn);
+
+	if (r == -ENOTUNIQ)
+		return r;
+	if (r == 0)
+		r = tunnel_alive(txn);
+	if (r > 0)
+		return 0;
+	if (r == 0 || r == -ENOENT)
+		return -ENODEV;
+	log_error("%s: cannot see whether it is up: %s", iface, strerror(-r));
+	return r == -ENODEV ? -EIO : r;
+}
+
 /* A userspace one is asked over a socket that keeps the name it was made with. */
 static int find_wg_name(const struct txn *txn, char ret_name[static IFNAMSIZ])
 {

@@ -17,6 +17,12 @@ int tunnel_reach(const char *iface, const char *netns, struct txn *txn);
 /* Whether the device that the journal speaks of is there, by index and kind: 1, 0, or -errno where that cannot be told. */
 int tunnel_alive(const struct txn *txn);
 
+/*
+ * tunnel_reach() for what needs the device. -ENODEV: it is not up, or what is left of it; each
+ * command has words of its own for that. Any other error was told.
+ */
+int tunnel_reach_alive(const char *iface, const char *netns, struct txn *txn);
+
 /* wg_read() and wg_apply() for its device, also if somebody renamed that. The caller stands in the target namespace. */
 int tunnel_wg_read(const struct txn *txn, struct wg_iface *ret_wg);
 int tunnel_wg_apply(const struct txn *txn, const struct wg_iface *wg);

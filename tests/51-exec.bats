@@ -392,6 +392,18 @@ no_capability() {
 	assert_equal "$(wc -l < /proc/1/mountinfo)" "$before"
 }
 
+@test "out of descriptors: told as that, and not as a tunnel that is down" {
+	run bash -c 'ulimit -n 8; wg-nsquick exec wg0 -- echo it ran'
+	assert_failure 125
+	assert_output "wg-nsquick: wg0: cannot see whether it is up: Too many open files"
+	run bash -c 'ulimit -n 8; wg-nsquick verify wg0'
+	assert_failure 1
+	assert_output "wg-nsquick: wg0: cannot see whether it is up: Too many open files"
+	run bash -c 'ulimit -n 8; wg-nsquick status'
+	assert_failure
+	assert_output --partial "Too many open files"
+}
+
 @test "a namespace whose tunnel is gone runs nothing" {
 	KEY=$(wg genkey) config wg1
 	wg-nsquick up wg1
