@@ -136,6 +136,8 @@ int cmd_down(const struct options *options, char **args)
 		work.transport_fd = txn.transport_fd;
 		if (!status)
 			status = guard_run(&work);
+		/* Two that leave at the same time see each other in the namespace, but not when both are out. */
+		namespace_sweep();
 	}
 	txn_free(&txn);
 	return status;

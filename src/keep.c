@@ -106,7 +106,8 @@ bool namespace_stays(const struct txn *txn, const struct ns_record *record)
 	stays = r < 0 || n > 0;
 	if (r < 0)
 		log_warn("network namespace %s stays: cannot see whether programs are in it: %s", record->name, strerror(-r));
-	if (n > 0 && record->made)
+	/* Of runs that leave slowly, the last one takes it along. */
+	if (n > 0 && record->made && !all_are_runs(processes, n))
 		tell(txn, record, processes, n);
 	free(processes);
 	return stays;

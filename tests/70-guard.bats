@@ -260,8 +260,9 @@ way() {
 @test "guard: /etc/resolv.conf changed by somebody else: said, and left as it is" {
 	local before
 	before=$(cat /etc/resolv.conf)
-	config wg0 "PostUp = touch /run/in-hook; sleep 1"
-	bash -c 'until [[ -e /run/in-hook ]]; do sleep 0.1; done; echo "nameserver 192.0.2.54" > /etc/resolv.conf' 3>&- &
+	rm -f /run/in-hook /run/written
+	config wg0 "PostUp = touch /run/in-hook; until [[ -e /run/written ]]; do sleep 0.1; done"
+	bash -c 'until [[ -e /run/in-hook ]]; do sleep 0.1; done; echo "nameserver 192.0.2.54" > /etc/resolv.conf; touch /run/written' 3>&- &
 	run wg-nsquick up wg0
 	assert_success
 	assert_line --partial "not by this run as far as can be seen: left as it is"
