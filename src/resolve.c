@@ -180,51 +180,53 @@ static int look_up_there(const struct endpoint *ep, unsigned int max_retries, in
 	return r;
 }
 
+/* Who asks once goes on without an answer. */
+static void go_without(struct peer *peer, const struct endpoint *ep, const char *reason, const struct resolve_place *place)
+{
+	char quoted[QUOTED_LEN];
+
+	if (!place->keep)
+		memset(&peer->endpoint, 0, sizeof(peer->endpoint));
+	if (!place->failed)
+		return;
+	log_error("%s: `%s'; the endpoint stays", reason, conf_quote(ep->text, quoted));
+	++*place->failed;
+}
+
+static int resolve_endpoint(struct peer *peer, const struct endpoint *ep, int64_t until_ms, const struct resolve_place *place, struct conf_error *ret_error)
+{
+	struct answer answer = { 0 };
+	unsigned int max_retries = 0;
+	char quoted[QUOTED_LEN];
+	int r;
+
+	if (!place->once && retries(&max_retries) < 0)
+		return conf_fail(ret_error, ep->line, "Unable to parse WG_ENDPOINT_RESOLUTION_RETRIES: `%s'; expected a number or infinity",
+				 conf_quote(getenv("WG_ENDPOINT_RESOLUTION_RETRIES"), quoted));
+	if (ep->known || literal(ep, &peer->endpoint))
+		return 0;
+	if (place->keep)
+		answer.addr = peer->endpoint;
+	r = look_up_there(ep, max_retries, until_ms, place, &answer);
+	if (place->once && (r < 0 || answer.error)) {
+		go_without(peer, ep, r < 0 ? strerror(-r) : answer.reason, place);
+		return 0;
+	}
+	if (r < 0)
+		return r;
+	if (answer.error)
+		return conf_fail(ret_error, ep->line, "%s: `%s'; expected an endpoint that resolves in the transport namespace", answer.reason, conf_quote(ep->text, quoted));
+	peer->endpoint = answer.addr;
+	return 0;
+}
+
 int resolve_endpoints(struct wg_iface *wg, const struct resolve_place *place, struct conf_error *ret_error)
 {
 	int64_t until_ms = place->once ? now_ms() + RESOLVE_ONCE_MS : 0;
+	int r = 0;
 
-	for (size_t i = 0; i < wg->n_peers; i++) {
-		struct peer *peer = &wg->peers[i];
-
-		for (size_t j = 0; j < peer->n_endpoints; j++) {
-			const struct endpoint *ep = &peer->endpoints[j];
-			struct answer answer = { 0 };
-			unsigned int max_retries;
-			char quoted[QUOTED_LEN];
-			int r;
-
-			ret_error->line = ep->line;
-			if (place->once) {
-				max_retries = 0;
-			} else if (retries(&max_retries) < 0) {
-				snprintf(ret_error->text, sizeof(ret_error->text), "Unable to parse WG_ENDPOINT_RESOLUTION_RETRIES: `%.64s'; expected a number or infinity",
-					 getenv("WG_ENDPOINT_RESOLUTION_RETRIES"));
-				return -EINVAL;
-			}
-			if (ep->known || literal(ep, &peer->endpoint))
-				continue;
-			if (place->keep)
-				answer.addr = peer->endpoint;
-			r = look_up_there(ep, max_retries, until_ms, place, &answer);
-			if (place->once && (r < 0 || answer.error)) {
-				if (!place->keep)
-					memset(&peer->endpoint, 0, sizeof(peer->endpoint));
-				if (place->failed) {
-					log_error("%s: `%s'; the endpoint stays", r < 0 ? strerror(-r) : answer.reason, conf_quote(ep->text, quoted));
-					++*place->failed;
-				}
-				continue;
-			}
-			if (r < 0)
-				return r;
-			if (answer.error) {
-				snprintf(ret_error->text, sizeof(ret_error->text), "%s: `%s'; expected an endpoint that resolves in the transport namespace", answer.reason,
-					 conf_quote(ep->text, quoted));
-				return -EINVAL;
-			}
-			peer->endpoint = answer.addr;
-		}
-	}
-	return 0;
+	for (size_t i = 0; i < wg->n_peers && r == 0; i++)
+		for (size_t j = 0; j < wg->peers[i].n_endpoints && r == 0; j++)
+			r = resolve_endpoint(&wg->peers[i], &wg->peers[i].endpoints[j], until_ms, place, ret_error);
+	return r;
 }
