@@ -11,13 +11,6 @@ enum { EXIT_DEGRADED = 2, EXIT_DOWN = 3 };
 /* How many peers of each tunnel a table of all tunnels shows. */
 #define PEERS_SHOWN 5
 
-static bool wants_colours(void)
-{
-	const char *term = getenv("TERM"), *none = getenv("NO_COLOR");
-
-	return isatty(STDOUT_FILENO) && term && strcmp(term, "dumb") != 0 && !(none && *none);
-}
-
 static int collect(const char *iface, const char *netns, struct report *report)
 {
 	_cleanup_free_ char *file = NULL;
@@ -44,7 +37,7 @@ static int show(const struct report *report, const char *iface, bool json)
 	else if (json)
 		text.failed = true;
 	else
-		report_print(report, wants_colours(), iface ? 0 : PEERS_SHOWN, &text);
+		report_print(report, out_wants_colours(), iface ? 0 : PEERS_SHOWN, &text);
 	if (!json && !report->n_tunnels && iface)
 		buf_fmt(&text, "%s is down\n", iface);
 	else if (!json && !report->n_tunnels)

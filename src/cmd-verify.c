@@ -10,7 +10,7 @@
 
 static void print_points(const struct verify *verify, struct buf *text)
 {
-	bool colours = isatty(STDOUT_FILENO) && !(getenv("NO_COLOR") && *getenv("NO_COLOR"));
+	bool colours = out_wants_colours();
 
 	for (size_t i = 0; i < verify->n; i++) {
 		const struct verify_point *p = &verify->points[i];

@@ -23,3 +23,10 @@ int out_flush(void)
 		return 0;
 	return told(errno ? -errno : -EIO);
 }
+
+bool out_wants_colours(void)
+{
+	const char *term = getenv("TERM"), *none = getenv("NO_COLOR");
+
+	return isatty(STDOUT_FILENO) && term && strcmp(term, "dumb") != 0 && !(none && *none);
+}

@@ -8,3 +8,5 @@
 int out_text(const struct buf *text);
 /* The same for what printf(3) and its like wrote. */
 int out_flush(void);
+/* It is a terminal that knows them, and nobody said NO_COLOR (no-color.org). */
+bool out_wants_colours(void);

@@ -105,6 +105,8 @@ print([k for k in keys(d) if k not in page])'
 	assert_output --partial $'\033[32mup'
 	run script -qec "TERM=dumb wg-nsquick status" /dev/null
 	refute_output --partial $'\033'
+	run script -qec "TERM=dumb wg-nsquick verify wg0" /dev/null
+	refute_output --partial $'\033'
 	run script -qec "NO_COLOR=1 TERM=xterm wg-nsquick status" /dev/null
 	refute_output --partial $'\033'
 	run wg-nsquick status
