@@ -44,7 +44,12 @@ static int run_command(void *arg, struct worker *w)
 	for (;;) {
 		struct pollfd fds[] = { { .fd = pidfd, .events = POLLIN }, { .fd = w->orphaned ? -1 : w->control, .events = POLLIN } };
 
-		if (pidfd < 0 || (poll(fds, ARRAY_SIZE(fds), w->orphaned ? 100 : -1) < 0 && errno != EINTR) || fds[0].revents)
+		if (poll(fds, ARRAY_SIZE(fds), spawn_timeout(pidfd, w->orphaned ? 100 : -1)) < 0) {
+			if (errno != EINTR)
+				sleep_ms(1);
+			continue;
+		}
+		if (fds[0].revents || (pidfd < 0 && spawn_has_ended(&spawn)))
 			break;
 		if (fds[1].revents)
 			worker_listen(w);
@@ -91,6 +96,10 @@ int cmd_guard(const struct options *options, char **args)
 
 	if (!command.argv[0]) {
 		log_error("guard needs a command; expected guard [--level LEVEL] [--] COMMAND");
+		return 1;
+	}
+	if (command.argv == args && *args[0] == '-') {
+		log_error("`%s' is not an option of guard; expected --level off, warn, default or strict, or a COMMAND of that name behind --", args[0]);
 		return 1;
 	}
 	if (cmd_settings_quiet(options, NULL, &settings, error) < 0) {

@@ -226,10 +226,8 @@ static int watch_worker(struct guard *g, int control, int signals)
 		};
 		struct signalfd_siginfo info;
 
-		if (pidfd < 0 && (timeout < 0 || timeout > 10))
-			timeout = 10;
 		/* Blind for a moment is better than for good. */
-		if (poll(fds, ARRAY_SIZE(fds), timeout) < 0) {
+		if (poll(fds, ARRAY_SIZE(fds), spawn_timeout(pidfd, timeout)) < 0) {
 			if (errno != EINTR)
 				sleep_ms(1);
 			continue;

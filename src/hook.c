@@ -92,15 +92,6 @@ static int time_left(struct deadline *deadline, pid_t pid)
 	return KILL_AFTER_MS;
 }
 
-#define LOOK_AGAIN_MS 10
-
-static bool has_ended(pid_t pid)
-{
-	siginfo_t info = { 0 };
-
-	return waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT) < 0 || info.si_pid == pid;
-}
-
 int hook_run(const struct hook_env *env, const char *text, int watch_fd, int (*on_watch)(void *arg, pid_t hook), void *arg)
 {
 	_cleanup_fd_ int pidfd = -1;
@@ -121,17 +112,13 @@ int hook_run(const struct hook_env *env, const char *text, int watch_fd, int (*o
 	pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
 	for (;;) {
 		struct pollfd fds[] = { { .fd = pidfd, .events = POLLIN }, { .fd = watching ? watch_fd : -1, .events = POLLIN } };
-		int timeout = time_left(&deadline, pid);
 
-		/* There may be no descriptor left for it. */
-		if (pidfd < 0 && (timeout < 0 || timeout > LOOK_AGAIN_MS))
-			timeout = LOOK_AGAIN_MS;
-		if (poll(fds, ARRAY_SIZE(fds), timeout) < 0) {
+		if (poll(fds, ARRAY_SIZE(fds), spawn_timeout(pidfd, time_left(&deadline, pid))) < 0) {
 			if (errno != EINTR)
 				sleep_ms(1);
 			continue;
 		}
-		if (fds[0].revents || (pidfd < 0 && has_ended(pid)))
+		if (fds[0].revents || (pidfd < 0 && spawn_has_ended(&spawn)))
 			break;
 		if (fds[1].revents && on_watch(arg, pid))
 			watching = false;

@@ -77,6 +77,20 @@ int spawn_wait(struct spawn *spawn)
 	return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
 }
 
+#define LOOK_AGAIN_MS 10
+
+int spawn_timeout(int pidfd, int timeout)
+{
+	return pidfd < 0 && (timeout < 0 || timeout > LOOK_AGAIN_MS) ? LOOK_AGAIN_MS : timeout;
+}
+
+bool spawn_has_ended(const struct spawn *spawn)
+{
+	siginfo_t info = { 0 };
+
+	return waitid(P_PID, (id_t)spawn->pid, &info, WEXITED | WNOHANG | WNOWAIT) < 0 || info.si_pid == spawn->pid;
+}
+
 bool spawn_in_path(const char *name)
 {
 	const char *path = getenv("PATH");

@@ -23,6 +23,14 @@ _Noreturn void spawn_fail(const struct spawn *spawn, int error);
 /* Waits: the program's exit status as a shell gives it, or -errno if it never began. */
 int spawn_wait(struct spawn *spawn);
 
+/*
+ * For who polls a child's pidfd beside other things: there may be no descriptor left for one (-1), and then
+ * the child is looked for a hundred times a second. How long to poll, ms, when it would be `timeout` (-1: for ever).
+ */
+int spawn_timeout(int pidfd, int timeout);
+/* Whether it has ended; it is still to be waited for. */
+bool spawn_has_ended(const struct spawn *spawn);
+
 /* In the child: default signals, the mask that we were started with, no descriptor beyond 2 left open by exec. */
 void spawn_reset(const sigset_t *mask);
 

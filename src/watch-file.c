@@ -160,7 +160,8 @@ static bool is_about(const struct watch_file *f, const struct fanotify_event_met
 	return name < end && (strcmp(name, f->name[0]) == 0 || (*f->name[1] && strcmp(name, f->name[1]) == 0) || strcmp(name, ".") == 0);
 }
 
-static void hear(struct watch_file *f, struct whois *w, const struct fanotify_event_metadata *m)
+/* True: it is about the file. */
+static bool hear(struct watch_file *f, struct whois *w, const struct fanotify_event_metadata *m)
 {
 	struct requester by;
 
@@ -168,14 +169,18 @@ static void hear(struct watch_file *f, struct whois *w, const struct fanotify_ev
 		close(m->fd);
 	if (m->mask & FAN_OPEN)
 		who_note_start(w, m->pid);
-	if (f->ours || m->pid <= 0 || m->pid == getpid() || !is_about(f, m))
-		return;
+	if (m->pid == getpid() || !is_about(f, m))
+		return false;
+	if (f->ours || m->pid <= 0)
+		return true;
 	f->ours = who_is(w, m->pid, &by) == WHO_OURS;
 	f->by = by;
+	return true;
 }
 
-void watch_file_read(struct watch_file *f, struct whois *w)
+bool watch_file_read(struct watch_file *f, struct whois *w)
 {
+	bool about = false;
 	char buf[8192];
 	/* With a name an event's length is a multiple of 4, so that the next one may lie askew. */
 	_Alignas(struct fanotify_event_metadata) char one[sizeof(buf)];
@@ -189,9 +194,10 @@ void watch_file_read(struct watch_file *f, struct whois *w)
 			if (head.event_len < sizeof(head) || head.event_len > len - at)
 				break;
 			memcpy(one, buf + at, head.event_len);
-			hear(f, w, (const struct fanotify_event_metadata *)(const void *)one);
+			about |= hear(f, w, (const struct fanotify_event_metadata *)(const void *)one);
 		}
 	}
+	return about;
 }
 
 static int write_text(const char *path, const struct state *s, int flags)

@@ -23,7 +23,8 @@ void watch_check_resolv_conf(struct watch *w)
 
 	if (!w->resolv_conf)
 		return;
-	watch_file_read(w->resolv_conf, w->who);
+	(void)watch_file_read(w->resolv_conf, w->who);
+	w->resolv_conf_touched = false;
 	r = watch_file_check(w->resolv_conf, w->policy.level != GUARD_WARN, &state, &by);
 	if (r < 0) {
 		if (!w->resolv_conf_told)
@@ -60,7 +61,10 @@ bool watch_read_file(struct watch *w)
 {
 	bool before = w->tripped;
 
-	watch_check_resolv_conf(w);
+	if (w->resolv_conf)
+		w->resolv_conf_touched |= watch_file_read(w->resolv_conf, w->who);
+	if (w->resolv_conf_touched)
+		watch_check_resolv_conf(w);
 	watch_flush_messages(w);
 	return w->tripped && !before;
 }

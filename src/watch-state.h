@@ -71,6 +71,7 @@ struct watch {
 	bool damaged;
 	bool file_damaged;
 	bool marked; /* strict: something changed that cannot be put back */
+	bool resolv_conf_touched; /* and not compared since */
 	bool resolv_conf_told;
 	int said; /* the verdict that was told */
 	int64_t restored_at;

@@ -41,7 +41,7 @@ static const struct requester *suspect(struct watch *w)
 		w->suspect.known = true;
 		/* Of programs that started. */
 		if (w->resolv_conf)
-			watch_file_read(w->resolv_conf, w->who);
+			w->resolv_conf_touched |= watch_file_read(w->resolv_conf, w->who);
 		w->suspect.ours = who_suspect(w->who, &w->suspect.by);
 	}
 	return &w->suspect.by;
@@ -309,6 +309,9 @@ bool watch_read(struct watch *w)
 		if (w->tripped)
 			put_back(w);
 	}
+	/* Heard of when it was looked for who started. */
+	if (w->resolv_conf_touched)
+		watch_check_resolv_conf(w);
 	watch_flush_messages(w);
 	return w->tripped && !before;
 }

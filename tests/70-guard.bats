@@ -350,6 +350,10 @@ way() {
 	assert_output --partial "is not a guard level"
 	run wg-nsquick guard
 	assert_failure 1
+	run wg-nsquick guard --lvel strict -- touch /run/in-hook
+	assert_failure 1
+	assert_output "wg-nsquick: \`--lvel' is not an option of guard; expected --level off, warn, default or strict, or a COMMAND of that name behind --"
+	[[ ! -e /run/in-hook ]]
 	wg-nsquick guard -- sleep 60 3>&- &
 	sleep 0.5
 	kill -TERM $!
