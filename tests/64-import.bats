@@ -94,6 +94,37 @@ good() { sed "s/10.66.12.34/10.66.12.${1:-34}/" "$corpus/good/Mullvad_se-got-wg-
 	assert_equal "$(cat /etc/wireguard/wg0.conf)" mine
 }
 
+@test "what several files share is said once: a key, an Address, a ListenPort; also with those that are there already" {
+	local line
+	many 4
+	give_port() { sed -i "/^Address/a ListenPort = $1" "many/mullvad-se-got-wg-$2.conf"; }
+	run wg-nsquick import many
+	assert_success
+	for line in "an Address" "ListenPort" "PrivateKey"; do refute_line --partial "$line"; done
+	sed -i 's/^Address.*/Address = 10.2.0.2\/32/' many/*-[012].conf
+	give_port 51820 0
+	give_port 51820 1
+	give_port 51821 2
+	sed -i "s/^PrivateKey.*/PrivateKey = $(printf '%042dA=' 77)/" many/*-[0-2].conf
+	run wg-nsquick import --force many
+	assert_success
+	assert_equal "$(grep -c '^3 files have an Address that another of them has too: that is fine' <<< "$output")" 1
+	assert_equal "$(grep -c '^warning: 2 files have a ListenPort that another of them has too' <<< "$output")" 1
+	assert_line --partial "warning: se-got-wg-0, se-got-wg-1 and se-got-wg-2 have the same PrivateKey"
+	good | sed "s/^PrivateKey.*/PrivateKey = $(printf '%042dA=' 77)/" > late.conf
+	run wg-nsquick import late.conf
+	assert_success
+	assert_line --partial "warning: late, se-got-wg-0, se-got-wg-1 and 1 more have the same PrivateKey"
+}
+
+@test "what is changed more than once in a file is told once, with how often" {
+	{ good; printf 'PersistentKeepalive = 25s\n'; printf '#a = 1\n%.0s' 1 2 3; } > x.conf
+	run wg-nsquick import x.conf
+	assert_success
+	assert_line "x.conf:12: \`#a = …' is a comment, and looks like one now (3 times)"
+	assert_line "x.conf:11: PersistentKeepalive: seconds have no unit"
+}
+
 @test "a pipe is waited for; limits that are set already stay" {
 	mkfifo pipe.conf
 	(sleep 0.3; good > pipe.conf) 3>&- &
