@@ -260,10 +260,8 @@ static bool not_in_run_systemd(const void *arg, const char *name)
 static int seal_resolved(void)
 {
 	static const char *const files[] = { STAGE "/systemd/resolve/resolv.conf", STAGE "/systemd/resolve/stub-resolv.conf" };
-	int r = 0;
+	int r = make_dir(STAGE "/systemd/resolve", 0755);
 
-	if (mkdir(STAGE "/systemd/resolve", 0755) < 0)
-		return -errno;
 	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(files); i++)
 		r = bind_new("/etc/resolv.conf", files[i], false);
 	return r;
@@ -288,8 +286,8 @@ static int seal_run(const struct seal_spec *spec, const char **ret_what)
 	r = stage("mode=0755");
 	if (r == 0)
 		r = mirror(&run);
-	if (r == 0 && mkdir(STAGE "/systemd", 0755) < 0)
-		r = -errno;
+	if (r == 0)
+		r = make_dir(STAGE "/systemd", 0755);
 	if (r == 0)
 		r = mirror(&systemd);
 	if (r == 0)

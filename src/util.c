@@ -272,7 +272,7 @@ int make_dir(const char *path, unsigned int mode)
 	struct stat st;
 
 	if (mkdir(path, mode) == 0)
-		return 0;
+		return chmod(path, mode) < 0 ? -errno : 0;
 	if (errno != EEXIST)
 		return -errno;
 	if (stat(path, &st) < 0)

@@ -153,7 +153,7 @@ int read_file(const char *path, size_t max, char **ret_text, size_t *ret_len);
 /* Writes everything, over short writes and EINTR. */
 int write_all(int fd, const void *data, size_t len);
 
-/* mkdir -p of one level: -ENOTDIR when something else has the name. */
+/* mkdir -p of one level, with that mode whatever the umask is: -ENOTDIR when something else has the name. */
 int make_dir(const char *path, unsigned int mode);
 
 /* CLOCK_MONOTONIC in milliseconds: to measure with, and to wait until. */

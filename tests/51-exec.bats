@@ -264,6 +264,19 @@ no_capability() {
 	assert_output --partial "Read-only file system"
 }
 
+@test "root's umask closes no folder to the user, and is the command's" {
+	run bash -c 'umask 077; wg-nsquick exec wg0 -u nobody -- sh -c "umask; cat /run/systemd/resolve/resolv.conf"'
+	assert_success
+	assert_line 0077
+	assert_line "nameserver 10.9.0.1"
+	KEY=$(wg genkey) config wg1
+	(umask 077; wg-nsquick up wg1)
+	run stat -c %a /etc/netns/wg1 /etc/netns/wg1/resolv.conf
+	wg-nsquick down wg1
+	rm /etc/wireguard/wg1.conf
+	assert_output $'755\n644'
+}
+
 @test "what the host does to its resolver later does not reach who is inside" {
 	mkfifo go
 	wg-nsquick exec wg0 -- sh -c 'read -r line < go; cat /etc/resolv.conf; grep ^hosts /etc/nsswitch.conf; ls /run /run/systemd; test ! -e /run/nscd/socket' > seen 3>&- &
