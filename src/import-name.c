@@ -458,7 +458,7 @@ static bool cut(char *text, const char *ending)
 /* ` (12)` or `(12)` at the end. */
 static void cut_copy(char *text)
 {
-	size_t len = strlen(text), i = len;
+	size_t len = strlen(text), i;
 
 	if (len < 3 || text[len - 1] != ')')
 		return;

@@ -268,6 +268,9 @@ static int want_allowed_ips(const struct side *old, const struct side *file, con
 	struct walk walks[] = { { old, 0 }, { file, 0 }, { live, 0 } };
 	const struct prefix *next;
 
+	/* Nobody to own them, and no array to sort. */
+	if (!wanted->n_peers)
+		return 0;
 	qsort(wanted->peers, wanted->n_peers, sizeof(*wanted->peers), by_public_key);
 	while ((next = least(walks, ARRAY_SIZE(walks)))) {
 		struct prefix prefix = *next;
