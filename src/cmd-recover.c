@@ -24,21 +24,22 @@ static int recover_host(const struct options *options)
 
 int cmd_recover(const struct options *options, char **args)
 {
-	int r = journal_prepare();
+	int r = journal_prepare(), status = 0;
 
 	(void)args;
-	if (r == 0)
-		r = tunnel_recover(NULL, false);
-	if (r >= 0)
-		r = recover_host(options);
-	if (r >= 0)
-		r = tunnel_recover_files();
-	/* It was told. */
-	if (r == -EREMCHG)
-		return 1;
 	if (r < 0) {
-		log_error("cannot recover: %s", strerror(-r));
+		log_error("cannot write to " RUN_DIR ": %s; expected a writable /run", strerror(-r));
 		return 1;
 	}
-	return 0;
+	/* What one of them cannot do, it tells, and keeps no other from what it can. */
+	if (tunnel_recover(NULL, false) < 0)
+		status = 1;
+	r = recover_host(options);
+	if (r < 0 && r != -EREMCHG)
+		log_error("cannot put back what was done to the host: %s", strerror(-r));
+	status |= r < 0;
+	r = tunnel_recover_files();
+	if (r < 0)
+		log_error("cannot put back the files of namespaces that are gone: %s", strerror(-r));
+	return status | (r < 0);
 }

@@ -63,7 +63,7 @@ int cmd_status(const struct options *options, char **args)
 	if (r == -ENOENT)
 		log_error("`%s' is not up, and there is no /etc/wireguard/%s.conf", iface, iface);
 	else if (r < 0 && r != -ENOTUNIQ)
-		log_error("cannot read the journals: %s", strerror(-r));
+		log_error("cannot read the journals in " RUN_DIR ": %s", strerror(-r));
 	if (r < 0 || show(&report, iface, options->json) < 0)
 		return 1;
 	switch (report_state(&report)) {

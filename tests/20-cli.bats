@@ -157,6 +157,29 @@ refused() { # FILE-LINE-PATTERN: with this file `up` ends with one line and stat
 	assert_failure 1
 	assert_output --partial "expected a writable /run"
 	assert_clean
+	mkdir -p /run/wg-nsquick
+	run unshare -m bash -c "mount -t tmpfs none /run/wg-nsquick && mount -o remount,ro /run/wg-nsquick && wg-nsquick recover"
+	assert_failure 1
+	assert_output "wg-nsquick: cannot write to /run/wg-nsquick: Read-only file system; expected a writable /run"
+}
+
+@test "recover: what one part cannot do keeps no other from what it can" {
+	config wg0
+	wg-nsquick up wg0
+	# A tunnel whose file of steps cannot be taken away, and what a power cut left of another namespace.
+	ip -n wg0 link del wg0
+	mount --bind /run/wg-nsquick/tunnels /run/wg-nsquick/tunnels
+	mount -o remount,bind,ro /run/wg-nsquick/tunnels
+	mkdir -p /etc/netns/gone
+	echo "# Written by wg-nsquick for this network namespace." > /etc/netns/gone/resolv.conf
+	run wg-nsquick recover
+	umount /run/wg-nsquick/tunnels
+	assert_failure 1
+	assert_output --partial "wg0: could not undo everything: Read-only file system"
+	assert [ ! -e /etc/netns/gone ]
+	run wg-nsquick recover
+	assert_success
+	assert_clean
 }
 
 @test "after all of this the host is the same" {
