@@ -102,8 +102,6 @@ static int import_batch(const struct import_choice *choice, const struct import_
 		return 1;
 	refused = tell_rows(&table);
 	r = choice->json ? import_report_json(&table, choice) : import_report(&table, choice);
-	if (r < 0)
-		log_error("the report cannot be printed: %s", strerror(-r));
 	return r < 0 || refused || batch->n_refusals > 0;
 }
 

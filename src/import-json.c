@@ -3,6 +3,8 @@
 #include <jansson.h>
 
 #include "import-rows.h"
+#include "log.h"
+#include "out.h"
 
 /* Nothing of the file's that is no UTF-8, and no key. */
 static json_t *shown_name(const char *name)
@@ -87,8 +89,10 @@ int import_report_json(const struct import_table *table, const struct import_cho
 	/* An element that could not be made is missing, and a root that could not be is NULL. */
 	text = root && json_array_size(rows) == table->n ? json_dumps(root, JSON_INDENT(2)) : NULL;
 	json_decref(root);
-	if (!text)
+	if (!text) {
+		log_error("out of memory");
 		return -ENOMEM;
+	}
 	puts(text);
-	return fflush(stdout) != 0 ? -errno : 0;
+	return out_flush();
 }

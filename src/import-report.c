@@ -4,6 +4,8 @@
  * thing once with the number of files, and a table to choose a tunnel from.
  */
 #include "import-rows.h"
+#include "log.h"
+#include "out.h"
 
 /* One thing that is said of a file. */
 struct word {
@@ -252,5 +254,7 @@ int import_report(const struct import_table *table, const struct import_choice *
 
 	report_table(table, choice);
 	report_counts(table, choice);
-	return fflush(stdout) != 0 ? -errno : r;
+	if (r < 0)
+		log_error("the report is not complete: %s", strerror(-r));
+	return out_flush() < 0 ? -EIO : r;
 }

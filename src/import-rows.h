@@ -40,7 +40,7 @@ void import_table_free(struct import_table *table);
 /* Warnings about rows together, and those that are there already. -ENOMEM. */
 int import_warn(struct import_table *table, const struct store *store);
 
-/* On standard output. -errno. */
+/* On standard output. -errno, told. */
 int import_report(const struct import_table *table, const struct import_choice *choice);
 int import_report_json(const struct import_table *table, const struct import_choice *choice);
 

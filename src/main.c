@@ -417,6 +417,8 @@ int main(int argc, char **argv)
 	if (argc < 1 || !args)
 		return 1;
 	closed = open_standard();
+	if (closed & 1U << STDOUT_FILENO)
+		out_was_closed();
 	log_set_program(argv[0]);
 	if (argc == 2 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "help") == 0)) {
 		usage();

@@ -3,8 +3,17 @@
 
 #include "log.h"
 
+static bool closed;
+
+void out_was_closed(void)
+{
+	closed = true;
+}
+
 static int told(int r)
 {
+	if (r == 0 && closed)
+		r = -EBADF;
 	if (r < 0)
 		log_error("cannot write to standard output: %s", strerror(-r));
 	return r;
@@ -20,7 +29,7 @@ int out_flush(void)
 	errno = 0;
 	/* What failed before is not tried again, only remembered. */
 	if (fflush(stdout) == 0 && !ferror(stdout))
-		return 0;
+		return told(0);
 	return told(errno ? -errno : -EIO);
 }
 

@@ -4,7 +4,10 @@
 
 #include "util.h"
 
-/* 0; -ENOMEM when the text is not complete; write(2)'s errors. */
+/* It was closed when we were started: /dev/null is in its place, so that no descriptor of ours comes there. */
+void out_was_closed(void);
+
+/* 0; -EBADF when it was closed; -ENOMEM when the text is not complete; write(2)'s errors. */
 int out_text(const struct buf *text);
 /* The same for what printf(3) and its like wrote. */
 int out_flush(void);

@@ -105,7 +105,11 @@ refused() { # FILE-LINE-PATTERN: with this file `up` ends with one line and stat
 		# shellcheck disable=SC2086
 		run bash -c 'wg-nsquick "$@" > /dev/full' wg-nsquick $words
 		assert_failure 1
-		assert_output --regexp '^wg-nsquick: .*: No space left on device$'
+		assert_output "wg-nsquick: cannot write to standard output: No space left on device"
+		# shellcheck disable=SC2086
+		run bash -c 'wg-nsquick "$@" >&-' wg-nsquick $words
+		assert_failure 1
+		assert_output "wg-nsquick: cannot write to standard output: Bad file descriptor"
 	done
 	wg-nsquick up wg0 2> /dev/null 3>&-
 	for words in "--dry-run down wg0" "--dry-run reload wg0" "status --json" "verify wg0"; do

@@ -141,4 +141,9 @@ refuses() {
 	run bash -c 'wg-nsquick strip ./wg0.conf > /dev/full'
 	assert_failure 1
 	assert_output "wg-nsquick: cannot write to standard output: No space left on device"
+	for program in wg-quick wg-nsquick; do
+		run bash -c "$program strip ./wg0.conf >&-"
+		assert_failure 1
+		assert_output --partial "Bad file descriptor"
+	done
 }
