@@ -7,8 +7,6 @@
 #include "fib-msg.h"
 
 #include <linux/if_addr.h>
-#include <linux/fib_rules.h>
-#include <net/if.h>
 #include <sys/socket.h>
 
 void fib_group_at(const struct fib_snapshot *s, size_t offset, size_t limit, struct fib_group *ret_group)
@@ -116,68 +114,6 @@ static bool is_pending(const struct fib_snapshot *before, const struct fib_snaps
 		return false;
 	dst = h->rtm_type == RTN_LOCAL ? v.dst : NULL;
 	return has_tentative(before, v.ifindex, dst) || has_tentative(after, v.ifindex, dst);
-}
-
-static unsigned int link_changes(const struct fib_link *a, const struct fib_link *b)
-{
-	unsigned int what = 0;
-
-	if (strcmp(a->name, b->name) != 0)
-		what |= FIB_LINK_NAME;
-	if (strcmp(a->kind, b->kind) != 0)
-		what |= FIB_LINK_KIND;
-	if (a->master != b->master)
-		what |= FIB_LINK_MASTER;
-	if (a->mtu != b->mtu)
-		what |= FIB_LINK_MTU;
-	if ((a->flags ^ b->flags) & IFF_UP)
-		what |= FIB_LINK_UP;
-	if ((a->flags ^ b->flags) & IFF_NOARP)
-		what |= FIB_LINK_NOARP;
-	if ((a->flags ^ b->flags) & IFF_MULTICAST)
-		what |= FIB_LINK_MULTICAST;
-	if (a->group != b->group)
-		what |= FIB_LINK_GROUP;
-	if (a->lladdr_len != b->lladdr_len || memcmp(a->lladdr, b->lladdr, sizeof(a->lladdr)) != 0)
-		what |= FIB_LINK_LLADDR;
-	if (a->netnsid != b->netnsid)
-		what |= FIB_LINK_NETNSID;
-	return what;
-}
-
-void fib_object_fill(struct fib_object *o, const struct fib_snapshot *in, const struct nlmsghdr *m, const struct fib_view *v)
-{
-	o->kind = v->kind;
-	o->family = v->family;
-	o->table = v->table;
-	o->ifindex = v->ifindex;
-	o->priority = v->priority;
-	o->kernel_managed = fib_is_kernel_managed(in, m, v);
-	switch (v->kind) {
-	case FIB_LINK:
-		if (o->before && o->after)
-			o->link_changed = link_changes(fib_link(o->before), fib_link(o->after));
-		break;
-	case FIB_ADDRESS:
-		o->prefixlen = ((const struct ifaddrmsg *)NLMSG_DATA(m))->ifa_prefixlen;
-		o->protocol = attr_u8(v->proto);
-		break;
-	case FIB_NEXTHOP:
-		o->protocol = ((const uint8_t *)NLMSG_DATA(m))[2]; /* struct nhmsg: nh_protocol */
-		break;
-	case FIB_ROUTE: {
-		const struct rtmsg *h = NLMSG_DATA(m);
-
-		o->prefixlen = h->rtm_dst_len;
-		o->type = h->rtm_type;
-		o->protocol = h->rtm_protocol;
-		break;
-	}
-	default:
-		o->type = ((const struct fib_rule_hdr *)NLMSG_DATA(m))->action;
-		o->protocol = attr_u8(v->proto);
-		break;
-	}
 }
 
 bool fib_pair_object(const struct fib_pair *p, size_t b, size_t a, enum fib_change change, struct fib_object *ret_object)

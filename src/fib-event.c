@@ -309,25 +309,3 @@ void fib_snapshot_ways(const struct fib_snapshot *s, void (*each)(void *arg, con
 		}
 	}
 }
-
-uint64_t fib_object_key(const struct fib_object *o)
-{
-	const struct nlmsghdr *m = o->before ? o->before : o->after;
-	struct fib_view v;
-
-	return m && fib_view(m, &v) == 0 ? fib_hash_group(m, &v) ^ fib_hash_member(m, &v) : 0;
-}
-
-size_t fib_object_address(const struct fib_object *o, const void **ret_bytes)
-{
-	const struct nlmsghdr *m = o->before ? o->before : o->after;
-	const struct rtattr *a = NULL;
-	struct fib_view v;
-
-	if (m && fib_view(m, &v) == 0)
-		a = o->kind == FIB_ADDRESS && v.src ? v.src : v.dst;
-	if (!a || (RTA_PAYLOAD(a) != 4 && RTA_PAYLOAD(a) != 16))
-		return 0;
-	*ret_bytes = RTA_DATA(a);
-	return RTA_PAYLOAD(a);
-}

@@ -20,12 +20,9 @@
 #include <seccomp.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/sysmacros.h>
 
-#include "conf-error.h"
+#include "filter-look.h"
 #include "log.h"
-#include "who.h"
 #include "spawn.h"
 
 #define HOOK_LEN 256
@@ -164,16 +161,9 @@ struct listener {
 	char hook[HOOK_LEN];
 };
 
-struct closed_ns {
-	dev_t dev;
-	ino_t ino;
-	const char *name;
-};
-
 struct filters {
 	int epoll;
-	struct closed_ns closed[2];
-	size_t n_closed;
+	struct closed closed;
 	struct listener *listeners;
 	struct seccomp_notif *request;
 	struct seccomp_notif_resp *response;
@@ -182,20 +172,6 @@ struct filters {
 	char last[WHO_COMMAND_LEN];
 	bool told; /* that there is no filter */
 };
-
-static void close_ns(struct filters *f, int ns_fd, int target_fd, const char *name)
-{
-	struct stat st, target;
-
-	if (ns_fd < 0 || fstat(ns_fd, &st) < 0)
-		return;
-	if (target_fd >= 0 && fstat(target_fd, &target) == 0 && target.st_dev == st.st_dev && target.st_ino == st.st_ino)
-		return;
-	for (size_t i = 0; i < f->n_closed; i++)
-		if (f->closed[i].dev == st.st_dev && f->closed[i].ino == st.st_ino)
-			return;
-	f->closed[f->n_closed++] = (struct closed_ns){ st.st_dev, st.st_ino, name };
-}
 
 int filters_new(int host_fd, int target_fd, int transport_fd, struct filters **ret_filters)
 {
@@ -210,8 +186,8 @@ int filters_new(int host_fd, int target_fd, int transport_fd, struct filters **r
 		free(f);
 		return r;
 	}
-	close_ns(f, host_fd, target_fd, "the host's network namespace");
-	close_ns(f, transport_fd, target_fd, "the transport's network namespace");
+	closed_add(&f->closed, host_fd, target_fd, "the host's network namespace");
+	closed_add(&f->closed, transport_fd, target_fd, "the transport's network namespace");
 	*ret_filters = f;
 	return 0;
 }
@@ -324,94 +300,11 @@ char filters_recv(struct filters *f, int control)
 
 /* ---- one question ---- */
 
-/* The identity of a file that another process has open, without asking its file system, which may be slow. */
-static const struct closed_ns *find_closed(const struct filters *f, int proc, const char *path)
-{
-	struct statx st;
-
-	if (statx(proc, path, AT_STATX_DONT_SYNC, STATX_INO, &st) < 0)
-		return NULL;
-	for (size_t i = 0; i < f->n_closed; i++)
-		if (f->closed[i].ino == st.stx_ino && f->closed[i].dev == makedev(st.stx_dev_major, st.stx_dev_minor))
-			return &f->closed[i];
-	return NULL;
-}
-
-static FILE *open_below(int proc, const char *path)
-{
-	int fd = openat(proc, path, O_RDONLY | O_CLOEXEC);
-	FILE *file = fd >= 0 ? fdopen(fd, "r") : NULL;
-
-	if (!file)
-		close_fd(fd);
-	return file;
-}
-
-/* A number from one of /proc's files of "Name:\tvalue" lines, -1 if there is none. */
-static long read_field(int proc, const char *path, const char *name)
-{
-	_cleanup_file_ FILE *file = open_below(proc, path);
-	size_t len = strlen(name);
-	char line[256];
-
-	while (file && fgets(line, sizeof(line), file))
-		if (strncmp(line, name, len) == 0 && line[len] == ':')
-			return strtol(line + len + 1, NULL, 10);
-	return -1;
-}
-
-/* Which closed namespace the process would enter with this descriptor; NULL: none. */
-static const struct closed_ns *wanted(const struct filters *f, int proc, int fd, int type)
-{
-	char path[64], link[64];
-	ssize_t n;
-	long pid;
-
-	snprintf(path, sizeof(path), "fd/%d", fd);
-	n = readlinkat(proc, path, link, sizeof(link) - 1);
-	/* No such descriptor: the kernel will say so. */
-	if (n < 0)
-		return NULL;
-	link[n] = '\0';
-	if (strcmp(link, "anon_inode:[pidfd]") != 0)
-		return find_closed(f, proc, path);
-	/* A process instead of a namespace: with type 0 that is an error of its own. */
-	if (!(type & CLONE_NEWNET))
-		return NULL;
-	snprintf(path, sizeof(path), "fdinfo/%d", fd);
-	pid = read_field(proc, path, "Pid");
-	if (pid <= 0)
-		return NULL;
-	snprintf(path, sizeof(path), "/proc/%ld/ns/net", pid);
-	return find_closed(f, AT_FDCWD, path);
-}
-
-/* A wg-nsquick that a hook started goes to the host to watch it; what it runs inherits the filter. */
-static bool is_ourselves(int proc)
-{
-	struct stat ours, theirs;
-
-	return stat("/proc/self/exe", &ours) == 0 && fstatat(proc, "exe", &theirs, 0) == 0 && ours.st_dev == theirs.st_dev && ours.st_ino == theirs.st_ino;
-}
-
-/*
- * The command line of a process as a message may show it: printable, short, no word
- * that may be a key. Empty for one that is gone.
- */
-static void read_command(int proc, char ret_text[static WHO_COMMAND_LEN])
-{
-	_cleanup_fd_ int fd = openat(proc, "cmdline", O_RDONLY | O_CLOEXEC);
-	char raw[4096];
-	ssize_t n = fd >= 0 ? read(fd, raw, sizeof(raw) - 1) : 0;
-
-	who_format_command(raw, n > 0 ? (size_t)n : 0, n == (ssize_t)sizeof(raw) - 1, ret_text);
-}
-
 static void refuse(struct filters *f, const struct listener *l, const struct closed_ns *ns, int proc)
 {
 	char command[WHO_COMMAND_LEN];
 
-	read_command(proc, command);
+	look_command(proc, command);
 	f->refused = true;
 	/* nsenter(1) always tries twice. */
 	if (f->last_pid == f->request->pid && strcmp(f->last, command) == 0)
@@ -444,8 +337,8 @@ static bool answer(struct filters *f, const struct listener *l)
 	resp->val = 0;
 	resp->error = 0;
 	resp->flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE;
-	ns = proc >= 0 ? wanted(f, proc, (int)req->data.args[0], (int)req->data.args[1]) : NULL;
-	if (ns && !is_ourselves(proc)) {
+	ns = proc >= 0 ? look_wanted(&f->closed, proc, (int)req->data.args[0], (int)req->data.args[1]) : NULL;
+	if (ns && !look_is_ourselves(proc)) {
 		if (seccomp_notify_id_valid(l->fd, req->id) == 0)
 			refuse(f, l, ns, proc);
 		resp->error = -EPERM;
@@ -481,9 +374,9 @@ static void name_survivor(void *arg, pid_t pid)
 	snprintf(path, sizeof(path), "/proc/%d", pid);
 	proc = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	/* The userspace WireGuard is no hook's. */
-	if (proc < 0 || read_field(proc, "status", "Seccomp_filters") <= *ours)
+	if (proc < 0 || look_field(proc, "status", "Seccomp_filters") <= *ours)
 		return;
-	read_command(proc, command);
+	look_command(proc, command);
 	/* A zombie has no command line. */
 	if (command[0])
 		log_warn("process %d of a hook stays (`%s'), and can enter no namespace any more: setns(2) fails with ENOSYS (--hooks open avoids that)", pid, command);
@@ -496,6 +389,6 @@ void filters_leave(struct filters *f)
 	filters_answer(f);
 	if (!f || !f->listeners)
 		return;
-	ours = read_field(AT_FDCWD, "/proc/self/status", "Seccomp_filters");
+	ours = look_field(AT_FDCWD, "/proc/self/status", "Seccomp_filters");
 	spawn_each_descendant(name_survivor, &ours);
 }
