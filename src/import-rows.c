@@ -3,6 +3,8 @@
 
 #include "log.h"
 
+#define NETNS "%i" /* in place of a name */
+
 /* ---- one row ---- */
 
 /* `# NL-FREE#12`: in capitals, or words of a sentence would be taken for countries. */
@@ -68,20 +70,38 @@ static int make_text(struct import_row *row)
 	return row->text.failed ? -ENOMEM : 0;
 }
 
-/* What `check` would say; of each row in the same words, so that they can be counted. */
+/* Of each row in the same words, so that they can be counted: no namespace is named. */
+static int add_warning(struct import_row *row, const char *text)
+{
+	static const char named[] = "namespace " NETNS;
+	_cleanup_buf_ struct buf words = { 0 };
+
+	for (const char *at; (at = strstr(text, named)); text = at + strlen(named)) {
+		buf_add(&words, text, (size_t)(at - text));
+		buf_str(&words, "its namespace");
+	}
+	buf_str(&words, text);
+	if (words.failed)
+		return -ENOMEM;
+	finding_add(&row->findings, FIND_WARNING, 0, "%s", words.data);
+	return row->findings.failed ? -ENOMEM : 0;
+}
+
+/* What `check` would say. */
 static int check_row(struct import_row *row, struct conf *conf)
 {
-	const struct lint_place place = { .netns = "%i", .create = true };
+	const struct lint_place place = { .netns = NETNS, .create = true };
 	struct findings f = { 0 };
+	int r;
 
 	strcpy(conf->iface, "%i");
 	lint(conf, &place, &f);
-	for (size_t i = 0; i < f.n && !f.failed; i++)
+	r = f.failed ? -ENOMEM : 0;
+	for (size_t i = 0; i < f.n && r == 0; i++)
 		if (f.items[i].severity == FIND_WARNING)
-			finding_add(&row->findings, FIND_WARNING, 0, "%s", f.items[i].text);
-	row->findings.failed |= f.failed;
+			r = add_warning(row, f.items[i].text);
 	findings_free(&f);
-	return row->findings.failed ? -ENOMEM : 0;
+	return r;
 }
 
 /* ---- all of them ---- */

@@ -28,6 +28,7 @@ good() { sed "s/10.66.12.34/10.66.12.${1:-34}/" "$corpus/good/Mullvad_se-got-wg-
 	assert_success
 	assert_line --regexp '^se-got-wg-001 +new +Mullvad +Sweden, Gothenburg +192.0.2.1:51820 +4\+6 +10.64.0.1 '
 	assert_line --regexp '^us-atl-mountain +new +Windscribe +United States, Atlanta '
+	assert_line --partial "good/pia-no-dns.conf: warning: no DNS: names will not resolve in its namespace, where"
 	assert_line --partial "kill-switch dropped"
 	assert_line --partial "hook dropped: PostUp = resolvectl dns %i 10.9.0.1; resolvectl domain %i '~.'"
 	assert_line "42 imported, 0 the same as before, 0 refused"
