@@ -86,7 +86,7 @@ int inside_list(int ns_fd, struct inside **ret_processes, size_t *ret_n)
 	if (runs_this_program(getppid()))
 		add_ours(&ours, getppid());
 	spawn_each_descendant(add_ours, &ours);
-	while (r == 0 && (entry = readdir(proc))) {
+	while (r == 0 && (errno = 0, entry = readdir(proc))) {
 		char path[64];
 		struct inside *slot;
 		uint64_t pid;
@@ -105,8 +105,9 @@ int inside_list(int ns_fd, struct inside **ret_processes, size_t *ret_n)
 			r = -ENOMEM;
 		}
 	}
-	if (r == 0 && ours.failed)
-		r = -ENOMEM;
+	/* Of a list that is cut off nobody is to be stranded. */
+	if (r == 0)
+		r = ours.failed ? -ENOMEM : -errno;
 	free(ours.pids);
 	if (r < 0) {
 		free(found);

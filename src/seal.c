@@ -103,10 +103,10 @@ static int mirror(struct mirror *m)
 		return -errno;
 	m->from_fd = dirfd(dir);
 	m->to_fd = to;
-	while (r == 0 && (entry = readdir(dir)))
+	while (r == 0 && (errno = 0, entry = readdir(dir)))
 		if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0 && !m->left_out(m->arg, entry->d_name))
 			r = mirror_entry(m, entry);
-	return r;
+	return r < 0 ? r : -errno;
 }
 
 /* Where the new folders are filled: it exists everywhere, and nothing in them leads there. */
@@ -151,10 +151,10 @@ static int list_own(const char *etc_dir, struct strv *ret_own)
 
 	if (!dir)
 		return errno == ENOENT ? 0 : -errno;
-	while (r == 0 && (entry = readdir(dir)))
+	while (r == 0 && (errno = 0, entry = readdir(dir)))
 		if (entry->d_name[0] != '.')
 			r = strv_add(ret_own, entry->d_name, strlen(entry->d_name));
-	return r;
+	return r < 0 ? r : -errno;
 }
 
 /* A file that the namespace's folder lacks: no servers, and nobody but files and DNS asked for hosts. */

@@ -331,6 +331,47 @@ no_capability() {
 	assert_equal "$(wc -l < /proc/1/mountinfo)" "$before"
 }
 
+# with_fault CALL N ERROR: the N-th such call fails. What the command sees of the host's, and of rights.
+with_fault() {
+	run strace -o /dev/null -e "trace=$1" -e "inject=$1:error=$3:when=$2" wg-nsquick exec wg0 -u nobody -- busybox sh -c '
+		echo it ran
+		cat /etc/resolv.conf; grep ^hosts /etc/nsswitch.conf; ls -d /run/nscd /run/systemd/resolve/io.systemd.Resolve
+		busybox id -un; grep -E "^(Uid|Cap(Inh|Prm|Eff|Amb))" /proc/self/status' 2>&1
+}
+
+@test "whichever call fails: the command runs as ever, or not at all" {
+	local call n error good total=0 refused=0
+	local -A calls=([setns]=3-5 [unshare]=1 [open_tree]=1-2 [move_mount]=1-2 [mkdir]=1-2 [getdents64]=1-8 [setgroups]=1 [setresuid]=1 [setresgid]=1
+		[capset]=1 [mount]="1-5 20 40 60 165-185" [mkdirat]="1 9" [mknodat]="1 9" [symlinkat]=1 [readlinkat]=1)
+	mkdir -p /run/nscd /run/systemd/resolve
+	touch /run/nscd/socket /run/systemd/resolve/io.systemd.Resolve
+	with_fault setns 99 EPERM
+	assert_success
+	assert_line "it ran"
+	good=$output
+	for call in "${!calls[@]}"; do
+		for n in ${calls[$call]}; do
+			for ((n = ${n%-*}, last = ${n#*-}; n <= last; n++)); do
+				for error in EPERM ENOENT; do
+					# The C library takes that one for the end of a folder.
+					[[ $call != getdents64 ]] || error=EIO
+					with_fault "$call" "$n" "$error"
+					total=$((total + 1))
+					if [[ $output == *"it ran"* ]]; then
+						assert_equal "$call $n $error: $output" "$call $n $error: $good"
+					else
+						refused=$((refused + 1))
+						assert_equal "$call $n $error: $status ${#lines[@]}" "$call $n $error: 125 1"
+					fi
+				done
+			done
+		done
+	done
+	rm -r /run/nscd /run/systemd
+	echo "# $total runs, of which $refused ran nothing" >&3
+	assert [ "$refused" -gt 20 ]
+}
+
 @test "a joined namespace without a resolver of its own does not get the host's" {
 	ip netns add other
 	KEY=$(wg genkey) config wg1
