@@ -9,6 +9,7 @@
 #define TOKEN_LEN 32
 #define NAME_LEN (IFNAMSIZ - 1)
 #define HASH_LEN 4   /* characters, five bits each */
+#define ROOM_FOR_HASH (NAME_LEN - HASH_LEN - 1) /* what may stand before its `-` */
 #define SHORTEST 3   /* of a word that was cut */
 #define MAX_PHRASE 4 /* words of a country's, a city's or a provider's name */
 
@@ -381,8 +382,8 @@ static void add_hash(char name[static IFNAMSIZ], uint64_t h)
 	static const char alphabet[] = "abcdefghjkmnpqrstuvwxyz023456789";
 	size_t len = strlen(name);
 
-	if (len > NAME_LEN - HASH_LEN - 1)
-		len = NAME_LEN - HASH_LEN - 1;
+	if (len > ROOM_FOR_HASH)
+		len = ROOM_FOR_HASH;
 	while (len && name[len - 1] == '-')
 		len--;
 	if (len)
@@ -420,17 +421,23 @@ static bool readable_name(const char *stem, char ret_name[static IFNAMSIZ])
 	return join(&t, ret_name);
 }
 
+void import_name_hashed(const char *stem, const char *identity, unsigned int attempt, char ret_name[static IFNAMSIZ])
+{
+	const struct import_place place = import_place(stem);
+
+	(void)readable_name(stem, ret_name);
+	/* The hash is not to take the city's place. */
+	ret_name[ROOM_FOR_HASH] = '\0';
+	if (place.city && import_place(ret_name).city != place.city)
+		snprintf(ret_name, IFNAMSIZ, "%s-%s", place.country->code, place.city->code);
+	add_hash(ret_name, hash(identity, attempt));
+}
+
 void import_name(const char *stem, char ret_name[static IFNAMSIZ])
 {
 	/* Nothing but numbers, or of another script, or very many words. */
 	if (!readable_name(stem, ret_name))
-		add_hash(ret_name, hash(stem, 0));
-}
-
-void import_name_hashed(const char *stem, const char *identity, unsigned int attempt, char ret_name[static IFNAMSIZ])
-{
-	(void)readable_name(stem, ret_name);
-	add_hash(ret_name, hash(identity, attempt));
+		import_name_hashed(stem, stem, 0, ret_name);
 }
 
 bool import_name_good(const char *name)

@@ -30,7 +30,7 @@ int import_stem(const char *path, char **ret_stem);
  * countries and cities as codes; and at last cut short. Never more than is needed.
  */
 void import_name(const char *stem, char ret_name[static IFNAMSIZ]);
-/* For two files whose name would be one: its beginning and a hash of `identity`; another for every `attempt`. */
+/* For two files whose name would be one: its beginning, or country and city if these come later, and a hash of `identity`; another for every `attempt`. */
 void import_name_hashed(const char *stem, const char *identity, unsigned int attempt, char ret_name[static IFNAMSIZ]);
 
 /* The first country and the first city that a file's name, a host's or a comment has. */

@@ -107,6 +107,29 @@ static void test_collisions(void)
 	import_map_free(&again);
 }
 
+/* Whose names are one after shortening, as their last letters are all that differs. */
+static void test_one_city(void)
+{
+	static char paths[500][96];
+	static struct import_item items[500];
+	struct import_map map = { 0 };
+	size_t in_city = 0;
+
+	for (int i = 0; i < 500; i++) {
+		snprintf(paths[i], sizeof(paths[i]), "Provider-Copenhagen-Superlongwordthatgoesonandon%c%c%c.conf", 'a' + i / 100, 'a' + i / 10 % 10, 'a' + i % 10);
+		items[i] = (struct import_item){ .path = paths[i], .text = paths[i] };
+	}
+	ok(import_assign(items, 500, &map) == 0 && map.n == 500, "500 files of one city get names");
+	for (int i = 0; i < 500; i++) {
+		struct import_place place = import_place(items[i].name);
+
+		in_city += place.city && strcmp(place.city->name, "Copenhagen") == 0;
+		free(items[i].identity);
+	}
+	is_num((long long)in_city, 500, "which all tell the city: %s", items[0].name);
+	import_map_free(&map);
+}
+
 /* One stem in two folders, with two texts. */
 static void test_folders(void)
 {
@@ -331,6 +354,7 @@ int main(void)
 	test_names();
 	test_siblings();
 	test_collisions();
+	test_one_city();
 	test_folders();
 	test_cleaning();
 	test_kinds();
