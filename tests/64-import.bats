@@ -1,6 +1,6 @@
 #!/usr/bin/env bats
 # bats file_tags=text
-# shellcheck disable=SC2154
+# shellcheck disable=SC2016,SC2154 # for bash -c; stderr: bats fills it
 # import: files, folders and archives in, clean files of root's out. What it
 # does to a text is unit-import's; here is the program around it.
 
@@ -136,6 +136,25 @@ good() { sed "s/10.66.12.34/10.66.12.${1:-34}/" "$corpus/good/Mullvad_se-got-wg-
 	good > home.conf
 	run prlimit --cpu=20:20 --nofile=14:14 --as=400000000:400000000 wg-nsquick import home.conf
 	assert_success
+}
+
+@test "the process that reads is killed: its source is refused, and a new one reads the others" {
+	local parent child
+	mkfifo pipe.conf
+	good > home.conf
+	wg-nsquick import home.conf pipe.conf home.conf > out 2>&1 3>&- &
+	parent=$!
+	exec 9> pipe.conf
+	# The pipe is the child's once something is in it.
+	echo '# more is to come' >&9
+	child=$(timeout 30 bash -c 'until child=$(pgrep -P "$1") && readlink "/proc/$child/fd/"* | grep -qF pipe.conf; do sleep 0.02; done; echo "$child"' _ "$parent")
+	kill -TERM "$child"
+	wait "$parent" && fail "status 0"
+	exec 9>&-
+	run cat out
+	assert_line "wg-nsquick: pipe.conf: the process that reads it broke off, or sent what no file can become"
+	assert_line "1 imported, 1 the same as before, 1 refused"
+	assert_file_exist /etc/wireguard/home.conf
 }
 
 @test "no room for the map: no file is written either" {
