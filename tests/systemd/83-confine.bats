@@ -265,3 +265,21 @@ assert_only_tunnel() {
 	rm /run/other.ns
 	wg-nsquick release other
 }
+
+@test "all that a user runs: the manager of the user's own services, in the tunnel's namespace" {
+	local pid
+	# Which logind makes, elsewhere.
+	install -d -o nobody -m 700 /run/user/65534
+	mkdir -p /run/systemd/system/user@65534.service.d
+	printf '[Service]\nEnvironment=XDG_RUNTIME_DIR=/run/user/65534\n' > /run/systemd/system/user@65534.service.d/runtime.conf
+	run wg-nsquick confine wg0 user@65534.service
+	assert_success
+	systemctl start user@65534.service || fail "$(journalctl -b -o cat -u user@65534.service | tail -20)"
+	pid=$(systemctl show -P MainPID user@65534.service)
+	assert_equal "$(stat -L -c %i "/proc/$pid/ns/net")" "$(stat -L -c %i /run/netns/wg0)"
+	run nsenter -m -t "$pid" cat /etc/resolv.conf
+	assert_line "nameserver 10.9.0.1"
+	systemctl stop user@65534.service
+	wg-nsquick release user@65534.service
+	rm -rf /run/systemd/system/user@65534.service.d /run/user/65534
+}
