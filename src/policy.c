@@ -175,12 +175,15 @@ bool policy_is_virtual(const struct fib_snapshot *before, const struct fib_objec
 	return policy_is_guest(before, o) || is_of_kind(before, o, kinds);
 }
 
-/* A link that comes up, or joins a bridge; never one that goes down, leaves one or gets another name. */
+/* A link that comes up, or joins a bridge, which follows the least MTU of its ports; never one that goes down, leaves one or gets another name. */
 static bool is_growth(const struct fib_object *o)
 {
 	const struct fib_link *was = o->before ? fib_link(o->before) : NULL, *is = o->after ? fib_link(o->after) : NULL;
+	unsigned int may = FIB_LINK_UP | FIB_LINK_MASTER | FIB_LINK_NETNSID | FIB_LINK_LLADDR;
 
-	if (!was || !is || o->link_changed & ~(unsigned int)(FIB_LINK_UP | FIB_LINK_MASTER | FIB_LINK_NETNSID | FIB_LINK_LLADDR))
+	if (is && strcmp(is->kind, "bridge") == 0)
+		may |= FIB_LINK_MTU;
+	if (!was || !is || o->link_changed & ~may)
 		return false;
 	return (!(o->link_changed & FIB_LINK_UP) || is->flags & IFF_UP) && (!(o->link_changed & FIB_LINK_MASTER) || !was->master);
 }
@@ -197,6 +200,25 @@ bool policy_is_kernels(const struct fib_object *o)
 	if (o->kind == FIB_ROUTE)
 		return o->protocol == RTPROT_KERNEL;
 	return o->kind == FIB_ADDRESS && object_prefix(o, &prefix) && is_link_local(&prefix);
+}
+
+bool policy_is_addition(const struct policy *p, const struct fib_snapshot *before, const struct fib_object *o)
+{
+	struct prefix prefix;
+
+	if (!in_snapshot(before, o->ifindex))
+		return false;
+	switch (o->kind) {
+	case FIB_LINK:
+		return o->link_changed == FIB_LINK_UP && is_growth(o);
+	case FIB_ADDRESS:
+		return o->change == FIB_ADDED && o->family == AF_INET6 && object_prefix(o, &prefix) && !is_tunnel_address(p, &prefix);
+	case FIB_ROUTE:
+		/* Those of the addresses. */
+		return o->change == FIB_ADDED && o->family == AF_INET6 && policy_is_kernels(o) && !is_wide(o) && object_prefix(o, &prefix) && !covers_watched(p, &prefix);
+	default:
+		return false;
+	}
 }
 
 enum verdict policy_judge_guest(const struct policy *p, const struct fib_object *o, bool gone, const char **ret_why)

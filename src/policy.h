@@ -72,6 +72,12 @@ bool policy_is_way(const struct policy *p, const struct fib_object *route);
 bool policy_is_guest(const struct fib_snapshot *before, const struct fib_object *o);
 enum verdict policy_judge_guest(const struct policy *p, const struct fib_object *o, bool gone, const char **ret_why);
 
+/*
+ * Something more on a link that was there before, of what is notified without a word of who asked: it comes
+ * up, or has one more IPv6 address. A daemon that manages the network does so whenever it likes, a router speaking up for one.
+ */
+bool policy_is_addition(const struct policy *p, const struct fib_snapshot *before, const struct fib_object *o);
+
 /* A link that leads to others than those by whom this host is reached: a tunnel, or what guests use. */
 bool policy_is_virtual(const struct fib_snapshot *before, const struct fib_object *o);
 /* A route or an address that the kernel made by itself, for a link. */

@@ -56,6 +56,15 @@ static bool is_hooks_link(struct watch *w, const struct fib_object *o)
 	return w->suspect.ours;
 }
 
+/* Nobody of ours can be seen at it, and before there is harm the kernel does nothing of the kind in consequence. */
+static bool is_daemons_work(struct watch *w, const struct fib_object *o)
+{
+	if (w->tripped || w->policy.command || !policy_is_addition(&w->policy, w->before, o))
+		return false;
+	(void)suspect(w);
+	return !w->suspect.ours && who_has_daemon(w->who);
+}
+
 static enum who ask(struct watch *w, uint32_t port)
 {
 	if (port == 0)
@@ -146,6 +155,8 @@ static void on_event(void *arg, const struct nlmsghdr *event)
 	who = ask(w, event->nlmsg_pid);
 	if (who == WHO_KERNEL && is_hooks_link(w, &o))
 		who = WHO_OURS;
+	else if (who == WHO_KERNEL && !o.kernel_managed && is_daemons_work(w, &o))
+		who = WHO_FOREIGN;
 	switch (watch_judge(w, &o, who, &why)) {
 	case VERDICT_NOISE:
 		break;

@@ -24,6 +24,7 @@ struct whois {
 		int pidfd; /* as long as the process is there, nobody else has its port */
 	} daemons[KNOWN_DAEMONS];
 	size_t n_daemons;
+	pid_t any_daemon; /* of the list; 0: not looked for yet; -1: none was there before us */
 	struct sender {
 		pid_t pid, hook; /* 0: free */
 		uint64_t start;	 /* of `pid`, in clock ticks since boot */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "who-state.h"
 
+#include <dirent.h>
 #include <poll.h>
 #include <sys/syscall.h>
 
@@ -113,6 +114,31 @@ static pid_t known_daemon(struct whois *w, uint32_t port)
 			forget_daemon(w, i);
 		}
 	return 0;
+}
+
+static bool is_daemon(const struct whois *w, pid_t pid)
+{
+	struct proc_stat stat;
+
+	return proc_read_stat(pid, &stat) && stat.start < w->began && listed(w, stat.comm);
+}
+
+bool who_has_daemon(struct whois *w)
+{
+	const struct dirent *entry;
+	uint64_t pid;
+	DIR *dir;
+
+	if (w->any_daemon < 0 || (w->any_daemon > 0 && is_daemon(w, w->any_daemon)))
+		return w->any_daemon > 0;
+	w->any_daemon = -1;
+	dir = opendir("/proc");
+	while (dir && w->any_daemon < 0 && (entry = readdir(dir)))
+		if (parse_u64(entry->d_name, INT32_MAX, &pid) == 0 && is_daemon(w, (pid_t)pid))
+			w->any_daemon = (pid_t)pid;
+	if (dir)
+		closedir(dir);
+	return w->any_daemon > 0;
 }
 
 /*

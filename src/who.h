@@ -58,6 +58,9 @@ bool who_suspect(struct whois *w, struct requester *ret_requester);
  */
 void who_note_start(struct whois *w, pid_t pid);
 
+/* Whether a listed daemon of the host, there before us, is at work: it may have asked for what nobody is known for. */
+bool who_has_daemon(struct whois *w);
+
 /* A process's command line for messages: printable, shortened, what looks like a key hidden. False: it is gone. */
 bool who_command(pid_t pid, char ret_command[static WHO_COMMAND_LEN]);
 

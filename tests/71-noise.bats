@@ -171,6 +171,66 @@ tolerated() {
 	refute_output --partial "2001:db8:55::1"
 }
 
+@test "noise: IPv6 addresses and links that come up, while a listed daemon is there that may have asked for them" {
+	local daemon
+	# Their notices do not say who asked.
+	bash -c 'printf NetworkManager > /proc/$$/comm; touch /run/daemon.there; until [[ -e /run/in-hook ]]; do sleep 0.05; done; ip -6 addr add 2001:db8:55::1/64 dev veth0 nodad; sleep 0.3; touch /run/ended; sleep 60' > /dev/null 2>&1 3>&- &
+	daemon=$!
+	noise_pids+=($!)
+	noise_wait 50 test -e /run/daemon.there
+	config wg0 "PostUp = touch /run/in-hook; until [[ -e /run/ended ]]; do sleep 0.05; done; :"
+	rm -f /run/in-hook /run/ended
+	run timeout 30 wg-nsquick up wg0
+	rm -f /run/in-hook /run/ended /run/daemon.there
+	assert_success
+	refute_output --partial "guard:"
+	wg-nsquick down wg0 > /dev/null 2>&1
+	run ip -6 addr show dev veth0
+	assert_output --partial "2001:db8:55::1/64"
+	ip -6 addr del 2001:db8:55::1/64 dev veth0
+	# A hook that is seen at it is no daemon.
+	cat > /run/address.py <<-'END'
+		import socket, struct, time
+		s = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 0); s.bind((0, 0))
+		address = socket.inet_pton(socket.AF_INET6, "2001:db8:55::1")
+		body = struct.pack("=BBBBI", socket.AF_INET6, 64, 2, 0, socket.if_nametoindex("veth0")) + struct.pack("=HH", 20, 1) + address
+		s.send(struct.pack("=IHHII", 16 + len(body), 20, 0x605, 1, 0) + body)
+		time.sleep(60)
+	END
+	config wg0 "PostUp = nsenter -t 1 -n python3 /run/address.py"
+	run timeout 30 wg-nsquick up wg0 --hooks open
+	assert_failure 193
+	# Nor is a tunnel's address anybody's work, nor anything where no daemon is on the list.
+	config wg0 "PostUp = touch /run/in-hook; sleep 60; :"
+	bash -c "until [[ -e /run/in-hook ]]; do sleep 0.05; done; ip -6 addr add fd09::2/64 dev veth0 nodad" > /dev/null 2>&1 3>&- &
+	run timeout 30 wg-nsquick up wg0
+	assert_failure 193
+	printf '[guard]\nforeign = nothing\n' > /etc/wg-nsquick.d/wg0.conf
+	rm -f /run/in-hook
+	bash -c "until [[ -e /run/in-hook ]]; do sleep 0.05; done; ip -6 addr add 2001:db8:55::1/64 dev veth0 nodad" > /dev/null 2>&1 3>&- &
+	run timeout 30 wg-nsquick up wg0
+	rm -f /run/in-hook
+	assert_failure 193
+	run ip -6 addr show dev veth0
+	refute_output --partial "2001:db8:55::1"
+	refute_output --partial "fd09::2"
+}
+
+@test "noise: a container with a smaller MTU joins a bridge that was there" {
+	ip link add br-noise type bridge
+	ip addr add 172.17.0.1/16 dev br-noise
+	ip link set br-noise up
+	config wg0 "PostUp = touch /run/in-hook; until [[ -e /run/ended ]]; do sleep 0.05; done; :"
+	rm -f /run/in-hook /run/ended
+	bash -c 'until [[ -e /run/in-hook ]]; do sleep 0.05; done; ip link add vh2 mtu 1400 type veth peer name vh3; ip link set vh2 master br-noise; ip link set vh2 up; sleep 0.3; touch /run/ended' > /dev/null 2>&1 3>&- &
+	run timeout 30 wg-nsquick up wg0
+	rm -f /run/in-hook /run/ended
+	assert_success
+	refute_output --partial "guard:"
+	run ip link show br-noise
+	assert_output --partial "mtu 1400"
+}
+
 @test "noise: a router's advertisements, heard during the run" {
 	local left
 	ra_up

@@ -160,6 +160,42 @@ static void test_default(void)
 	judged(route(FIB_ADDED, "ff00::", 8, OLD_LINK), WHO_KERNEL, VERDICT_NOISE, "multicast");
 }
 
+static void is_addition(struct fib_object o, bool expected, const char *name)
+{
+	is(policy_is_addition(&policy, snapshot(), &o) ? "one" : "none", expected ? "one" : "none", "%s", name);
+}
+
+/* What a daemon may have asked for, though the notice does not say so. */
+static void test_additions(void)
+{
+	static _Alignas(8) unsigned char down[sizeof(buffer)];
+	struct fib_object o = link_object(FIB_CHANGED, "eth0", "", OLD_LINK);
+	struct fib_link *is_up = NLMSG_DATA((struct nlmsghdr *)buffer);
+
+	memcpy(down, buffer, sizeof(down));
+	is_up->flags = IFF_UP;
+	o.before = (const struct nlmsghdr *)down;
+	o.link_changed = FIB_LINK_UP;
+	is_addition(o, true, "addition: a link comes up");
+	o.link_changed = FIB_LINK_UP | FIB_LINK_MTU;
+	is_addition(o, false, "addition: not with another MTU");
+	o.before = o.after;
+	o.after = (const struct nlmsghdr *)down;
+	o.link_changed = FIB_LINK_UP;
+	is_addition(o, false, "addition: none goes down");
+	is_addition(address(FIB_ADDED, "192.0.2.9", OLD_LINK), false, "addition: an IPv4 address has a requester");
+	o = route(FIB_ADDED, "2001:db8:77::", 64, OLD_LINK);
+	o.protocol = RTPROT_KERNEL;
+	is_addition(o, true, "addition: the route of an IPv6 address");
+	o.change = FIB_REMOVED;
+	is_addition(o, false, "addition: not one that goes");
+	o = route(FIB_ADDED, "2001:db8:77::", 64, OLD_LINK);
+	is_addition(o, false, "addition: any other route has a requester");
+	o = route(FIB_ADDED, "::", 0, OLD_LINK);
+	o.protocol = RTPROT_KERNEL;
+	is_addition(o, false, "addition: a default route never is");
+}
+
 static void test_transit(void)
 {
 	policy.transit = true;
@@ -220,6 +256,7 @@ int main(void)
 	policy = (struct policy){ .level = GUARD_DEFAULT, .iface = "wg0", .addresses = &tunnel, .n_addresses = 1, .allowed = &allowed, .n_allowed = 1, .watched = &endpoint, .n_watched = 1 };
 	fib_hash_init();
 	test_default();
+	test_additions();
 	test_transit();
 	test_levels();
 	test_command();
