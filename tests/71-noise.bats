@@ -2,7 +2,7 @@
 # What goes on on a host beside us trips no guard, and nothing of it is undone: router
 # advertisements, a DHCP client, containers, a daemon of the host at its routes, carriers.
 # lanes: alone
-# shellcheck disable=SC2016,SC2034,SC2154
+# shellcheck disable=SC2016,SC2030,SC2031,SC2034,SC2154
 
 setup_file() {
 	load lib/host
