@@ -177,19 +177,24 @@ static bool to_write(const struct store_file *file)
 	return file->state == STORE_NEW || file->state == STORE_REPLACES;
 }
 
-static int stage_map(const struct store *store)
+static int stage_map(struct store *store)
 {
+	_cleanup_fd_ int there = openat(store->dir, IMPORT_MAP, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 	_cleanup_buf_ struct buf text = { 0 };
 	int r = import_map_write(&store->map, &text);
 
+	/* Nothing new is nothing to write: the folder may be read-only. */
+	if (r == 0 && there >= 0 && has_text(there, &text) == 1)
+		return 0;
 	if (r == 0)
 		r = atomic_stage(store->dir, STAGED_MAP, &text, 0600, ATOMIC_DURABLE);
+	store->map_staged = r == 0;
 	if (r < 0)
 		log_error(IMPORT_DIR "/" IMPORT_MAP " cannot be written: %s; nothing was written", strerror(-r));
 	return r;
 }
 
-static int stage_all(const struct store *store, struct store_file *files, size_t n)
+static int stage_all(struct store *store, struct store_file *files, size_t n)
 {
 	char staged[IFNAMSIZ + 16];
 	size_t written = 0;
@@ -245,7 +250,7 @@ static void publish_all(const struct store *store, struct store_file *files, siz
 
 static int publish_map(const struct store *store)
 {
-	int r = atomic_publish(store->dir, STAGED_MAP, IMPORT_MAP, true);
+	int r = store->map_staged ? atomic_publish(store->dir, STAGED_MAP, IMPORT_MAP, true) : 0;
 
 	if (r < 0)
 		log_error(IMPORT_DIR "/" IMPORT_MAP " cannot be written: %s", strerror(-r));

@@ -24,6 +24,7 @@ struct store {
 	int dir; /* -1: there is no such folder yet, and none is to be made */
 	bool dry_run;
 	struct import_map map;
+	bool map_staged; /* internal */
 };
 
 struct store_file {

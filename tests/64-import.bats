@@ -170,6 +170,21 @@ good() { sed "s/10.66.12.34/10.66.12.${1:-34}/" "$corpus/good/Mullvad_se-got-wg-
 	assert_equal "$left" ""
 }
 
+@test "what is all there already needs no room, nor a folder that can be written" {
+	good > home.conf
+	mount -t tmpfs -o mode=0700 ro /etc/wireguard
+	wg-nsquick import home.conf > /dev/null
+	mount -o remount,ro /etc/wireguard
+	run wg-nsquick import home.conf
+	good 77 > home.conf
+	local first="$status $output"
+	run wg-nsquick import --force home.conf
+	umount /etc/wireguard
+	[[ $first == "0 "*"0 imported, 1 the same as before, 0 refused" ]] || fail "$first"
+	assert_failure 1
+	assert_output "wg-nsquick: /etc/wireguard/home.conf cannot be written: Read-only file system; nothing was written"
+}
+
 @test "options end at --, and a wrong one is no file" {
 	good > ./-x.conf
 	run wg-nsquick import --keep-hook ./-x.conf
