@@ -85,7 +85,8 @@ int import_archive_probe(const char *begin, size_t len)
 	} magics[] = {
 		{ 0, 4, "PK\3\4", true },	 { 0, 4, "PK\5\6", true },	   { 0, 2, "\x1f\x8b", true }, { 0, 3, "BZh", true },
 		{ 0, 6, "\xfd" "7zXZ\0", true }, { 0, 4, "\x28\xb5\x2f\xfd", true }, { 257, 5, "ustar", true }, { 0, 6, "7z\xbc\xaf\x27\x1c", false },
-		{ 0, 4, "Rar!", false },	 { 0, 4, "MSCF", false },	   { 0, 5, "%PDF-", false },
+		{ 0, 4, "Rar!", false },	 { 0, 4, "MSCF", false },	   { 0, 5, "%PDF-", false },	{ 0, 4, "\4\x22\x4d\x18", false },
+		{ 0, 3, "\x5d\0\0", false },	 { 0, 4, "LZIP", false },	   { 0, 2, "\x1f\x9d", false }, { 0, 5, "07070", false },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(magics); i++)

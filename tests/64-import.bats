@@ -285,6 +285,8 @@ refused() {
 		z = zipfile.ZipFile("none.zip", "w"); z.writestr("read.me", "x"); z.close()
 		open("cut.tar.gz", "wb").write(open("many.tar.gz", "rb").read()[:20000])
 		open("7.7z", "wb").write(b"7z\xbc\xaf\x27\x1c" + b"x" * 600)
+		open("x.tar.lz4", "wb").write(b"\x04\x22\x4d\x18" + b"x" * 600)
+		open("x.tar.lzma", "wb").write(b"\x5d\0\0\x80\0" + b"x" * 600)
 	END
 	refused up.tar.gz "leads out of the archive"
 	refused absolute.tar.gz "an absolute path"
@@ -299,6 +301,8 @@ refused() {
 	refused none.zip "no .conf file"
 	refused cut.tar.gz "cannot be unpacked"
 	refused 7.7z "of a kind that is not read"
+	refused x.tar.lz4 "of a kind that is not read"
+	refused x.tar.lzma "of a kind that is not read"
 }
 
 @test "a gigabyte of zeros is not unpacked" {
