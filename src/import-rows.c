@@ -7,6 +7,32 @@
 
 /* ---- one row ---- */
 
+#define FROM "# From "
+#define CLEANED ", cleaned by wg-nsquick import.\n"
+
+/* A file that was imported before begins with a line that says from which: it is that one again. */
+static int find_origin(struct import_row *row)
+{
+	const char *text = row->file->record.import.text.data, *name = text + strlen(FROM), *end;
+
+	row->clean = text;
+	if (strncmp(text, FROM, strlen(FROM)) != 0)
+		return 0;
+	end = strstr(name, CLEANED);
+	if (!end || memchr(name, '\n', (size_t)(end - name)) || memchr(name, '/', (size_t)(end - name)) || end == name)
+		return 0;
+	row->origin = strndup(name, (size_t)(end - name));
+	row->clean = end + strlen(CLEANED);
+	row->clean += *row->clean == '\n';
+	return row->origin ? 0 : -ENOMEM;
+}
+
+/* What the tunnel is named after. (Standard input has no name.) */
+static const char *name_source(const struct import_row *row)
+{
+	return row->origin && strcmp(row->origin, "-") != 0 ? row->origin : row->file->path;
+}
+
 /* `# NL-FREE#12`: in capitals, or words of a sentence would be taken for countries. */
 static bool is_place_comment(const char *line)
 {
@@ -35,7 +61,7 @@ static int find_place(struct import_row *row)
 {
 	const struct conf *conf = &row->file->record.import.conf;
 	_cleanup_free_ char *stem = NULL;
-	int r = import_stem(row->file->path, &stem);
+	int r = import_stem(name_source(row), &stem);
 
 	if (r < 0)
 		return r;
@@ -58,15 +84,16 @@ static int find_place(struct import_row *row)
 	return 0;
 }
 
+/* As it is written: with a line that says where it came from. */
 static int make_text(struct import_row *row)
 {
 	const char *base = strrchr(row->file->path, '/');
 	_cleanup_buf_ struct buf shown = { 0 };
 
-	if (import_show_name(base ? base + 1 : row->file->path, &shown) < 0)
+	if (import_show_name(row->origin ? row->origin : base ? base + 1 : row->file->path, &shown) < 0)
 		return -ENOMEM;
-	buf_fmt(&row->text, "# From %s, cleaned by wg-nsquick import.\n", shown.data);
-	buf_add(&row->text, row->file->record.import.text.data, row->file->record.import.text.len);
+	/* What is written is clean itself: an empty line stands before a section. */
+	buf_fmt(&row->text, FROM "%s" CLEANED "%s%s", shown.data, *row->clean == '[' ? "\n" : "", row->clean);
 	return row->text.failed ? -ENOMEM : 0;
 }
 
@@ -120,20 +147,23 @@ static int name_rows(const struct import_batch *batch, const char *name, struct 
 {
 	int r = 0;
 
-	for (size_t i = 0; i < batch->n_files; i++) {
-		items[i].path = batch->files[i].path;
-		items[i].text = batch->files[i].record.import.text.data;
-	}
-	if (name && batch->n_files == 1)
-		strcpy(items[0].name, name);
-	else
-		r = import_assign(items, batch->n_files, &store->map);
 	for (size_t i = 0; i < batch->n_files && r == 0; i++) {
 		struct import_row *row = &table->rows[i];
 
 		row->file = &batch->files[i];
+		r = find_origin(row);
+		items[i].path = name_source(row);
+		items[i].text = row->clean;
+	}
+	if (r == 0 && name && batch->n_files == 1)
+		strcpy(items[0].name, name);
+	else if (r == 0)
+		r = import_assign(items, batch->n_files, &store->map);
+	for (size_t i = 0; i < batch->n_files && r == 0; i++) {
+		struct import_row *row = &table->rows[i];
+
 		strcpy(row->name, items[i].name);
-		row->same_as = items[i].same_as ? items[items[i].same_as - 1].path : NULL;
+		row->same_as = items[i].same_as ? batch->files[items[i].same_as - 1].path : NULL;
 		r = find_place(row);
 		if (r == 0)
 			r = make_text(row);
@@ -176,14 +206,14 @@ static void forget_refused(struct import_table *table, struct import_map *map, s
 
 static int remember_given(const struct import_table *table, const char *name, struct import_map *map)
 {
-	const char *path = table->rows[0].file->path;
+	const char *source = name_source(&table->rows[0]);
 	_cleanup_free_ char *stem = NULL;
 	int r;
 
 	/* Standard input comes from elsewhere every time. */
-	if (table->files[0].state == STORE_EXISTS || strcmp(path, "-") == 0)
+	if (table->files[0].state == STORE_EXISTS || strcmp(source, "-") == 0)
 		return 0;
-	r = import_stem(path, &stem);
+	r = import_stem(source, &stem);
 	return r < 0 ? r : import_map_set(map, name, stem);
 }
 
@@ -221,6 +251,7 @@ void import_table_free(struct import_table *table)
 	for (size_t i = 0; i < table->n && table->rows; i++) {
 		findings_free(&table->rows[i].findings);
 		buf_free(&table->rows[i].text);
+		free(table->rows[i].origin);
 	}
 	free(table->rows);
 	free(table->files);

@@ -11,6 +11,8 @@
 
 struct import_row {
 	const struct import_file *file;
+	char *origin;	  /* the name of the file that this one, imported before, came from; NULL: it is no such file */
+	const char *clean; /* its text without the line that says so */
 	char name[IFNAMSIZ];
 	const char *same_as; /* the path of a file that has the same name and text; NULL: none */
 	struct import_place place;

@@ -41,6 +41,11 @@ good() { sed "s/10.66.12.34/10.66.12.${1:-34}/" "$corpus/good/Mullvad_se-got-wg-
 	assert_success
 	assert_line "0 imported, 42 the same as before, 0 refused"
 	(cd /etc/wireguard && sha256sum ./*) | cmp - before
+	# They are clean already, and know where they came from.
+	run wg-nsquick import /etc/wireguard
+	assert_success
+	assert_line "0 imported, 42 the same as before, 0 refused, 1 other file not looked at"
+	refute_line --regexp "spelled|dropped|mask"
 }
 
 @test "each file that is no good ends in one line that says why, and nothing is written" {
@@ -71,6 +76,9 @@ good() { sed "s/10.66.12.34/10.66.12.${1:-34}/" "$corpus/good/Mullvad_se-got-wg-
 	run wg-nsquick import --name piped - < "$corpus/good/mullvad-jp4.conf"
 	assert_success
 	assert_file_exist /etc/wireguard/piped.conf
+	run wg-nsquick import /etc/wireguard/piped.conf /etc/wireguard/home.conf
+	assert_success
+	assert_line "0 imported, 2 the same as before, 0 refused"
 	run wg-nsquick import - < "$corpus/good/mullvad-jp4.conf"
 	assert_failure 1
 	assert_output --partial "--name NAME gives it one"
