@@ -110,7 +110,12 @@ bool policy_is_landing(const struct policy *p, const struct fib_object *o)
 {
 	const struct fib_link *l = o->kind == FIB_LINK && o->after ? fib_link(o->after) : NULL;
 
-	return l && o->change == FIB_ADDED && (strcmp(l->kind, "wireguard") == 0 || has_our_name(p, o));
+	if (!l || o->change != FIB_ADDED)
+		return false;
+	/* Around a command, which may make one: another one of ours does not count. */
+	if (strcmp(l->kind, "wireguard") == 0 && (p->command || l->index >= TUNNEL_IFINDEX_MIN))
+		return true;
+	return has_our_name(p, o);
 }
 
 bool policy_is_transit(const struct policy *p, const struct fib_object *o)

@@ -10,6 +10,9 @@
 #include "settings.h"
 #include "who.h"
 
+/* The numbers of our WireGuard links are from here on (txn-link.c): the kernel gives others out from 1. */
+#define TUNNEL_IFINDEX_MIN (1U << 20)
+
 enum verdict {
 	VERDICT_NOISE,	 /* no change to speak of */
 	VERDICT_BENIGN,	 /* a change that has nothing to do with how this host is reached: logged at most */
@@ -57,7 +60,10 @@ extern const uint8_t policy_world4[4], policy_world6[16];
  */
 enum verdict policy_judge(const struct policy *p, const struct fib_snapshot *before, const struct fib_object *o, enum who who, const char **ret_why);
 
-/* K5: the tunnel, or another one, came to stand on the host. */
+/*
+ * K5: the tunnel came to stand on the host, by whatever name: a link that is moved keeps its number. Not a
+ * WireGuard link of the host's own, as wg-quick or systemd-networkd may be making beside us.
+ */
 bool policy_is_landing(const struct policy *p, const struct fib_object *o);
 /* The userspace TUN on its way. */
 bool policy_is_transit(const struct policy *p, const struct fib_object *o);

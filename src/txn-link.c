@@ -10,7 +10,7 @@
 #include "log.h"
 
 /*
- * Above 2^20, so that a tool which takes the number to a daemon on the host
+ * Above TUNNEL_IFINDEX_MIN, so that a tool which takes the number to a daemon on the host
  * finds no link of that number there.
  */
 static unsigned int random_ifindex(void)
@@ -18,7 +18,7 @@ static unsigned int random_ifindex(void)
 	uint32_t n = 0;
 
 	(void)!getrandom(&n, sizeof(n), 0);
-	return (1U << 20) + n % ((1U << 30) - (1U << 20));
+	return TUNNEL_IFINDEX_MIN + n % ((1U << 30) - TUNNEL_IFINDEX_MIN);
 }
 
 /*

@@ -79,7 +79,7 @@ static bool same_state(const struct state *a, const struct state *b)
 }
 
 /* Folders by name for replacement, the file itself for writing: a bind mount's folder is another. */
-static void listen_at(struct watch_file *f, const char *path, char ret_name[static NAME_MAX + 1])
+static int listen_at(struct watch_file *f, const char *path, char ret_name[static NAME_MAX + 1])
 {
 	const uint64_t in_folder = FAN_MODIFY | FAN_CREATE | FAN_DELETE | FAN_MOVED_TO | FAN_MOVED_FROM | FAN_EVENT_ON_CHILD;
 	char copy[PATH_MAX];
@@ -87,20 +87,25 @@ static void listen_at(struct watch_file *f, const char *path, char ret_name[stat
 	snprintf(copy, sizeof(copy), "%s", path);
 	snprintf(ret_name, NAME_MAX + 1, "%.*s", NAME_MAX, basename(copy));
 	snprintf(copy, sizeof(copy), "%s", path);
-	(void)fanotify_mark(f->fan, FAN_MARK_ADD, in_folder, AT_FDCWD, dirname(copy));
+	return fanotify_mark(f->fan, FAN_MARK_ADD, in_folder, AT_FDCWD, dirname(copy)) < 0 ? -errno : 0;
 }
 
 static void listen_for(struct watch_file *f)
 {
+	const unsigned int flags = FAN_CLASS_NOTIF | FAN_CLOEXEC | FAN_NONBLOCK | FAN_UNLIMITED_QUEUE;
 	char real[PATH_MAX];
 
 	/* With a queue that no flood fills; and who may not have that is not told who writes, either. */
-	f->fan = fanotify_init(FAN_CLASS_NOTIF | FAN_CLOEXEC | FAN_NONBLOCK | FAN_UNLIMITED_QUEUE | FAN_REPORT_DFID_NAME, O_RDONLY | O_CLOEXEC);
+	f->fan = fanotify_init(flags | FAN_REPORT_DFID_NAME, O_RDONLY | O_CLOEXEC);
 	if (f->fan < 0)
 		return;
-	listen_at(f, f->path, f->name[0]);
-	if (realpath(f->path, real) && strcmp(real, f->path) != 0)
-		listen_at(f, real, f->name[1]);
+	/* Not every file system has names for folders that hold (overlayfs; btrfs before Linux 6.8): there only writing is told. */
+	if (listen_at(f, f->path, f->name[0]) < 0) {
+		close_fd(f->fan);
+		f->fan = fanotify_init(flags, O_RDONLY | O_CLOEXEC);
+	} else if (realpath(f->path, real) && strcmp(real, f->path) != 0) {
+		(void)listen_at(f, real, f->name[1]);
+	}
 	(void)fanotify_mark(f->fan, FAN_MARK_ADD, FAN_MODIFY, AT_FDCWD, f->path);
 	(void)fanotify_mark(f->fan, FAN_MARK_ADD, FAN_OPEN, AT_FDCWD, LD_SO_CACHE);
 }
@@ -169,7 +174,7 @@ static bool hear(struct watch_file *f, struct whois *w, const struct fanotify_ev
 		close(m->fd);
 	if (m->mask & FAN_OPEN)
 		who_note_start(w, m->pid);
-	if (m->pid == getpid() || !is_about(f, m))
+	if (m->mask == FAN_OPEN || m->pid == getpid() || !is_about(f, m))
 		return false;
 	if (f->ours || m->pid <= 0)
 		return true;

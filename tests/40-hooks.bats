@@ -197,3 +197,26 @@ up_prints() { # LINE…: the hooks' standard output, in $output
 	up_prints 'PostUp = ls /proc/self/fd | wc -l; ls -l /proc/self/fd | grep -c -E "socket|net:|mnt:" || true'
 	assert_line --index 1 "0"
 }
+
+@test "a WireGuard link that somebody else makes on the host meanwhile stays; the tunnel's own does not, by whatever name" {
+	local kind=bridge
+	[[ $WG_KIND == go ]] || kind=wireguard
+	rm -f /run/in-hook /run/ended
+	config wg0 "PostUp = touch /run/in-hook; until [[ -e /run/ended ]]; do sleep 0.05; done"
+	bash -c "until [[ -e /run/in-hook ]]; do sleep 0.05; done; ip link add wg7 type $kind; ip addr add 10.77.0.1/24 dev wg7; ip link set wg7 up; touch /run/ended" > /dev/null 2>&1 3>&- &
+	run timeout 60 wg-nsquick up wg0
+	rm -f /run/in-hook /run/ended
+	assert_success
+	refute_output --partial "guard:"
+	run ip -br addr show dev wg7
+	assert_output --partial "10.77.0.1/24"
+	ip link del wg7
+	wg-nsquick down wg0 > /dev/null 2>&1
+	if [[ $WG_KIND == kernel ]]; then
+		config wg0 "PostUp = ip link set %i down; ip link set %i name other0; ip link set other0 netns 1; sleep 60"
+		run timeout 60 wg-nsquick up wg0
+		assert_failure 193
+		run ip link show dev other0
+		assert_failure
+	fi
+}

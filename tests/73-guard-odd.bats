@@ -359,6 +359,19 @@ ask_daemon() { printf "%s" "rm -f /run/daemon.did; echo '$1' > /run/daemon.go; u
 	[[ $output != *"nothing is heard"* ]]
 }
 
+@test "a file system that has no names for what happens in it: who writes /etc/resolv.conf is known all the same" {
+	config wg0 "PostUp = echo 'nameserver 9.9.9.9' > /proc/1/root/etc/resolv.conf; sleep 60"
+	run timeout 30 strace -f -qq -o /run/strace.log -e trace=fanotify_mark -e inject=fanotify_mark:error=EXDEV:when=1 wg-nsquick up wg0
+	assert_failure 193
+	assert_line --partial "guard: /etc/resolv.conf changed during \`up' by process"
+	# What programs read when they start is no change.
+	refute_line --partial "as far as can be seen"
+	grep -q 'fanotify_mark.*INJECTED' /run/strace.log
+	rm -f /run/strace.log
+	assert_host_unchanged
+	assert_clean
+}
+
 @test "without io_uring all is as ever, but slower" {
 	config wg0 "PostUp = echo 'nameserver 9.9.9.9' > /proc/1/root/etc/resolv.conf; sleep 60"
 	run timeout 30 strace -f -qq -o /run/strace.log -e trace=io_uring_setup -e inject=io_uring_setup:error=EPERM wg-nsquick up wg0

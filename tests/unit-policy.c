@@ -140,7 +140,9 @@ static void test_default(void)
 	judged(route(FIB_ADDED, "192.0.2.0", 24, NEW_LINK), WHO_UNKNOWN, VERDICT_CONCERN, "K4: over a new link to an endpoint");
 	judged(route(FIB_ADDED, "172.17.0.0", 16, NEW_LINK), WHO_UNKNOWN, VERDICT_BENIGN, "a container's route");
 	judged(route(FIB_ADDED, "10.9.0.0", 24, NEW_LINK), WHO_UNKNOWN, VERDICT_CONCERN, "K8: a destination of the tunnel");
-	judged(link_object(FIB_ADDED, "wg7", "wireguard", NEW_LINK), WHO_KERNEL, VERDICT_CONCERN, "K5: a WireGuard link");
+	judged(link_object(FIB_ADDED, "wg7", "wireguard", TUNNEL_IFINDEX_MIN + NEW_LINK), WHO_KERNEL, VERDICT_CONCERN, "K5: the tunnel's link, by its number");
+	judged(link_object(FIB_ADDED, "wg7", "wireguard", NEW_LINK), WHO_KERNEL, VERDICT_BENIGN, "a WireGuard link of the host's own");
+	judged(link_object(FIB_ADDED, "wg7", "wireguard", NEW_LINK), WHO_OURS, VERDICT_CONCERN, "K1: one that a hook makes there");
 	judged(link_object(FIB_ADDED, "wg0", "tun", NEW_LINK), WHO_KERNEL, VERDICT_CONCERN, "K5: one of our name");
 	judged(link_object(FIB_ADDED, "veth7", "veth", NEW_LINK), WHO_KERNEL, VERDICT_BENIGN, "a container's link");
 	judged(link_object(FIB_REMOVED, "eth0", "", OLD_LINK), WHO_KERNEL, VERDICT_CONCERN, "K6: a link is gone");
