@@ -107,7 +107,6 @@ static void listen_for(struct watch_file *f)
 		(void)listen_at(f, real, f->name[1]);
 	}
 	(void)fanotify_mark(f->fan, FAN_MARK_ADD, FAN_MODIFY, AT_FDCWD, f->path);
-	(void)fanotify_mark(f->fan, FAN_MARK_ADD, FAN_OPEN, AT_FDCWD, LD_SO_CACHE);
 }
 
 int watch_file_open(const char *path, bool listen, struct watch_file **ret_file)
@@ -129,6 +128,12 @@ int watch_file_open(const char *path, bool listen, struct watch_file **ret_file)
 		listen_for(f);
 	*ret_file = f;
 	return 0;
+}
+
+void watch_file_hear_starts(struct watch_file *f)
+{
+	if (f->fan >= 0)
+		(void)fanotify_mark(f->fan, FAN_MARK_ADD, FAN_OPEN, AT_FDCWD, LD_SO_CACHE);
 }
 
 void watch_file_close(struct watch_file *f)

@@ -16,11 +16,13 @@ struct watch_file;
  */
 int watch_file_open(const char *path, bool listen, struct watch_file **ret_file);
 void watch_file_close(struct watch_file *f);
+/* From now on watch_file_read() hears of every program that starts, too, if it hears anything. */
+void watch_file_hear_starts(struct watch_file *f);
 /* To poll(2); -1: nothing will be heard, as that was not wanted, or there is no right to it. */
 int watch_file_fd(const struct watch_file *f);
 /*
- * Reads what has happened, and asks `w` who it was, while that can still be found out. Tells it of programs
- * that start, too. True: something happened to the file.
+ * Reads what has happened, and asks `w` who it was, while that can still be found out. True: something
+ * happened to the file.
  */
 bool watch_file_read(struct watch_file *f, struct whois *w);
 

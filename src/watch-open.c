@@ -142,6 +142,9 @@ int watch_open(const struct watch_spec *spec, struct watch **ret_watch)
 	/* Not the guard's first concern: what cannot be read is not watched. */
 	if (r == 0)
 		(void)watch_file_open(watch_host_resolv_conf(), spec->others_run, &w->resolv_conf);
+	/* Whose a new link is counts beside hooks only. */
+	if (w->resolv_conf && spec->others_run && !w->policy.command)
+		watch_file_hear_starts(w->resolv_conf);
 	if (r == 0 && spec->others_run)
 		watch_remember_ipv6(w);
 	if (r < 0) {

@@ -149,6 +149,23 @@ way() {
 	ip link del br9
 }
 
+@test "guard: what a hook that is kept in its namespace writes to the host's /sys is undone" {
+	local flags
+	# Up, but without multicast: IPv6 finds nobody then.
+	flags=$(printf '0x%x' $(($(< /sys/class/net/veth0/flags) & ~0x1000)))
+	config wg0 "PostUp = echo $flags > /proc/1/root/sys/class/net/veth0/flags; sleep 60"
+	run timeout 30 wg-nsquick up wg0
+	assert_failure 193
+	assert_line --regexp "changed: link veth0: multicast on -> off; .*echo $flags"
+	assert_host_unchanged
+	config wg0 "PostUp = echo 1400 > /proc/1/root/sys/class/net/veth0/mtu; sleep 60"
+	run timeout 30 wg-nsquick up wg0
+	assert_failure 193
+	assert_line --partial "changed: link veth0: mtu 1500 -> 1400"
+	assert_host_unchanged
+	assert_clean
+}
+
 @test "guard: a descriptor of the host's namespace, held by who started us, reaches no hook" {
 	config wg0 "PostUp = nsenter --net=/proc/self/fd/9 ip route del default metric 0"
 	exec 9< /proc/1/ns/net
