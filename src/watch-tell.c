@@ -37,9 +37,19 @@ static void tell_requester(struct buf *text, const struct requester *by)
 		buf_str(text, " of this run");
 }
 
+/* It was told that this could not be put back. */
+static bool is_left(const struct watch *w, const char *text)
+{
+	for (size_t i = 0; i < w->left.n; i++)
+		if (strcmp(w->left.v[i], text) == 0)
+			return true;
+	return false;
+}
+
 void watch_tell_object(struct watch *w, const struct fib_object *o, const struct requester *by, const char *why, const char *end)
 {
 	_cleanup_buf_ struct buf text = { 0 };
+	_cleanup_buf_ struct buf what = { 0 };
 	uint64_t key = fib_object_key(o);
 	uint8_t told = key_map_get(&w->told, key);
 
@@ -51,8 +61,10 @@ void watch_tell_object(struct watch *w, const struct fib_object *o, const struct
 		w->n_told++;
 		return;
 	}
-	buf_fmt(&text, "guard: the host's network changed during `%s': ", w->action);
-	fib_describe(o, &text);
+	fib_describe(o, &what);
+	if (what.failed || is_left(w, what.data))
+		return;
+	buf_fmt(&text, "guard: the host's network changed during `%s': %s", w->action, what.data);
 	if (by)
 		tell_requester(&text, by);
 	if (*why)
@@ -68,9 +80,8 @@ void watch_tell_left(struct watch *w, const char *text)
 	_cleanup_buf_ struct buf line = { 0 };
 
 	/* Every attempt finds it again. */
-	for (size_t i = 0; i < w->left.n; i++)
-		if (strcmp(w->left.v[i], text) == 0)
-			return;
+	if (is_left(w, text))
+		return;
 	if (w->left.n < MAX_MESSAGES)
 		(void)strv_add(&w->left, text, strlen(text));
 	buf_fmt(&line, "guard: could not be put back: %s", text);

@@ -220,6 +220,8 @@ ask_daemon() { printf "%s" "rm -f /run/daemon.did; echo '$1' > /run/daemon.go; u
 	run timeout 30 wg-nsquick up wg0 --hooks open
 	assert_failure 194
 	assert_line --partial "guard: could not be put back: removed: link gone0"
+	# What went with it unseen is told once.
+	assert_equal "$(grep -c 'removed: route default dev gone0 metric 900' <<< "$output")" 1
 	assert_line "wg-nsquick: guard: the host is not as it was before \`up'"
 	assert_host_unchanged
 	assert_clean
