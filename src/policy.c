@@ -8,9 +8,9 @@
 #define PREF_L3MDEV 1000 /* net/ipv4/fib_rules.c and drivers/net/vrf.c: made with the first VRF */
 
 const char *const policy_foreign_daemons[] = {
-	"NetworkManager", "nm-dispatcher", "systemd-networkd", "systemd-network", "dhclient", "dhcpcd", "udhcpc", "connmand", "ifup", "ifdown", "ifupdown",
-	"wpa_supplicant", "dockerd", "containerd*", "podman", "netavark", "libvirtd", "virtnetworkd", "tailscaled", "kubelet", "flanneld", "calico*", "cilium*", "bird*",
-	"zebra", "frr*", "keepalived", NULL,
+	"NetworkManager", "nm-dispatcher", "systemd-networkd", "dhclient", "dhcpcd", "udhcpc", "connmand", "ifup", "ifdown", "ifupdown",
+	"wpa_supplicant", "dockerd", "containerd*", "podman", "netavark", "libvirtd", "virtnetworkd", "lxd", "incusd", "kubelet", "kube-proxy", "kube-router", "flanneld",
+	"calico*", "cilium*", "bird*", "zebra", "frr*", "keepalived", "tailscaled", "zerotier-one", "openvpn", "pppd", "charon*", NULL,
 };
 
 const uint8_t policy_world4[4] = { 1, 1, 1, 1 };

@@ -57,6 +57,13 @@ users_of() { grep -lE "$1" src/*.c src/*.h | sed 's,^src/,,' | sort | tr '\n' ' 
 	assert_output "$(printf 'src/ns.c\nsrc/room-pin.c\nsrc/room.c\nsrc/seal.c')"
 }
 
+@test "the manual has the whole list of daemons that are tolerated: who sets another one replaces it" {
+	local names
+	names=$(sed -n '/^const char \*const policy_foreign_daemons/,/^};/s/"\([^"]*\)"[,]*/\n\1\n/gp' src/policy.c | grep -E '^[A-Za-z]' | grep -v '^const')
+	(($(wc -l <<< "$names") > 20))
+	assert_equal "$(sed -n '/^The list replaces the built-in one:/,/;$/p' contrib/wg-nsquick.8 | tail -n +2 | tr -s ',;\n ' '\n' | grep . | sort)" "$(sort <<< "$names")"
+}
+
 @test "nothing shells out" {
 	run grep -nE '\b(system|popen)\(' src/*.c
 	assert_failure
