@@ -30,7 +30,8 @@ teardown() {
 through_fifo() {
 	rm -f wg0.conf
 	mkfifo -m 600 wg0.conf
-	cat text > wg0.conf 3>&- &
+	# Who does not open it is not waited for without end.
+	timeout 60 sh -c "cat text > wg0.conf" 3>&- &
 	run timeout 60 "$1" "$2" ./wg0.conf
 	wait
 }
