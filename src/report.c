@@ -153,10 +153,12 @@ int report_tunnel(const char *iface, const char *netns, struct report *report)
 		return -ENOMEM;
 	set_now(report);
 	r = tunnel_find(iface, netns, &t->txn);
-	if (r == 0)
+	if (r == 0) {
 		fill(t, report->now);
-	else
+	} else {
+		txn_free(&t->txn);
 		report->n_tunnels--;
+	}
 	return r;
 }
 
