@@ -195,7 +195,14 @@ class World:
     @staticmethod
     def read_sysctls():
         text = call("sysctl", "-a", "--pattern", "^net\\.")
-        return "\n".join(sorted(line for line in text.splitlines() if not re.search("conntrack_count|conntrack_buckets|flowcache|rand|stat", line)))
+        return {line for line in text.splitlines() if not re.search("conntrack_count|conntrack_buckets|flowcache|rand|stat", line)}
+
+    def changed_sysctls(self):
+        """Gone, changed, or a link's. A module of the kernel's that is loaded meanwhile brings some of its own."""
+        now = self.read_sysctls()
+        known = {line.split(" = ")[0] for line in self.sysctls}
+        new = {line for line in now - self.sysctls if line.split(" = ")[0] in known or re.match(r"net\.ipv[46]\.(conf|neigh)\.", line)}
+        return sorted(self.sysctls - now) + sorted(new)
 
     def host_state(self):
         return f"{self.sight.network()}\nfirewall: {self.sight.generation()}\n{read('/etc/resolv.conf')}"
@@ -444,6 +451,7 @@ class World:
 
     def end(self):
         self.choose("new")
-        if self.read_sysctls() != self.sysctls:
-            print("# the host's sysctls changed")
+        changed = self.changed_sysctls()
+        if changed:
+            print("# the host's sysctls changed: " + "; ".join(changed))
             raise SystemExit(1)
