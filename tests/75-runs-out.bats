@@ -21,10 +21,7 @@ setup() {
 }
 
 teardown() {
-	local folder
-	for folder in /run/wg-nsquick /etc/netns /run/netns; do
-		[[ -z ${mounted-} ]] || umount -l "$folder" 2> /dev/null || true
-	done
+	uncover
 	wg-nsquick recover > /dev/null 2>&1 3>&-
 	[[ ! -e /run/netns/wg0 ]] || wg-nsquick down wg0 > /dev/null 2>&1 3>&-
 	assert_clean
@@ -47,11 +44,22 @@ all_or_nothing() {
 	assert_clean
 }
 
-# A file system of few pages and inodes over a folder; what stands there is carried over.
+# FOLDER OPTIONS: a file system of few pages or inodes over it.
 small() {
-	mounted=1
-	mkdir -p "$1"
 	mount -t tmpfs -o "mode=755,$2" small "$1"
+	covered=$1
+}
+
+read_only() {
+	mount --bind "$1" "$1"
+	covered=$1
+	mount -o remount,bind,ro "$1"
+}
+
+# What is beneath is as it was.
+uncover() {
+	[[ -z ${covered-} ]] || umount -l "$covered"
+	covered=
 }
 
 @test "/run/wg-nsquick without space, a page at a time" {
@@ -61,7 +69,7 @@ small() {
 		echo > /run/wg-nsquick/full
 		echo "$pages pages"
 		all_or_nothing "\(?/run/wg-nsquick.*No space left on device" "cannot write the journal: No space left on device"
-		umount /run/wg-nsquick
+		uncover
 	done
 }
 
@@ -71,7 +79,7 @@ small() {
 		small /run/wg-nsquick "nr_inodes=$inodes"
 		echo "$inodes inodes"
 		all_or_nothing "/run/wg-nsquick.*No space left on device" "cannot write the journal: No space left on device"
-		umount -l /run/wg-nsquick
+		uncover
 	done
 }
 
@@ -79,9 +87,8 @@ small() {
 	small /etc/netns "size=4096"
 	echo > /etc/netns/prov
 	all_or_nothing "\(/etc/netns\): No space left on device"
-	umount /etc/netns
-	mount --bind /etc/netns /etc/netns
-	mount -o remount,bind,ro /etc/netns
+	uncover
+	read_only /etc/netns
 	run wg-nsquick up wg0
 	assert_failure 1
 	assert_output --partial "wg-nsquick: wg0: cannot set up network namespace wg0 (/etc/netns): Read-only file system"
@@ -90,9 +97,7 @@ small() {
 }
 
 @test "/run/netns read-only" {
-	mounted=1
-	mount --bind /run/netns /run/netns
-	mount -o remount,bind,ro /run/netns
+	read_only /run/netns
 	all_or_nothing "cannot publish the namespace as /run/netns/wg0: Read-only file system"
 }
 
