@@ -163,7 +163,7 @@ up_prints() { # LINE…: the hooks' standard output, in $output
 	local pid=$!
 	timeout 20 bash -c "until [[ -e /run/in-hook ]]; do sleep 0.1; done"
 	kill -KILL $pid
-	timeout 10 bash -c "while pgrep -x wg-nsquick > /dev/null; do sleep 0.1; done"
+	timeout 30 bash -c "while pgrep -x wg-nsquick > /dev/null; do sleep 0.1; done"
 	assert_clean
 }
 
