@@ -79,16 +79,23 @@ static int collect_ssh(struct reach *r)
 	if (own)
 		return add_ssh_client(r, own);
 	for (int i = 0; i < MAX_ANCESTORS && pid > 1; i++, pid = parent_of(pid)) {
-		_cleanup_free_ char *environ_text = NULL;
-		char path[48];
+		char path[48], *text;
+		bool found = false;
 		size_t len;
+		int error = 0;
 
 		snprintf(path, sizeof(path), "/proc/%d/environ", pid);
-		if (read_file(path, 1 << 20, &environ_text, &len) < 0)
+		if (read_file(path, 1 << 20, &text, &len) < 0)
 			continue;
-		for (const char *p = environ_text; p < environ_text + len; p += strlen(p) + 1)
-			if (strncmp(p, name, sizeof(name) - 1) == 0)
-				return add_ssh_client(r, p + sizeof(name) - 1);
+		for (const char *p = text; p < text + len && !found; p += strlen(p) + 1) {
+			found = strncmp(p, name, sizeof(name) - 1) == 0;
+			if (found)
+				error = add_ssh_client(r, p + sizeof(name) - 1);
+		}
+		/* Somebody's environment may have secrets, too. */
+		wipe_free(text, len);
+		if (found)
+			return error;
 	}
 	return 0;
 }

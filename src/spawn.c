@@ -126,17 +126,18 @@ pid_t spawn_child(void)
 /* Whether one begins with the `len` bytes of `entry`. */
 static bool has_env(const char *pid, const char *entry, size_t entry_len)
 {
-	_cleanup_free_ char *text = NULL;
-	char path[64];
+	char path[64], *text;
+	bool found = false;
 	size_t len;
 
 	snprintf(path, sizeof(path), "/proc/%.16s/environ", pid);
 	if (read_file(path, MAX_ENVIRON, &text, &len) < 0)
 		return false;
-	for (const char *p = text; p < text + len; p += strlen(p) + 1)
-		if (strncmp(p, entry, entry_len) == 0)
-			return true;
-	return false;
+	for (const char *p = text; p < text + len && !found; p += strlen(p) + 1)
+		found = strncmp(p, entry, entry_len) == 0;
+	/* It is somebody's, and may have secrets. */
+	wipe_free(text, len);
+	return found;
 }
 
 bool spawn_has_variable(pid_t pid, const char *name)
