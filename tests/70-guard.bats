@@ -156,7 +156,7 @@ way() {
 	config wg0 "PostUp = echo $flags > /proc/1/root/sys/class/net/veth0/flags; sleep 60"
 	run timeout 30 wg-nsquick up wg0
 	assert_failure 193
-	assert_line --regexp "changed: link veth0: multicast on -> off; .*echo $flags"
+	assert_line --partial "changed: link veth0: multicast on -> off"
 	assert_host_unchanged
 	config wg0 "PostUp = echo 1400 > /proc/1/root/sys/class/net/veth0/mtu; sleep 60"
 	run timeout 30 wg-nsquick up wg0
