@@ -164,54 +164,32 @@ static int mend_binds(const char *etc_dir)
  */
 static int show_name(const struct room_spec *spec)
 {
-	CLEANUP(cleanup_dir) DIR *dir = NULL;
-	struct kept *names = NULL;
-	struct dirent *entry;
-	size_t n = 0;
-	char path[PATH_MAX];
-	_cleanup_fd_ int file = -1;
-	int r = 0;
+	size_t n = spec->names->n;
+	_cleanup_free_ int *fds = calloc(n + 1, sizeof(*fds));
+	int r = fds ? 0 : -ENOMEM;
 
-	dir = opendir(NETNS_RUN_DIR);
-	while (dir && r == 0 && (entry = readdir(dir))) {
-		struct kept *slot;
-		int fd;
-
-		if (!ns_name_valid(entry->d_name) || ns_open(entry->d_name, &fd) < 0)
-			continue;
-		slot = GROW(names, n);
-		if (!slot) {
-			close_fd(fd);
-			r = -ENOMEM;
-			break;
-		}
-		slot->fd = fd;
-		slot->path = strdup(entry->d_name);
-		if (!slot->path)
-			r = -ENOMEM;
-	}
+	/* One that is gone meanwhile is not shown. */
+	for (size_t i = 0; r == 0 && i < n; i++)
+		if (ns_open(spec->names->v[i], &fds[i]) < 0)
+			fds[i] = -1;
 	if (r == 0)
 		r = make_dir(NETNS_RUN_DIR, 0755);
 	if (r == 0 && mount("netns", NETNS_RUN_DIR, "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=0755,size=1m") < 0)
 		r = -errno;
-	for (size_t i = 0; i <= n; i++) {
-		const char *name = i < n ? names[i].path : spec->name;
-		int fd = i < n ? names[i].fd : spec->target_fd;
-		char source[64];
+	for (size_t i = 0; r == 0 && i <= n; i++) {
+		const char *name = i < n ? spec->names->v[i] : spec->name;
+		int ns_fd = i < n ? fds[i] : spec->target_fd;
+		char path[PATH_MAX], source[64];
+		_cleanup_fd_ int file = -1;
 
-		if (r == 0) {
-			snprintf(path, sizeof(path), NETNS_RUN_DIR "/%s", name);
-			snprintf(source, sizeof(source), "/proc/self/fd/%d", fd);
-			file = close_fd(file);
-			file = open(path, O_RDONLY | O_CREAT | O_CLOEXEC, 0444);
-			r = file < 0 ? -errno : bind_file(source, path);
-		}
-		if (i < n) {
-			close_fd(fd);
-			free(names[i].path);
-		}
+		if (ns_fd < 0)
+			continue;
+		snprintf(path, sizeof(path), NETNS_RUN_DIR "/%s", name);
+		snprintf(source, sizeof(source), "/proc/self/fd/%d", ns_fd);
+		file = open(path, O_RDONLY | O_CREAT | O_CLOEXEC, 0444);
+		r = file < 0 ? -errno : bind_file(source, path);
 	}
-	free(names);
+	/* The descriptors go with this process, which only builds the room. */
 	return r;
 }
 
@@ -385,8 +363,24 @@ int room_enter(int room_fd, const char *etc_dir)
 	return r;
 }
 
-/* In the room: names that hooks made in its own /run/netns, handed to the host; then the host's folder. */
-static int hand_over_names(int room_fd)
+struct publication {
+	int room_fd;
+	const struct strv *names;
+};
+
+static bool is_among(const struct strv *names, const char *name)
+{
+	for (size_t i = 0; i < names->n; i++)
+		if (strcmp(names->v[i], name) == 0)
+			return true;
+	return false;
+}
+
+/*
+ * In the room: names that hooks made in its own /run/netns, handed to the host; then the host's folder.
+ * What was the host's before is not: somebody may have deleted it there, and it must not come back.
+ */
+static int hand_over_names(const struct publication *p)
 {
 	CLEANUP(cleanup_dir) DIR *dir = NULL;
 	_cleanup_fd_ int shared = -1;
@@ -395,7 +389,7 @@ static int hand_over_names(int room_fd)
 
 	r = clone_run_dir(&shared);
 	if (r == 0)
-		r = room_enter(room_fd, NULL);
+		r = room_enter(p->room_fd, NULL);
 	if (r < 0)
 		return r;
 	dir = opendir(NETNS_RUN_DIR);
@@ -403,7 +397,7 @@ static int hand_over_names(int room_fd)
 		_cleanup_fd_ int fd = -1;
 
 		/* Known ones answer -EEXIST. */
-		if (ns_name_valid(entry->d_name) && ns_open(entry->d_name, &fd) == 0)
+		if (ns_name_valid(entry->d_name) && !is_among(p->names, entry->d_name) && ns_open(entry->d_name, &fd) == 0)
 			(void)ns_publish(fd, entry->d_name);
 	}
 	if (umount2(NETNS_RUN_DIR, MNT_DETACH) < 0)
@@ -411,21 +405,43 @@ static int hand_over_names(int room_fd)
 	return move_mount(shared, "", AT_FDCWD, NETNS_RUN_DIR, MOVE_MOUNT_F_EMPTY_PATH) < 0 ? -errno : 0;
 }
 
-/* Runs `fn` in a child: it may change mount namespaces for good. */
-static int in_child(int (*fn)(int), int fd)
+int room_published(int room_fd, const struct strv *names)
 {
+	const struct publication p = { room_fd, names };
+	/* It changes mount namespaces for good. */
 	pid_t pid = fork();
 
 	if (pid < 0)
 		return -errno;
 	if (pid == 0)
-		_exit(-fn(fd));
+		_exit(-hand_over_names(&p));
 	return wait_errno(pid);
 }
 
-int room_published(int room_fd)
+int room_host_names(struct strv *ret_names)
 {
-	return in_child(hand_over_names, room_fd);
+	CLEANUP(cleanup_dir) DIR *dir = opendir(NETNS_RUN_DIR);
+	struct strv names = { 0 };
+	struct dirent *entry;
+
+	if (!dir)
+		return errno == ENOENT ? 0 : -errno;
+	while ((errno = 0, entry = readdir(dir))) {
+		if (!ns_name_valid(entry->d_name))
+			continue;
+		if (strv_add(&names, entry->d_name, strlen(entry->d_name)) < 0) {
+			errno = ENOMEM;
+			break;
+		}
+	}
+	if (errno) {
+		int r = -errno;
+
+		strv_free(&names);
+		return r;
+	}
+	*ret_names = names;
+	return 0;
 }
 
 int room_create(const struct room_spec *spec, const char *iface, ns_cookie cookie, int *ret_fd, const char **ret_what)

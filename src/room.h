@@ -13,6 +13,7 @@ struct room_spec {
 	int target_fd;	     /* the network namespace whose /sys is shown */
 	const char *etc_dir; /* its files are bound over those of /etc */
 	const char *name;    /* shown under /run/netns though it is not published yet; NULL: nothing to show */
+	const struct strv *names; /* with `name`: the host's own names (room_host_names()), which are shown besides */
 };
 
 /*
@@ -50,9 +51,13 @@ int room_enter(int room_fd, const char *etc_dir);
 
 /*
  * After the target's name was published: /run/netns becomes the host's own
- * again, and namespaces that hooks named meanwhile are named on the host too.
+ * again, and namespaces that hooks named meanwhile are named on the host too: all but `names`,
+ * as in room_spec.
  */
-int room_published(int room_fd);
+int room_published(int room_fd, const struct strv *names);
+
+/* The names under /run/netns; none where there is no such folder. The caller frees. */
+int room_host_names(struct strv *ret_names);
 
 /* ---- room-pin.c: rooms that are kept in PID 1's mount namespace ---- */
 

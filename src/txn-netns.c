@@ -113,7 +113,7 @@ int step_publish(struct txn *txn, struct step *step)
 		return 0;
 	r = ns_publish(txn->target_fd, txn->place->name);
 	if (r == 0 && txn->room_fd >= 0)
-		r = room_published(txn->room_fd);
+		r = room_published(txn->room_fd, &txn->host_names);
 	if (r == -EEXIST)
 		return txn_fail(1, txn, "network namespace %s was made by somebody else meanwhile", txn->place->name);
 	if (r < 0)

@@ -72,6 +72,7 @@ int txn_make_room(struct txn *txn)
 		.target_fd = txn->target_fd,
 		.etc_dir = dir,
 		.name = txn->place && txn->place->create ? txn->place->name : NULL,
+		.names = &txn->host_names,
 	};
 	const char *what = "";
 	int r;
@@ -79,6 +80,8 @@ int txn_make_room(struct txn *txn)
 	if (!dir)
 		return txn_fail(1, txn, "out of memory");
 	r = journal_note(&txn->journal, UNDO_ROOM, 0, 0, 0);
+	if (r == 0 && spec.name)
+		r = room_host_names(&txn->host_names);
 	if (r == 0)
 		r = room_create(&spec, txn->conf->iface, txn->journal.cookie, &txn->room_fd, &what);
 	if (r == -ENOENT && strncmp(what, "/etc/", 5) == 0)

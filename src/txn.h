@@ -29,6 +29,7 @@ struct txn {
 	int target_fd;	  /* -1: gone, or not made yet */
 	int transport_fd; /* never -1 once started: with self it is the target */
 	int room_fd;
+	struct strv host_names; /* under /run/netns when the room was made */
 	struct rt *target;
 	struct rt *transport;
 };

@@ -87,6 +87,7 @@ void txn_free(struct txn *txn)
 	close_fd(txn->target_fd);
 	close_fd(txn->transport_fd);
 	close_fd(txn->room_fd);
+	strv_free(&txn->host_names);
 	journal_free(&txn->journal);
 	*txn = TXN_INIT;
 }

@@ -68,6 +68,18 @@ up_prints() { # LINE…: the hooks' standard output, in $output
 	ip netns del late
 }
 
+@test "a namespace that somebody deletes while hooks run does not come back; one that a hook makes stays" {
+	ip netns add gone
+	rm -f /run/in-hook /run/deleted
+	config wg0 'PreUp = ip netns exec gone true; touch /run/in-hook; until [[ -e /run/deleted ]]; do sleep 0.1; done; ip netns add made'
+	bash -c 'until [[ -e /run/in-hook ]]; do sleep 0.1; done; ip netns del gone; touch /run/deleted' 3>&- &
+	run timeout 60 wg-nsquick up wg0
+	assert_success
+	assert [ ! -e /run/netns/gone ]
+	ip netns del made
+	wg-nsquick down wg0
+}
+
 @test "what PostUp mounts PreDown can unmount, and the host does not see it" {
 	up_prints 'PostUp = mount -t tmpfs hook /mnt' 'PreDown = umount /mnt'
 	run grep " /mnt " /proc/mounts

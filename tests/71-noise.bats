@@ -70,7 +70,7 @@ tolerated() {
 
 @test "noise: bridges come and go as fast as they can, beside hooks that run ip for their own namespace all the time" {
 	local mode
-	noise_start bash -c 'while :; do ip link add br-noise type bridge; ip link del br-noise; echo >> /run/bridges.log; done'
+	noise_start bash -c 'while :; do ip link add br-noise1 type bridge; ip link del br-noise1; echo >> /run/bridges.log; done'
 	config wg0 'PostUp = for i in {1..40}; do ip addr add 10.77.0.$i/32 dev %i; ip route show > /dev/null; done'
 	for mode in guarded open; do
 		run timeout 60 wg-nsquick up wg0 --hooks $mode

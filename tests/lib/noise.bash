@@ -146,7 +146,8 @@ containers() {
 		ip -n ct2 link set eth0 down
 		ip netns del ct2
 		ip netns del ct3
-		noise_wait 30 containers_gone || return 1
+		# The kernel takes namespaces apart when it has time.
+		noise_wait 300 containers_gone || return 1
 		ip link del br-noise
 		echo . >> /run/containers.log
 	done
@@ -193,11 +194,13 @@ noise_start() { # COMMAND…: beside us, unknown to the guard
 noise_down() {
 	local pid link
 	for pid in "${noise_pids[@]}"; do
+		# First, or it starts another one meanwhile.
+		kill -STOP "$pid"
 		pkill -KILL -P "$pid"
 		kill -KILL "$pid" && wait "$pid"
 	done 2> /dev/null
 	noise_pids=()
-	for link in ra0 dh0 fl0 vh2 vh3 br-noise; do ip link del $link; done 2> /dev/null
+	for link in ra0 dh0 fl0 vh2 vh3 br-noise br-noise1; do ip link del $link; done 2> /dev/null
 	for link in rt ct2 ct3; do ip netns del $link; done 2> /dev/null
 	ip route flush 10.55.0.0/16
 	ip neigh del 192.0.2.77 dev veth0 2> /dev/null
