@@ -218,7 +218,8 @@ way() {
 }
 
 @test "guard: the message names object, command and what was done; restored before the hook ends" {
-	config wg0 "PostUp = nsenter -t 1 -n ip route del default metric 0; nsenter -t 1 -n ip route show default > /run/seen; sleep 60"
+	# A last command takes the shell's place, and with that the hook's words are gone: `:' is the last.
+	config wg0 "PostUp = nsenter -t 1 -n ip route del default metric 0; nsenter -t 1 -n ip route show default > /run/seen; sleep 60; :"
 	run timeout 30 wg-nsquick up wg0 --hooks open
 	assert_failure 193
 	assert_line --regexp "guard: the host's network changed during .up': removed: route default via 192.0.2.1 dev veth0 \(IPv4, table main\); (asked for by process [0-9]+( \(ip( route del default metric 0)?\))? of|while) .nsenter -t 1 -n ip route del .*put back"
