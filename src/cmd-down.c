@@ -116,7 +116,7 @@ int cmd_down(const struct options *options, char **args)
 		plan_print(&plan, &conf, &where, &text);
 		status = out_text(&text) < 0;
 	} else if (!status) {
-		if (ns_open_host(&host) < 0 && ns_open_current(&host) < 0)
+		if (ns_open_outermost(&host) < 0)
 			status = 1;
 		/* Hooks that came into the file since `up` have no room yet. */
 		if (!status && conf.n_hooks && txn.room_fd < 0 && settings.hooks != HOOKS_NONE)

@@ -106,7 +106,7 @@ int cmd_guard(const struct options *options, char **args)
 		log_error("%s", error);
 		return 1;
 	}
-	if (ns_open_host(&host) < 0 && ns_open_current(&host) < 0) {
+	if (ns_open_outermost(&host) < 0) {
 		log_error("cannot see the host's network namespace");
 		return 1;
 	}

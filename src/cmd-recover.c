@@ -16,9 +16,7 @@ static int recover_host(const struct options *options)
 
 	/* Settings that cannot be read were told; that is no reason to leave the host as it is. */
 	(void)cmd_settings(options, NULL, &settings);
-	r = ns_open_host(&host);
-	if (r < 0)
-		r = ns_open_current(&host);
+	r = ns_open_outermost(&host);
 	return r < 0 ? r : rescue_dead(host, settings.foreign.n ? &settings.foreign : NULL);
 }
 

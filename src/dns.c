@@ -465,12 +465,9 @@ int dns_sweep(const struct strv *known)
 
 	while (dir && (entry = readdir(dir))) {
 		struct ns_record record = { .name = (char *)entry->d_name, .etc_made = true };
-		bool live = false;
 		struct files f;
 
-		for (size_t i = 0; i < known->n && !live; i++)
-			live = strcmp(known->v[i], entry->d_name) == 0;
-		if (live || !ns_name_valid(entry->d_name) || find_files(&record, &f) < 0)
+		if (strv_has(known, entry->d_name) || !ns_name_valid(entry->d_name) || find_files(&record, &f) < 0)
 			continue;
 		if (is_ours(f.resolv) == 0 && is_ours(f.nsswitch) == 0 && exists(f.saved) == 0)
 			continue;

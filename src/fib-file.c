@@ -42,26 +42,22 @@ static bool is_sound(const struct fib_link *l)
 /* The sums are keyed by process, so they are made anew; and so every record is looked at. */
 static int add_records(struct fib_snapshot *s, enum fib_kind kind)
 {
-	size_t offset = s->start[kind], end = s->start[kind + 1], ordinal = 0, count = 0;
-	uint64_t before = 0;
+	size_t offset = s->start[kind], end = s->start[kind + 1];
+	struct fib_sum sum = { 0 };
 
 	while (offset < end) {
 		const struct nlmsghdr *m = record_at(s, offset);
 		struct fib_view v;
-		uint64_t group;
 
 		if (!fib_message_fits(m, end - offset) || record_size(m) > end - offset || fib_view(m, &v) < 0 || v.kind != kind)
 			return -EBADMSG;
 		if (kind == FIB_LINK && !is_sound(fib_link(m)))
 			return -EBADMSG;
-		group = fib_hash_group(m, &v);
-		ordinal = count && group == before && fib_is_ordered(m, &v) ? ordinal + 1 : 0;
-		before = group;
-		count++;
-		s->sum += fib_hash_placed(fib_hash_message(m, &v), ordinal);
+		fib_sum_add(&sum, m, &v);
 		offset += record_size(m);
 	}
-	return count == s->count[kind] ? 0 : -EBADMSG;
+	s->sum += sum.sum;
+	return sum.count == s->count[kind] ? 0 : -EBADMSG;
 }
 
 /* They are used as offsets of records. */

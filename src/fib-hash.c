@@ -207,3 +207,13 @@ bool fib_may_be_kernel_managed(const struct fib_snapshot *s, const struct nlmsgh
 	l = v->ifindex ? fib_snapshot_link(s, v->ifindex) : NULL;
 	return !l || l->accepts_ra;
 }
+
+void fib_sum_add(struct fib_sum *s, const struct nlmsghdr *m, const struct fib_view *v)
+{
+	uint64_t group = fib_hash_group(m, v);
+
+	s->ordinal = s->count && group == s->group && fib_is_ordered(m, v) ? s->ordinal + 1 : 0;
+	s->group = group;
+	s->count++;
+	s->sum += fib_hash_placed(fib_hash_message(m, v), s->ordinal);
+}

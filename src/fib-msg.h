@@ -90,6 +90,14 @@ uint64_t fib_hash_member(const struct nlmsghdr *m, const struct fib_view *v);
 bool fib_is_ordered(const struct nlmsghdr *m, const struct fib_view *v);
 /* A member's share of its group's and its snapshot's sum. */
 uint64_t fib_hash_placed(uint64_t hash, size_t ordinal);
+/* Messages summed up in the order of a dump, those of one kind. To be zeroed by the caller. */
+struct fib_sum {
+	size_t count;
+	uint64_t sum;
+	uint64_t group; /* of the message before */
+	size_t ordinal;
+};
+void fib_sum_add(struct fib_sum *s, const struct nlmsghdr *m, const struct fib_view *v);
 
 uint32_t fib_address_flags(const struct nlmsghdr *m, const struct fib_view *v);
 /* A record of the snapshot. */

@@ -27,10 +27,7 @@ struct collector {
 	struct fib_snapshot *s;
 	enum fib_kind kind;
 	int family;
-	size_t count;
-	uint64_t sum;
-	uint64_t group; /* of the message before */
-	size_t ordinal;
+	struct fib_sum sum;
 };
 
 static int arena_add(struct fib_snapshot *s, const struct nlmsghdr *m)
@@ -70,7 +67,6 @@ static int collect(struct collector *c, struct nlmsghdr *m)
 {
 	struct fib_view v;
 	uint32_t ra = 0;
-	uint64_t group;
 	int r;
 
 	r = fib_view(m, &v);
@@ -83,11 +79,7 @@ static int collect(struct collector *c, struct nlmsghdr *m)
 		return 0;
 	if (v.kind == FIB_ROUTE && v.family == AF_INET6)
 		ra = fib_ra_mark(c->f, m, &v);
-	group = fib_hash_group(m, &v);
-	c->ordinal = c->count && group == c->group && fib_is_ordered(m, &v) ? c->ordinal + 1 : 0;
-	c->group = group;
-	c->count++;
-	c->sum += fib_hash_placed(fib_hash_message(m, &v), c->ordinal);
+	fib_sum_add(&c->sum, m, &v);
 	if (!c->s)
 		return 0;
 	r = ra ? remember_ra(c->s, ra) : 0;
@@ -182,8 +174,8 @@ static int dump(struct fib *f, struct fib_snapshot *s, uint64_t *sum, size_t cou
 				return -errno;
 		r = read_dump(f, &c, of[kind].answer);
 		if (r == 0) {
-			*sum += c.sum;
-			count[kind] += c.count;
+			*sum += c.sum.sum;
+			count[kind] += c.sum.count;
 			return 0;
 		}
 		if (s)

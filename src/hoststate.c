@@ -164,20 +164,12 @@ static const char *find_way(const struct strv *lines, const char *way)
 	return NULL;
 }
 
-static bool has_line(const struct strv *lines, const char *line)
-{
-	for (size_t i = 0; i < lines->n; i++)
-		if (strcmp(lines->v[i], line) == 0)
-			return true;
-	return false;
-}
-
 void hoststate_compare(const struct strv *before, const struct strv *now, struct buf *ret_changes, struct buf *ret_moved)
 {
 	for (size_t i = 0; i < before->n; i++) {
 		const char *line = before->v[i], *way = strncmp(line, "way ", 4) == 0 ? find_way(now, line) : NULL;
 
-		if (has_line(now, line))
+		if (strv_has(now, line))
 			continue;
 		if (way && has_moved(line, way))
 			buf_list(ret_moved, "", way);
@@ -187,7 +179,7 @@ void hoststate_compare(const struct strv *before, const struct strv *now, struct
 	for (size_t i = 0; i < now->n; i++) {
 		const char *line = now->v[i], *way = strncmp(line, "way ", 4) == 0 ? find_way(before, line) : NULL;
 
-		if (!has_line(before, line) && !(way && has_moved(way, line)))
+		if (!strv_has(before, line) && !(way && has_moved(way, line)))
 			buf_list(ret_changes, "new: ", line);
 	}
 }

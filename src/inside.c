@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 
 #include "spawn.h"
+#include "who-proc.h"
 
 struct ours {
 	pid_t *pids;
@@ -30,15 +31,6 @@ static bool is_ours(const struct ours *ours, pid_t pid)
 		if (ours->pids[i] == pid)
 			return true;
 	return false;
-}
-
-static bool runs_this_program(pid_t pid)
-{
-	struct stat self, other;
-	char path[64];
-
-	snprintf(path, sizeof(path), "/proc/%d/exe", pid);
-	return stat("/proc/self/exe", &self) == 0 && stat(path, &other) == 0 && self.st_ino == other.st_ino && self.st_dev == other.st_dev;
 }
 
 /* Who is gone meanwhile, or not ours to look at, has no name. */
@@ -83,7 +75,7 @@ int inside_list(int ns_fd, struct inside **ret_processes, size_t *ret_n)
 		return -errno;
 	add_ours(&ours, getpid());
 	/* A worker's is its supervisor, which may have been started in there. */
-	if (runs_this_program(getppid()))
+	if (proc_is_ourselves(getppid()))
 		add_ours(&ours, getppid());
 	spawn_each_descendant(add_ours, &ours);
 	while (r == 0 && (errno = 0, entry = readdir(proc))) {
@@ -99,7 +91,7 @@ int inside_list(int ns_fd, struct inside **ret_processes, size_t *ret_n)
 		slot = GROW(found, n);
 		if (slot) {
 			slot->pid = (pid_t)pid;
-			slot->is_run = runs_this_program(slot->pid);
+			slot->is_run = proc_is_ourselves(slot->pid);
 			describe(dirfd(proc), entry->d_name, slot);
 		} else {
 			r = -ENOMEM;

@@ -8,10 +8,15 @@
 
 #define LOCK_POLL_MS 10
 
-static int open_lock(const char *path, int operation, int *ret_fd)
+bool journal_lock_is_named(int fd, const char *path)
 {
 	struct stat opened, named;
 
+	return fstat(fd, &opened) == 0 && stat(path, &named) == 0 && opened.st_ino == named.st_ino && opened.st_dev == named.st_dev;
+}
+
+static int open_lock(const char *path, int operation, int *ret_fd)
+{
 	for (;;) {
 		_cleanup_fd_ int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 
@@ -22,8 +27,7 @@ static int open_lock(const char *path, int operation, int *ret_fd)
 				continue;
 			return errno == EWOULDBLOCK ? -EAGAIN : -errno;
 		}
-		/* Who held it may have deleted the file: then this lock is on nothing. */
-		if (fstat(fd, &opened) == 0 && stat(path, &named) == 0 && opened.st_ino == named.st_ino && opened.st_dev == named.st_dev) {
+		if (journal_lock_is_named(fd, path)) {
 			*ret_fd = take_fd(&fd);
 			return 0;
 		}

@@ -33,5 +33,7 @@ int journal_text_into(char **slot, const char *value);
  * those of this version and boot, or "end" is not the last, so that it is cut or foreign. Changes `text`.
  */
 int journal_parse(char *text, int (*parse)(void *arg, const struct journal_field *f), void *arg);
+/* Who held a lock before may have deleted the file: then what is locked now has no name, and the lock is on nothing. */
+bool journal_lock_is_named(int fd, const char *path);
 /* Out of the way, and told. -EBADMSG, or the error of that. */
 int journal_set_aside(const char *path);

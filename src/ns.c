@@ -49,6 +49,11 @@ int ns_open_host(int *ret_fd)
 	return open_ns_path("/proc/1/ns/net", ret_fd);
 }
 
+int ns_open_outermost(int *ret_fd)
+{
+	return ns_open_host(ret_fd) == 0 ? 0 : ns_open_current(ret_fd);
+}
+
 int ns_open(const char *name_or_path, int *ret_fd)
 {
 	char path[PATH_MAX];

@@ -24,6 +24,8 @@ typedef uint64_t ns_cookie;
 int ns_open_current(int *ret_fd);
 /* PID 1's network namespace: the host's. -EACCES, -EPERM or -ENOENT where it cannot be seen. */
 int ns_open_host(int *ret_fd);
+/* The host's, or where that may not be opened the one that we stand in. */
+int ns_open_outermost(int *ret_fd);
 /*
  * NAME means /run/netns/NAME, anything with a slash is a path. -ENOENT: there
  * is none; -EINVAL: it is not a network namespace (a stale file, another kind).

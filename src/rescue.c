@@ -5,7 +5,6 @@
 #include <inttypes.h>
 #include <signal.h>
 #include <sys/file.h>
-#include <sys/stat.h>
 
 #include "atomic.h"
 #include "journal-text.h"
@@ -47,18 +46,11 @@ static int write_down(const struct watch *w, const struct policy *policy, int ho
 static int create(const char *tmp, int *ret_fd)
 {
 	_cleanup_fd_ int fd = open(tmp, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
-	int r = 0;
 
-	if (fd < 0 && errno == ENOENT) {
-		r = journal_prepare();
-		if (r == 0)
-			fd = open(tmp, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
-	}
-	if (r == 0 && (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) < 0))
-		r = -errno;
-	if (r == 0)
-		*ret_fd = take_fd(&fd);
-	return r;
+	if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) < 0)
+		return -errno;
+	*ret_fd = take_fd(&fd);
+	return 0;
 }
 
 int rescue_note(const struct watch *w, const struct policy *policy, int host_fd, const char *work, struct rescue *ret_rescue)
@@ -74,6 +66,11 @@ int rescue_note(const struct watch *w, const struct policy *policy, int host_fd,
 		return -ENOMEM;
 	}
 	r = create(tmp, &rescue.fd);
+	if (r == -ENOENT) {
+		r = journal_prepare();
+		if (r == 0)
+			r = create(tmp, &rescue.fd);
+	}
 	if (r == 0) {
 		r = write_down(w, policy, host_fd, work, &rescue);
 		if (r == 0 && rename(tmp, rescue.path) < 0)
@@ -91,12 +88,13 @@ int rescue_note(const struct watch *w, const struct policy *policy, int host_fd,
 
 int rescue_alive(struct rescue *rescue)
 {
-	int64_t now = fib_now();
 	char text[32];
+	int64_t now;
 	int len;
 
 	if (rescue->fd < 0)
 		return -1;
+	now = fib_now();
 	if (now - rescue->said >= BEAT_MS) {
 		rescue->said = now;
 		len = snprintf(text, sizeof(text), "%020" PRId64, now);
@@ -198,7 +196,6 @@ static int execute(struct will *will, const char *saved, size_t len, int host_fd
 static int lock_dead(const char *path, pid_t pid, int *ret_fd)
 {
 	_cleanup_fd_ int fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
-	struct stat opened, named;
 
 	if (fd < 0)
 		return errno == ENOENT ? -EAGAIN : -errno;
@@ -211,7 +208,7 @@ static int lock_dead(const char *path, pid_t pid, int *ret_fd)
 			return -EAGAIN;
 		sleep_ms(POLL_MS);
 	}
-	if (fstat(fd, &opened) < 0 || stat(path, &named) < 0 || opened.st_ino != named.st_ino || opened.st_dev != named.st_dev)
+	if (!journal_lock_is_named(fd, path))
 		return -EAGAIN;
 	*ret_fd = take_fd(&fd);
 	return 0;

@@ -368,14 +368,6 @@ struct publication {
 	const struct strv *names;
 };
 
-static bool is_among(const struct strv *names, const char *name)
-{
-	for (size_t i = 0; i < names->n; i++)
-		if (strcmp(names->v[i], name) == 0)
-			return true;
-	return false;
-}
-
 /*
  * In the room: names that hooks made in its own /run/netns, handed to the host; then the host's folder.
  * What was the host's before is not: somebody may have deleted it there, and it must not come back.
@@ -397,7 +389,7 @@ static int hand_over_names(const struct publication *p)
 		_cleanup_fd_ int fd = -1;
 
 		/* Known ones answer -EEXIST. */
-		if (ns_name_valid(entry->d_name) && !is_among(p->names, entry->d_name) && ns_open(entry->d_name, &fd) == 0)
+		if (ns_name_valid(entry->d_name) && !strv_has(p->names, entry->d_name) && ns_open(entry->d_name, &fd) == 0)
 			(void)ns_publish(fd, entry->d_name);
 	}
 	if (umount2(NETNS_RUN_DIR, MNT_DETACH) < 0)

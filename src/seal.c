@@ -135,12 +135,7 @@ static bool is_resolver_file(const char *name)
 /* `arg`: the names of the namespace's own files, a strv. */
 static bool not_in_etc(const void *arg, const char *name)
 {
-	const struct strv *own = arg;
-
-	for (size_t i = 0; i < own->n; i++)
-		if (strcmp(own->v[i], name) == 0)
-			return true;
-	return is_resolver_file(name);
+	return strv_has(arg, name) || is_resolver_file(name);
 }
 
 static int list_own(const char *etc_dir, struct strv *ret_own)

@@ -205,10 +205,7 @@ const char *shell_program(const struct shell_command *command)
 
 bool shell_has(const struct shell_command *command, const char *word)
 {
-	for (size_t i = 0; i < command->words.n; i++)
-		if (strcmp(command->words.v[i], word) == 0)
-			return true;
-	return false;
+	return strv_has(&command->words, word);
 }
 
 const char *shell_after(const struct shell_command *command, const char *option)

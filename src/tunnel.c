@@ -135,17 +135,12 @@ static int find_wg_name(const struct txn *txn, char ret_name[static IFNAMSIZ])
 	return r;
 }
 
-static enum wg_backend backend(const struct txn *txn)
-{
-	return txn->journal.userspace ? WG_USERSPACE : WG_KERNEL;
-}
-
 int tunnel_wg_read(const struct txn *txn, struct wg_iface *ret_wg)
 {
 	char name[IFNAMSIZ];
 	int r = find_wg_name(txn, name);
 
-	return r < 0 ? r : wg_read(backend(txn), name, ret_wg);
+	return r < 0 ? r : wg_read(txn_backend(txn), name, ret_wg);
 }
 
 int tunnel_wg_apply(const struct txn *txn, const struct wg_iface *wg)
@@ -153,7 +148,7 @@ int tunnel_wg_apply(const struct txn *txn, const struct wg_iface *wg)
 	char name[IFNAMSIZ];
 	int r = find_wg_name(txn, name);
 
-	return r < 0 ? r : wg_apply(backend(txn), name, wg);
+	return r < 0 ? r : wg_apply(txn_backend(txn), name, wg);
 }
 
 /*

@@ -180,14 +180,6 @@ static int note_ports(sd_bus *bus, const char *name, struct unit *unit)
 	return r < 0 ? r : 0;
 }
 
-static bool listed(const struct strv *list, const char *name)
-{
-	for (size_t i = 0; i < list->n; i++)
-		if (strcmp(list->v[i], name) == 0)
-			return true;
-	return false;
-}
-
 /*
  * The manager knows who triggers a unit only of those that are in use. One of the same
  * name is looked at in any case: it may be enabled for the next boot.
@@ -205,7 +197,7 @@ static int add_own_socket(sd_bus *bus, const char *service, struct strv *trigger
 	r = load_path(bus, name, &path);
 	if (r >= 0)
 		r = get_list(bus, path, "Triggers", &triggered);
-	if (r >= 0 && listed(&triggered, service) && !listed(triggers, name))
+	if (r >= 0 && strv_has(&triggered, service) && !strv_has(triggers, name))
 		r = strv_add(triggers, name, strlen(name));
 	strv_free(&triggered);
 	return r;

@@ -141,6 +141,14 @@ int strv_add(struct strv *s, const char *text, size_t len)
 	return 0;
 }
 
+bool strv_has(const struct strv *s, const char *text)
+{
+	for (size_t i = 0; i < s->n; i++)
+		if (strcmp(s->v[i], text) == 0)
+			return true;
+	return false;
+}
+
 void strv_free(struct strv *s)
 {
 	for (size_t i = 0; i < s->n; i++)

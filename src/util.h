@@ -122,6 +122,7 @@ struct strv {
 };
 
 int strv_add(struct strv *s, const char *text, size_t len);
+bool strv_has(const struct strv *s, const char *text);
 void strv_free(struct strv *s);
 
 /*

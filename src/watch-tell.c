@@ -37,15 +37,6 @@ static void tell_requester(struct buf *text, const struct requester *by)
 		buf_str(text, " of this run");
 }
 
-/* It was told that this could not be put back. */
-static bool is_left(const struct watch *w, const char *text)
-{
-	for (size_t i = 0; i < w->left.n; i++)
-		if (strcmp(w->left.v[i], text) == 0)
-			return true;
-	return false;
-}
-
 void watch_tell_object(struct watch *w, const struct fib_object *o, const struct requester *by, const char *why, const char *end)
 {
 	_cleanup_buf_ struct buf text = { 0 };
@@ -62,7 +53,7 @@ void watch_tell_object(struct watch *w, const struct fib_object *o, const struct
 		return;
 	}
 	fib_describe(o, &what);
-	if (what.failed || is_left(w, what.data))
+	if (what.failed || strv_has(&w->left, what.data))
 		return;
 	buf_fmt(&text, "guard: the host's network changed during `%s': %s", w->action, what.data);
 	if (by)
@@ -80,7 +71,7 @@ void watch_tell_left(struct watch *w, const char *text)
 	_cleanup_buf_ struct buf line = { 0 };
 
 	/* Every attempt finds it again. */
-	if (is_left(w, text))
+	if (strv_has(&w->left, text))
 		return;
 	if (w->left.n < MAX_MESSAGES)
 		(void)strv_add(&w->left, text, strlen(text));
