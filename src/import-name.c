@@ -389,7 +389,7 @@ static void add_hash(char name[static IFNAMSIZ], uint64_t h)
 	if (len)
 		name[len++] = '-';
 	/* A name is not to begin with a digit of the hash. */
-	if (len < 2 || name[strspn(name, "0123456789-")] == '\0')
+	if (len < 2)
 		len = (size_t)sprintf(name, "wg-");
 	for (size_t i = 0; i < HASH_LEN; i++, h >>= 5)
 		name[len++] = alphabet[h & 31];

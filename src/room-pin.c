@@ -51,7 +51,7 @@ static int do_pin(void *arg)
 	if (file < 0)
 		return -errno;
 	snprintf(source, sizeof(source), "/proc/self/fd/%d", p->room_fd);
-	r = mount(source, p->path, NULL, MS_BIND, NULL) < 0 ? -errno : 0;
+	r = mount(source, p->path, "none", MS_BIND, NULL) < 0 ? -errno : 0;
 	if (r < 0)
 		unlink(p->path);
 	return r;

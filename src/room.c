@@ -83,7 +83,7 @@ int room_mount_sys(bool in_place)
 
 static int bind_file(const char *from, const char *to)
 {
-	return mount(from, to, NULL, MS_BIND, NULL) < 0 ? -errno : 0;
+	return mount(from, to, "none", MS_BIND, NULL) < 0 ? -errno : 0;
 }
 
 /* Every file of the namespace's folder over its namesake in /etc, as `ip netns exec` does it. */
@@ -230,7 +230,7 @@ int room_build(const struct room_spec *spec, const char **ret_what)
 		(void)clone_run_dir(&shared);
 	if (unshare(CLONE_NEWNS) < 0)
 		return -errno;
-	if (mount("", "/", NULL, MS_SLAVE | MS_REC, NULL) < 0)
+	if (mount("", "/", "none", MS_SLAVE | MS_REC, NULL) < 0)
 		return -errno;
 	/* Without the right to (some containers), the host's links show in /sys: a blemish, no leak. */
 	(void)room_mount_sys(true);
@@ -269,7 +269,7 @@ int room_enter_resolver(int ns_fd, const char *ns_name)
 		return -errno;
 	if (!ns_name)
 		return 0;
-	if (unshare(CLONE_NEWNS) < 0 || mount("", "/", NULL, MS_SLAVE | MS_REC, NULL) < 0)
+	if (unshare(CLONE_NEWNS) < 0 || mount("", "/", "none", MS_SLAVE | MS_REC, NULL) < 0)
 		return -errno;
 	snprintf(dir, sizeof(dir), NETNS_ETC_DIR "/%s", ns_name);
 	return bind_etc(dir, &what);
@@ -290,7 +290,7 @@ static int wait_errno(pid_t pid)
 static int create_on(int cpu, const struct room_spec *spec, int *ret_fd, const char **ret_what)
 {
 	struct answer {
-		int error;
+		long error;	  /* as wide as the pointer, as the whole goes through a pipe: no gap without a value */
 		const char *what; /* the child is a copy of us: the pointer means the same here */
 	} answer = { -ECHILD, "mount namespace" };
 	int ready[2], leave[2];
@@ -331,7 +331,7 @@ static int create_on(int cpu, const struct room_spec *spec, int *ret_fd, const c
 	if (r == 0) {
 		if (read(ready[0], &answer, sizeof(answer)) != sizeof(answer))
 			answer.error = -ECHILD;
-		r = answer.error;
+		r = (int)answer.error;
 		*ret_what = answer.what;
 	}
 	if (r == 0) {

@@ -34,7 +34,7 @@ static int bind_new(const char *from, const char *to, bool is_dir)
 		if (file < 0)
 			return -errno;
 	}
-	return mount(from, to, NULL, MS_BIND | MS_REC, NULL) < 0 ? -errno : 0;
+	return mount(from, to, "none", MS_BIND | MS_REC, NULL) < 0 ? -errno : 0;
 }
 
 /* Two folders, and what of the first one is not to be seen in the second. */
@@ -66,7 +66,7 @@ static int bind_entry(const struct mirror *m, const char *name, bool is_dir)
 		r = join(m->to, name, to);
 	if (r == 0 && (is_dir ? mkdirat(m->to_fd, name, 0755) : mknodat(m->to_fd, name, S_IFREG | 0444, 0)) < 0)
 		r = -errno;
-	if (r == 0 && mount(from, to, NULL, MS_BIND | MS_REC, NULL) < 0) {
+	if (r == 0 && mount(from, to, "none", MS_BIND | MS_REC, NULL) < 0) {
 		r = -errno;
 		(void)unlinkat(m->to_fd, name, is_dir ? AT_REMOVEDIR : 0);
 	}
@@ -119,7 +119,7 @@ static int stage(const char *options)
 
 static int unveil(const char *top)
 {
-	return mount(STAGE, top, NULL, MS_MOVE, NULL) < 0 ? -errno : 0;
+	return mount(STAGE, top, "none", MS_MOVE, NULL) < 0 ? -errno : 0;
 }
 
 /* ---- /etc ---- */
@@ -220,7 +220,7 @@ static int seal_etc(const struct seal_spec *spec, const char **ret_what)
 	if (r == 0)
 		r = unveil("/etc");
 	/* What is made here would be lost without a word. */
-	if (r == 0 && mount(NULL, "/etc", NULL, MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | MS_NODEV, NULL) < 0)
+	if (r == 0 && mount("", "/etc", "none", MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | MS_NODEV, NULL) < 0)
 		r = -errno;
 	return r;
 }
@@ -267,7 +267,7 @@ static int mask_session_bus(uid_t user)
 	char path[64];
 
 	snprintf(path, sizeof(path), "/run/user/%u/bus", user);
-	return mount("/dev/null", path, NULL, MS_BIND, NULL) < 0 && errno != ENOENT ? -errno : 0;
+	return mount("/dev/null", path, "none", MS_BIND, NULL) < 0 && errno != ENOENT ? -errno : 0;
 }
 
 /* After seal_etc(). */
@@ -311,7 +311,7 @@ int seal_enter(const struct seal_spec *spec, const char **ret_what)
 		return -errno;
 	/* Taken before everything turns slave: `ip netns add` in here does what it does on the host. */
 	shared = open_tree(AT_FDCWD, NETNS_RUN_DIR, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE);
-	if (mount("", "/", NULL, MS_SLAVE | MS_REC, NULL) < 0)
+	if (mount("", "/", "none", MS_SLAVE | MS_REC, NULL) < 0)
 		return -errno;
 	/*
 	 * First, while there are few mounts to look through. Without the right to (some containers), the host's

@@ -78,6 +78,8 @@ int spawn_wait(struct spawn *spawn)
 }
 
 #define LOOK_AGAIN_MS 10
+/* What a process gets to be gone after SIGKILL. */
+#define KILL_PATIENCE_MS 10000
 
 int spawn_timeout(int pidfd, int timeout)
 {
@@ -157,43 +159,46 @@ static bool marked_number(pid_t pid, const char *mark)
 	return has_env(text, mark, strlen(mark) + 1);
 }
 
-/* One that is gone meanwhile is none. */
-static int find_marked(const char *mark, pid_t *ret_pid)
+int spawn_signal(pid_t pid, int pidfd, int signal)
 {
-	DIR *dir = opendir("/proc");
+	if (syscall(SYS_pidfd_send_signal, pidfd, signal, NULL, 0) == 0)
+		return 0;
+	return errno == ENOSYS && kill(pid, signal) == 0 ? 0 : -errno;
+}
+
+/* Returns how many there were, the caller not counted; one that is gone meanwhile is none. */
+static int kill_marked(const char *mark)
+{
+	CLEANUP(cleanup_dir) DIR *dir = opendir("/proc");
 	const struct dirent *process;
-	uint64_t pid, found = 0;
+	int found = 0;
 
 	if (!dir)
 		return -errno;
-	while (!found && (errno = 0, process = readdir(dir)))
-		if (parse_u64(process->d_name, INT32_MAX, &pid) == 0 && pid != (uint64_t)getpid() && has_env(process->d_name, mark, strlen(mark) + 1))
-			found = pid;
-	closedir(dir);
-	if (!found)
-		return errno ? -errno : -ENOENT;
-	*ret_pid = (pid_t)found;
-	return 0;
+	while ((errno = 0, process = readdir(dir))) {
+		_cleanup_fd_ int pidfd = -1;
+		uint64_t pid;
+
+		if (parse_u64(process->d_name, INT32_MAX, &pid) < 0 || pid == (uint64_t)getpid() || !has_env(process->d_name, mark, strlen(mark) + 1))
+			continue;
+		found++;
+		pidfd = (int)syscall(SYS_pidfd_open, (pid_t)pid, 0);
+		/* The number may have gone to another process since. */
+		if (pidfd >= 0 && marked_number((pid_t)pid, mark))
+			(void)spawn_signal((pid_t)pid, pidfd, SIGKILL);
+	}
+	return errno ? -errno : found;
 }
 
 void spawn_kill_marked(const char *mark)
 {
-	pid_t pid = 0;
+	int64_t end = now_ms() + KILL_PATIENCE_MS;
 
 	/* A parent may be about to make a child, and in the middle of execve(2) there is no environment to see: look twice. */
-	for (int tries = 0, none = 0; tries < 1000 && none < 2; tries++) {
-		_cleanup_fd_ int pidfd = -1;
-		int r = find_marked(mark, &pid);
-
-		if (r == -ENOENT && ++none < 2)
+	for (int none = 0; none < 2 && now_ms() < end;) {
+		none = kill_marked(mark) == 0 ? none + 1 : 0;
+		if (none < 2)
 			sleep_ms(2);
-		if (r == 0)
-			pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
-		/* The number may have gone to another process since. */
-		if (pidfd < 0 || !marked_number(pid, mark))
-			continue;
-		(void)syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, NULL, 0);
-		(void)poll(&(struct pollfd){ .fd = pidfd, .events = POLLIN }, 1, 1000);
 	}
 }
 

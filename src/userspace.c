@@ -195,10 +195,10 @@ static void end_process(pid_t pid, int patience)
 
 	if (pidfd < 0 || (patience && poll(&fd, 1, patience) != 0))
 		return;
-	(void)syscall(SYS_pidfd_send_signal, pidfd, SIGTERM, NULL, 0);
+	(void)spawn_signal(pid, pidfd, SIGTERM);
 	if (poll(&fd, 1, 3000) != 0)
 		return;
-	(void)syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, NULL, 0);
+	(void)spawn_signal(pid, pidfd, SIGKILL);
 	poll(&fd, 1, 1000);
 }
 

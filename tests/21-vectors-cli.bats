@@ -279,7 +279,7 @@ fake_sudo() {
 	agrees strip closed/a.conf
 }
 
-# bats test_tags=text
+# bats test_tags=text,image
 @test "C18: messages and usage go by the name of the program" {
 	ln -s "$WG_NSQUICK" myquick
 	run ./myquick up nosuch

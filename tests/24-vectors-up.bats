@@ -36,6 +36,7 @@ hooks() {
 	assert_success
 }
 
+# bats test_tags=seccomp
 @test "U1: the trace, in this order; covered prefixes get no route" {
 	u1_file
 	up

@@ -131,6 +131,7 @@ in_wg0() {
 		"install -m 644 /dev/fd/63 /etc/netns/wg0/resolv.conf" "ip -4 route add 172.16.0.0/12 dev wg0")"
 }
 
+# bats test_tags=seccomp
 @test "D1: PreDown, save, delete, PostDown (deviation: the resolver goes after PostDown)" {
 	vector I "DNS = 10.9.0.53" "SaveConfig = true" "PreDown = echo predown" "PostDown = grep ^nameserver /etc/resolv.conf"
 	up

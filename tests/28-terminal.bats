@@ -119,6 +119,7 @@ of_hooks() {
 	rm /run/secret
 }
 
+# bats test_tags=seccomp
 @test "what hooks write reaches the terminal, and is what they write under the installed wg-quick" {
 	local ours
 	vector I 'PreUp = echo out; echo err >&2; for i in 0 1 2; do test -t $i && echo "$i is a terminal"; done' \
@@ -192,6 +193,7 @@ of_hooks() {
 	assert_clean
 }
 
+# bats test_tags=image
 @test "^Z stops the program and its hook, fg lets both go on" {
 	vector I 'PostUp = echo "going to"; sleep 0.5; echo over'
 	terminal -i $'\032' -w $'\ngoing to\n' bash -c 'set -m; wg-nsquick up wg0; echo "status $?"

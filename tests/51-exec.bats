@@ -446,6 +446,7 @@ with_fault() {
 	assert_equal "$(wc -l < /proc/1/mountinfo)" "$before"
 }
 
+# bats test_tags=image
 @test "out of descriptors: told as that, and not as a tunnel that is down" {
 	run bash -c 'ulimit -n 8; wg-nsquick exec wg0 -- echo it ran'
 	assert_failure 125

@@ -1,5 +1,5 @@
 #!/usr/bin/env bats
-# bats file_tags=text
+# bats file_tags=text,seccomp
 # shellcheck disable=SC2016,SC2154 # for bash -c; stderr: bats fills it
 # import: files, folders and archives in, clean files of root's out. What it
 # does to a text is unit-import's; here is the program around it.

@@ -1,6 +1,7 @@
 #!/usr/bin/env bats
 # shellcheck disable=SC2154
 # Every shape of the corpus, imported, comes up for real and carries traffic.
+# bats file_tags=seccomp
 
 # Its public key is the one in all files of the corpus.
 CORPUS_KEY=GJ7zNxh+eR36dbJ5PEnelIBcYcea/l2Mw82qlsaHH3g=

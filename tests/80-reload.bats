@@ -451,7 +451,7 @@ killed() {
 	wait $!
 }
 
-# bats test_tags=long
+# bats test_tags=long,image
 @test "wherever a reload is killed, and by itself or with its supervisor: all or nothing, and the keys that it wrote down are gone" {
 	local signal call n points=0 kept=0
 	changed

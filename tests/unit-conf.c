@@ -777,6 +777,8 @@ static void timed(const char *what, const struct buf *text)
 	_cleanup_buf_ struct buf written = { 0 }, before = { 0 }, after = { 0 };
 	struct conf_live live = { .wg = &conf.wg, .mtu = 1420 };
 	double start = seconds(), taken;
+	/* In the virtual machine and under valgrind every instruction costs many times as much. */
+	int limit = getenv("WG_NSQUICK_VM") ? 100 : 2;
 
 	is_num(parse(text->data), 0, "%s: accepted", what);
 	before = describe(&conf.wg);
@@ -784,7 +786,7 @@ static void timed(const char *what, const struct buf *text)
 	is_num(conf_write(&conf, &live, &written), 0, "%s: written", what);
 	is_num(parse(written.data), 0, "%s: accepted again", what);
 	taken = seconds() - start;
-	ok(taken < 2, "%s: within 2 s", what);
+	ok(taken < limit, "%s: within %d s", what, limit);
 	diag("%.2f s for %zu bytes", taken, text->len);
 	after = describe(&conf.wg);
 	ok(strcmp(before.data, after.data) == 0, "%s: the same as before", what);

@@ -19,8 +19,13 @@ static void name_is(const char *file, const char *expected, const char *country)
 
 	if (import_stem(file, &stem) < 0)
 		return;
+	/* Whatever stood there before. */
+	memset(name, 0, sizeof(name));
 	import_name(stem, name);
 	is(name, expected, "the name of %s", file);
+	memset(name, '1', sizeof(name));
+	import_name(stem, name);
+	is(name, expected, "and once more");
 	place = import_place(stem);
 	is(place.country ? place.country->code : NULL, country, "and its country");
 	free(stem);
@@ -75,7 +80,7 @@ static void test_collisions(void)
 {
 	struct import_map maps[2] = { 0 }, again = { 0 };
 	struct buf text = { 0 };
-	char names[2][3][IFNAMSIZ];
+	char names[2][3][IFNAMSIZ] = { 0 };
 	unsigned int line;
 
 	for (int i = 0; i < 2; i++) {

@@ -67,11 +67,13 @@ static void test_routes(void)
 					   "fd00::/8", "9.0.0.0/8", "10.0.0.0/8", "::/0", "0.0.0.0/0" };
 	struct prefix allowed[ARRAY_SIZE(in)], connected, *routes;
 	char text[PREFIX_TEXT_LEN];
-	size_t n;
+	size_t n = 0;
+	int r;
 
 	for (size_t i = 0; i < ARRAY_SIZE(in); i++)
 		parse_allowed_ip(in[i], &allowed[i]);
-	ok(plan_routes(allowed, ARRAY_SIZE(in), NULL, 0, &routes, &n) == 0 && n == ARRAY_SIZE(out), "R6: %zu routes", n);
+	r = plan_routes(allowed, ARRAY_SIZE(in), NULL, 0, &routes, &n);
+	ok(r == 0 && n == ARRAY_SIZE(out), "R6: %zu routes", n);
 	for (size_t i = 0; i < n && i < ARRAY_SIZE(out); i++)
 		is(format_prefix(&routes[i], text), out[i], "R6: route %zu", i);
 	free(routes);
