@@ -22,9 +22,12 @@
 #define SO_NETNS_COOKIE 71
 #endif
 
-static int open_ns_path(const char *path, int *ret_fd)
+int ns_open_kind(const char *path, int kind, int *ret_fd)
 {
-	/* O_NONBLOCK: somebody's path may be a fifo, and an open must not wait for its writer. */
+	/*
+	 * O_NONBLOCK: somebody's path may be a fifo, and an open must not wait for its writer. Links are followed: those
+	 * of /proc/PID/ns are some, and so are the names in /run/netns that people give to containers.
+	 */
 	_cleanup_fd_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	struct statfs fs;
 
@@ -33,10 +36,15 @@ static int open_ns_path(const char *path, int *ret_fd)
 	/* A name that was never mounted, or whose mount is not visible here, is an empty file. */
 	if (fstatfs(fd, &fs) < 0)
 		return -errno;
-	if (fs.f_type != NSFS_MAGIC || ioctl(fd, NS_GET_NSTYPE) != CLONE_NEWNET)
+	if (fs.f_type != NSFS_MAGIC || ioctl(fd, NS_GET_NSTYPE) != kind)
 		return -EINVAL;
 	*ret_fd = take_fd(&fd);
 	return 0;
+}
+
+static int open_ns_path(const char *path, int *ret_fd)
+{
+	return ns_open_kind(path, CLONE_NEWNET, ret_fd);
 }
 
 int ns_open_current(int *ret_fd)

@@ -31,6 +31,8 @@ int ns_open_outermost(int *ret_fd);
  * is none; -EINVAL: it is not a network namespace (a stale file, another kind).
  */
 int ns_open(const char *name_or_path, int *ret_fd);
+/* A namespace of a kind (CLONE_NEW…) by its path; -EINVAL: it is none, or of another kind. Only what came through here goes to setns(2). */
+int ns_open_kind(const char *path, int kind, int *ret_fd);
 /* A new one, without a name, that lives as long as a descriptor or a process holds it. The caller stays where it is. */
 int ns_create(int *ret_fd);
 int ns_get_cookie(int ns_fd, ns_cookie *ret_cookie);

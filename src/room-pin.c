@@ -4,6 +4,8 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <limits.h>
+#include <sched.h>
+#include <sys/file.h>
 #include <sys/mount.h>
 
 #include "journal.h"
@@ -37,14 +39,28 @@ static int private_dir(void)
 	return mount("", ROOM_DIR, "none", MS_PRIVATE, NULL) < 0 ? -errno : 0;
 }
 
+/* The folder of rooms is made by the first one and goes with the last: who does either is alone meanwhile. */
+static int lock_dir(int *ret_fd)
+{
+	_cleanup_fd_ int fd = open(RUN_DIR, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (fd < 0 || flock(fd, LOCK_EX) < 0)
+		return -errno;
+	*ret_fd = take_fd(&fd);
+	return 0;
+}
+
 static int do_pin(void *arg)
 {
 	const struct pin *p = arg;
+	_cleanup_fd_ int lock = -1;
 	_cleanup_fd_ int file = -1;
 	char source[64];
 	int r;
 
-	r = private_dir();
+	r = lock_dir(&lock);
+	if (r == 0)
+		r = private_dir();
 	if (r < 0)
 		return r;
 	file = open(p->path, O_RDONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0);
@@ -60,8 +76,12 @@ static int do_pin(void *arg)
 static int do_unpin(void *arg)
 {
 	const struct pin *p = arg;
-	int r = 0;
+	_cleanup_fd_ int lock = -1;
+	int r;
 
+	r = lock_dir(&lock);
+	if (r < 0)
+		return r == -ENOENT ? 0 : r;
 	if (umount2(p->path, MNT_DETACH) < 0 && errno != EINVAL && errno != ENOENT)
 		r = -errno;
 	if (unlink(p->path) < 0 && errno != ENOENT)
@@ -103,15 +123,13 @@ int room_unpin(const char *iface, ns_cookie cookie)
 int room_open(const char *iface, ns_cookie cookie, int *ret_fd)
 {
 	char path[PATH_MAX], outer[PATH_MAX + 16];
-	int r = pin_path(iface, cookie, path), fd;
+	int r = pin_path(iface, cookie, path);
 
 	if (r < 0)
 		return r;
 	/* Through PID 1's root: the caller may be in a unit whose mounts are its own. */
 	snprintf(outer, sizeof(outer), "/proc/1/root%s", path);
-	fd = open(outer, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return -errno;
-	*ret_fd = fd;
-	return 0;
+	r = ns_open_kind(outer, CLONE_NEWNS, ret_fd);
+	/* The empty file of a pin that was killed before its mount, or that somebody unmounted. */
+	return r == -EINVAL ? -ENOENT : r;
 }

@@ -98,6 +98,7 @@ refused() { # FILE-LINE-PATTERN: with this file `up` ends with one line and stat
 	assert_clean
 }
 
+# bats test_tags=seccomp
 @test "what cannot be printed is told, and the status is 1" {
 	local words
 	config wg0

@@ -346,6 +346,32 @@ egress_down() {
 	wg-nsquick down wg0
 }
 
+@test "the last hooks' room to go takes nobody else's along" {
+	config wg0 'PostUp = :'
+	config wg1 'PostUp = mount -t tmpfs of-ours /mnt' 'PreDown = umount /mnt'
+	wg-nsquick up wg0
+	# Between its look at the folder of rooms, which is empty, and what it does about that.
+	strace -f -qq -o /dev/null -e trace=umount2 -e inject=umount2:delay_enter=2000000:when=2 wg-nsquick down wg0 > /dev/null 2>&1 3>&- &
+	timeout 20 bash -c 'while compgen -G "/run/wg-nsquick/room/wg0@*" > /dev/null; do sleep 0.05; done'
+	wg-nsquick up wg1 --force
+	wait $!
+	run compgen -G "/run/wg-nsquick/room/*"
+	assert_output --partial /room/wg1@
+	run wg-nsquick down wg1
+	assert_success
+	assert_clean
+}
+
+@test "what is not a room in a room's place is not entered: a new one is made" {
+	config wg0 'PostUp = :' 'PreDown = echo "in $(ip -o link show wg0 | grep -c wg0)"'
+	wg-nsquick up wg0
+	umount -l /run/wg-nsquick/room/wg0@*
+	run wg-nsquick down wg0
+	assert_success
+	assert_line "in 1"
+	assert_clean
+}
+
 @test "after all of this the host is the same" {
 	assert_host_unchanged
 }
