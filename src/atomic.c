@@ -93,6 +93,13 @@ int atomic_create(const char *path, const struct buf *text, mode_t mode)
 	return write_whole(path, text, mode, ATOMIC_DURABLE, false);
 }
 
+bool atomic_sweep(const char *path, char *ret_removed)
+{
+	struct stat st;
+
+	return temporary_path(path, ret_removed) == 0 && lstat(ret_removed, &st) == 0 && S_ISREG(st.st_mode) && st.st_uid == 0 && unlink(ret_removed) == 0;
+}
+
 void atomic_forget(const char *path)
 {
 	char temporary[PATH_MAX];

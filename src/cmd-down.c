@@ -102,7 +102,7 @@ int cmd_down(const struct options *options, char **args)
 		log_error("out of memory");
 		return 1;
 	}
-	if (!options->dry_run && tunnel_lock(conf.iface, &lock) < 0)
+	if (!options->dry_run && tunnel_lock(conf.iface, conf.path, &lock) < 0)
 		return 1;
 	status = find(&conf, options, &settings, &txn);
 	/* `--hooks none' takes it down all the same. */
@@ -164,7 +164,7 @@ int cmd_save(const struct options *options, char **args)
 	_cleanup_fd_ int lock = -1;
 	int status;
 
-	if (conffile_read(args[0], &conf) < 0 || conffile_read_wg_to_save(&conf) < 0 || tunnel_lock(conf.iface, &lock) < 0)
+	if (conffile_read(args[0], &conf) < 0 || conffile_read_wg_to_save(&conf) < 0 || tunnel_lock(conf.iface, conf.path, &lock) < 0)
 		return 1;
 	status = find(&conf, options, &settings, &txn);
 	if (!status && ns_enter(txn.target_fd) < 0)

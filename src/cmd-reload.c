@@ -224,7 +224,7 @@ int cmd_reload(const struct options *options, char **args)
 
 	if (conffile_read(args[0], &conf) < 0 || conffile_read_wg(&conf) < 0 || cmd_settings(options, conf.iface, &settings) < 0)
 		return 1;
-	if (tunnel_lock(conf.iface, &lock) < 0)
+	if (tunnel_lock(conf.iface, conf.path, &lock) < 0)
 		return 1;
 	r = tunnel_reach_alive(conf.iface, options->netns, &txn);
 	if (r == -ENODEV)

@@ -126,7 +126,7 @@ int cmd_reresolve(const struct options *options, char **args)
 		log_error("`%s' is not an interface's name; expected reresolve INTERFACE", iface);
 		return 1;
 	}
-	r = tunnel_lock(iface, &lock);
+	r = tunnel_lock(iface, NULL, &lock);
 	if (r < 0)
 		return r == -EAGAIN ? EXIT_TEMPFAIL : 1;
 	r = tunnel_reach_alive(iface, options->netns, &txn);

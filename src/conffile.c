@@ -8,7 +8,6 @@
 
 #include "log.h"
 
-#define CONFIG_DIR "/etc/wireguard"
 /* A file of 10,000 peers has 3 MB. */
 #define MAX_SIZE (256U << 20)
 

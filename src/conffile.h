@@ -4,6 +4,8 @@
 
 #include "conf.h"
 
+#define CONFIG_DIR "/etc/wireguard"
+
 /*
  * Finds, opens once and reads the file, warns as wg-quick does when it is
  * world accessible, and takes wg-quick's half of the parse. Fills conf->path

@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "save.h"
 
+#include <limits.h>
+
 #include "atomic.h"
+#include "conffile.h"
 #include "log.h"
 #include "place.h"
 #include "resolve.h"
@@ -75,6 +78,33 @@ static void resolve_file(const struct conf *conf, const struct journal *journal)
 		return;
 	(void)resolve_endpoints((struct wg_iface *)&conf->wg, &place, &ignored);
 	close_fd(place.ns_fd);
+}
+
+void save_sweep(const char *iface, const char *config)
+{
+	char removed[PATH_MAX];
+
+	if (atomic_sweep(config, removed))
+		log_note("%s: removed what an interrupted save left: %s", iface, removed);
+}
+
+void save_sweep_folder(void)
+{
+	static const char tail[] = ".conf" ATOMIC_TMP;
+	CLEANUP(cleanup_dir) DIR *dir = opendir(CONFIG_DIR);
+	const struct dirent *entry;
+
+	while (dir && (entry = readdir(dir))) {
+		size_t len = strlen(entry->d_name), end = strlen(tail);
+		_cleanup_free_ char *iface = NULL, *config = NULL;
+		_cleanup_fd_ int lock = -1;
+
+		if (len <= end || strcmp(entry->d_name + len - end, tail) != 0)
+			continue;
+		iface = strndup(entry->d_name, len - end);
+		if (iface && iface_name_valid(iface) && asprintf(&config, CONFIG_DIR "/%s.conf", iface) >= 0 && journal_lock(iface, 0, &lock) == 0)
+			save_sweep(iface, config);
+	}
 }
 
 int save_tunnel(const struct conf *conf, const struct journal *journal, struct rt *rt)

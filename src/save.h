@@ -10,3 +10,8 @@
  * atomically, mode 0600; a symlink to it stays. Returns an exit status; what failed was told.
  */
 int save_tunnel(const struct conf *conf, const struct journal *journal, struct rt *rt);
+
+/* Removes what a killed save left beside the file `config`, which has its keys, and says so. The caller holds the lock of `iface`. */
+void save_sweep(const char *iface, const char *config);
+/* The same for all files in CONFIG_DIR whose tunnels no run is at work on. A power cut leaves no journal that names them. */
+void save_sweep_folder(void);

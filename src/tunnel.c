@@ -7,6 +7,7 @@
 #include "dns.h"
 #include "log.h"
 #include "reload.h"
+#include "save.h"
 #include "spawn.h"
 
 /*
@@ -203,6 +204,8 @@ static int recover_one(void *arg, struct journal *j)
 		r = journal_load(j->iface, j->cookie, &txn.journal);
 	if (r == -ENOENT || r == -EBADMSG)
 		return 0;
+	if (r == 0 && txn.journal.config)
+		save_sweep(j->iface, txn.journal.config);
 	if (r == 0)
 		r = txn_open_journal(&txn);
 	if (r == 0)
@@ -247,6 +250,7 @@ int tunnel_recover_files(void)
 	_cleanup_fd_ int lock = -1;
 	int r;
 
+	save_sweep_folder();
 	namespace_sweep();
 	r = journal_lock_shared(&lock);
 
@@ -258,7 +262,7 @@ int tunnel_recover_files(void)
 	return r;
 }
 
-int tunnel_lock(const char *iface, int *ret_lock)
+int tunnel_lock(const char *iface, const char *config, int *ret_lock)
 {
 	int r;
 
@@ -274,6 +278,8 @@ int tunnel_lock(const char *iface, int *ret_lock)
 		log_error("`%s' is being brought up or down by another run", iface);
 	else if (r < 0)
 		log_error("cannot write to " RUN_DIR ": %s; expected a writable /run", strerror(-r));
+	if (r == 0 && config)
+		save_sweep(iface, config);
 	if (r == 0)
 		r = tunnel_recover(iface, true);
 	if (r >= 0)

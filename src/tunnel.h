@@ -38,9 +38,10 @@ int tunnel_recover_files(void);
 
 /*
  * The start of every up, down and save: the lock of that name, and what a killed run of it
- * left undone. -errno, told: somebody else is at work (-EAGAIN), or /run cannot be written.
+ * left undone, beside its file `config` (NULL: not known), too. -errno, told: somebody else
+ * is at work (-EAGAIN), or /run cannot be written.
  */
-int tunnel_lock(const char *iface, int *ret_lock);
+int tunnel_lock(const char *iface, const char *config, int *ret_lock);
 
 /* Who else on this machine has this public key: *ret_where "wg0 in network namespace x" (the caller frees), or -ENOENT. */
 int tunnel_key_in_use(const struct key *public_key, const struct place *place, char **ret_where);

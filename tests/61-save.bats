@@ -237,6 +237,68 @@ device_state() { # NAME
 	assert_output ""
 }
 
+# killed_save COMMAND: SIGKILL to who writes the file, before it is on the disk.
+killed_save() {
+	strace -f -qq -o /dev/null -e trace=fsync -e inject=fsync:signal=KILL:when=1 wg-nsquick "$1" wg0 || true
+	[[ -e /etc/wireguard/wg0.conf.wg-nsquick.tmp || $1 == down ]]
+}
+
+@test "what a killed save left goes with the next run that has the tunnel's lock, which says so" {
+	local command line='wg0: removed what an interrupted save left: /etc/wireguard/wg0.conf.wg-nsquick.tmp'
+	config wg0
+	for command in up recover reload recover save recover down; do
+		if [[ $command != up ]]; then
+			killed_save save
+		else
+			echo junk > /etc/wireguard/wg0.conf.wg-nsquick.tmp
+		fi
+		if [[ $command == recover ]]; then
+			run wg-nsquick recover
+		else
+			run wg-nsquick "$command" wg0
+		fi
+		assert_success
+		assert_line --partial "$line"
+		[[ ! -e /etc/wireguard/wg0.conf.wg-nsquick.tmp ]]
+	done
+	run wg-nsquick recover
+	assert_output ""
+}
+
+@test "a down that is killed while it saves leaves no file with keys" {
+	config wg0 "SaveConfig = true"
+	run wg-nsquick up wg0
+	assert_success
+	run killed_save down
+	run wg-nsquick recover
+	run ls -A /etc/wireguard
+	assert_output wg0.conf
+}
+
+@test "what no journal tells of, as after a power cut, recover finds by the file's name" {
+	touch /etc/wireguard/{wg0.conf.wg-nsquick.tmp,wg0.tmp,conf.wg-nsquick.tmp}
+	run wg-nsquick recover
+	assert_success
+	assert_output --partial 'wg0: removed what an interrupted save left: /etc/wireguard/wg0.conf.wg-nsquick.tmp'
+	assert_equal "$(ls -A /etc/wireguard)" "$(printf 'conf.wg-nsquick.tmp\nwg0.tmp')"
+}
+
+@test "what is beside the file and not of a killed save stays" {
+	config wg0
+	echo "of root's" > /etc/wireguard/wg0.conf.tmp
+	echo "of somebody's" > /etc/wireguard/wg0.conf.wg-nsquick.tmp
+	chown nobody /etc/wireguard/wg0.conf.wg-nsquick.tmp
+	run wg-nsquick up wg0
+	assert_success
+	assert_equal "$(cat /etc/wireguard/wg0.conf.wg-nsquick.tmp)" "of somebody's"
+	rm /etc/wireguard/wg0.conf.wg-nsquick.tmp
+	ln -s wg0.conf.tmp /etc/wireguard/wg0.conf.wg-nsquick.tmp
+	run wg-nsquick down wg0
+	assert_success
+	[[ -L /etc/wireguard/wg0.conf.wg-nsquick.tmp ]]
+	assert_equal "$(cat /etc/wireguard/wg0.conf.tmp)" "of root's"
+}
+
 # save_fails LINE: the save fails with this line and status 1, and the file is as it was.
 save_fails() {
 	cp /etc/wireguard/small/wg0.conf "$BATS_TEST_TMPDIR/before"
@@ -295,16 +357,16 @@ small() { # SIZE LINE…: a configuration on a file system of its own
 @test "a leftover of a killed save is replaced, and a trap in its place not followed" {
 	config wg0
 	run wg-nsquick up wg0
-	echo junk > /etc/wireguard/wg0.conf.tmp
+	echo junk > /etc/wireguard/wg0.conf.wg-nsquick.tmp
 	run wg-nsquick save wg0
 	assert_success
-	[[ ! -e /etc/wireguard/wg0.conf.tmp ]]
+	[[ ! -e /etc/wireguard/wg0.conf.wg-nsquick.tmp ]]
 	echo precious > "$BATS_TEST_TMPDIR/precious"
-	ln -s "$BATS_TEST_TMPDIR/precious" /etc/wireguard/wg0.conf.tmp
+	ln -s "$BATS_TEST_TMPDIR/precious" /etc/wireguard/wg0.conf.wg-nsquick.tmp
 	run wg-nsquick save wg0
 	assert_success
 	assert_equal "$(cat "$BATS_TEST_TMPDIR/precious")" "precious"
-	[[ ! -L /etc/wireguard/wg0.conf && ! -e /etc/wireguard/wg0.conf.tmp ]]
+	[[ ! -L /etc/wireguard/wg0.conf && ! -e /etc/wireguard/wg0.conf.wg-nsquick.tmp ]]
 }
 
 @test "whoever reads while it is saved sees the old file or the new one, never a part" {

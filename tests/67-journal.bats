@@ -217,12 +217,12 @@ is_set_aside() {
 	assert_success
 	file=$(journal wg0)
 	echo precious > /run/precious
-	ln -s /run/precious "$file.tmp"
+	ln -s /run/precious "$file.wg-nsquick.tmp"
 	run wg-nsquick reload wg0
 	run wg-nsquick down wg0
 	assert_success
 	assert_equal "$(cat /run/precious)" "precious"
-	rm -f "$file.tmp"
+	rm -f "$file.wg-nsquick.tmp"
 }
 
 @test "both processes are killed at once, as a cgroup's end does it: the next recover undoes it, and says so" {

@@ -143,7 +143,7 @@ killed() {
 
 @test "a run that lives keeps its own; one that was killed while it wrote leaves nothing of meaning" {
 	config wg0 'PostUp = ls /run/wg-nsquick/host > /run/before; wg-nsquick recover; ls /run/wg-nsquick/host > /run/after'
-	touch /run/wg-nsquick/host/999999.tmp
+	touch /run/wg-nsquick/host/999999.wg-nsquick.tmp
 	run wg-nsquick up wg0
 	assert_success
 	assert_equal "$(wc -l < /run/before)" 1
