@@ -12,54 +12,75 @@ static int record_path(ns_cookie cookie, char **ret_path)
 	return asprintf(ret_path, NETNS_DIR "/%" PRIx64, cookie) < 0 ? -ENOMEM : 0;
 }
 
-static int parse_keep(struct ns_record *record, const char *value)
-{
-	uint64_t mode;
+/* All but the name are there from the first write on. */
+enum field { FIELD_MADE, FIELD_ETC_MADE, FIELD_KEPT, FIELD_KEEP, FIELDS_ALWAYS, FIELD_NAME = FIELDS_ALWAYS, FIELDS };
 
-	if (parse_u64(value, KEEP_NO, &mode) < 0)
+static const char *const field_names[FIELDS] = {
+	[FIELD_MADE] = "made", [FIELD_ETC_MADE] = "etc-made", [FIELD_KEPT] = "kept", [FIELD_KEEP] = "keep", [FIELD_NAME] = "name",
+};
+
+static int parse_field(struct ns_record *record, enum field field, const char *value)
+{
+	uint64_t number;
+
+	if (field == FIELD_NAME)
+		return journal_text_into(&record->name, value);
+	if (parse_u64(value, field == FIELD_KEEP ? KEEP_NO : 1, &number) < 0)
 		return -EBADMSG;
-	record->keep = (enum keep_mode)mode;
+	if (field == FIELD_MADE)
+		record->made = number;
+	else if (field == FIELD_ETC_MADE)
+		record->etc_made = number;
+	else if (field == FIELD_KEPT)
+		record->kept = number;
+	else
+		record->keep = (enum keep_mode)number;
 	return 0;
 }
 
-static int parse_record_line(void *arg, const struct journal_field *f)
-{
-	struct ns_record *record = arg;
-	bool value = strcmp(f->value, "1") == 0;
+/* A record that is read, and which fields it had. */
+struct reading {
+	struct ns_record record;
+	unsigned int seen; /* 1U << enum field */
+};
 
-	if (strcmp(f->name, "name") == 0)
-		return journal_text_into(&record->name, f->value);
-	if (strcmp(f->name, "made") == 0)
-		record->made = value;
-	else if (strcmp(f->name, "etc-made") == 0)
-		record->etc_made = value;
-	else if (strcmp(f->name, "kept") == 0)
-		record->kept = value;
-	else if (strcmp(f->name, "keep") == 0)
-		return parse_keep(record, f->value);
-	else
+static int parse_line(void *arg, const struct journal_field *f)
+{
+	struct reading *reading = arg;
+	int field = journal_which(f, field_names, FIELDS, FIELDS, &reading->seen);
+
+	return field < 0 ? field : parse_field(&reading->record, (enum field)field, f->value);
+}
+
+static int read_record(const char *path, struct reading *reading)
+{
+	const unsigned int always = (1U << FIELDS_ALWAYS) - 1;
+	_cleanup_free_ char *text = NULL;
+	size_t len;
+	int r;
+
+	r = read_file(path, JOURNAL_MAX_SIZE, &text, &len);
+	if (r == -EFBIG)
 		return -EBADMSG;
-	return 0;
+	if (r == 0)
+		r = journal_parse(text, len, parse_line, reading);
+	return r == 0 && (reading->seen & always) != always ? -EBADMSG : r;
 }
 
 int ns_record_load(ns_cookie cookie, struct ns_record *ret_record)
 {
-	_cleanup_free_ char *path = NULL, *text = NULL;
-	struct ns_record record = { .cookie = cookie };
-	size_t len;
+	struct reading reading = { .record.cookie = cookie };
+	_cleanup_free_ char *path = NULL;
 	int r;
 
 	r = record_path(cookie, &path);
 	if (r == 0)
-		r = read_file(path, JOURNAL_MAX_SIZE, &text, &len);
-	if (r < 0)
-		return r;
-	r = journal_parse(text, parse_record_line, &record);
+		r = read_record(path, &reading);
 	if (r < 0) {
-		ns_record_free(&record);
+		ns_record_free(&reading.record);
 		return r == -EBADMSG ? journal_set_aside(path) : r;
 	}
-	*ret_record = record;
+	*ret_record = reading.record;
 	return 0;
 }
 
@@ -75,7 +96,8 @@ int ns_record_save(const struct ns_record *record)
 	if (r < 0)
 		return r;
 	journal_add_text(&text, "name", record->name);
-	buf_fmt(&text, "made %d\netc-made %d\nkept %d\nkeep %d\nend\n", record->made, record->etc_made, record->kept, (int)record->keep);
+	buf_fmt(&text, "made %d\netc-made %d\nkept %d\nkeep %d\n", record->made, record->etc_made, record->kept, (int)record->keep);
+	journal_end(&text);
 	return atomic_replace(path, &text, 0600, ATOMIC_VOLATILE);
 }
 

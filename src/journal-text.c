@@ -58,17 +58,15 @@ static int get_boot_id(const char **ret_id)
 	return 0;
 }
 
-/* Cuts the next line into name and value; false at the end. A line without a blank has an empty value. */
-static bool next_field(char **text, struct journal_field *field)
+/* Cuts the next line into name and value; false at the end, or when it is no whole line. Without a blank the value is empty. */
+static bool next_field(char **text, const char *end, struct journal_field *field)
 {
-	char *line = *text, *end, *blank;
+	char *line = *text, *stop = memchr(line, '\n', (size_t)(end - line)), *blank;
 
-	if (!*line)
+	if (!stop)
 		return false;
-	end = strchr(line, '\n');
-	if (end)
-		*end = '\0';
-	*text = end ? end + 1 : line + strlen(line);
+	*stop = '\0';
+	*text = stop + 1;
 	blank = strchr(line, ' ');
 	if (blank)
 		*blank = '\0';
@@ -96,27 +94,48 @@ int journal_set_aside(const char *path)
 	return -EBADMSG;
 }
 
-int journal_parse(char *text, int (*parse)(void *arg, const struct journal_field *f), void *arg)
+/* Earlier programs of this version wrote no number: their tunnels may be up. */
+static bool is_count(const char *value, uint64_t lines)
 {
+	uint64_t number = 0;
+
+	return !*value || (parse_u64(value, UINT64_MAX, &number) == 0 && number == lines);
+}
+
+int journal_parse(char *text, size_t len, int (*parse)(void *arg, const struct journal_field *f), void *arg)
+{
+	const char *boot, *end = text + len;
 	struct journal_field field;
-	const char *boot;
 	int r;
 
 	/* Not being able to tell is no reason to set one aside. */
 	r = get_boot_id(&boot);
 	if (r < 0)
 		return r;
-	if (strncmp(text, MAGIC "\n", strlen(MAGIC) + 1) != 0)
+	if (memchr(text, '\0', len) || len <= strlen(MAGIC) || memcmp(text, MAGIC "\n", strlen(MAGIC) + 1) != 0)
 		return -EBADMSG;
 	text += strlen(MAGIC) + 1;
-	if (!next_field(&text, &field) || strcmp(field.name, "boot") != 0 || strcmp(field.value, boot) != 0)
+	if (!next_field(&text, end, &field) || strcmp(field.name, "boot") != 0 || strcmp(field.value, boot) != 0)
 		return -EBADMSG;
-	while (next_field(&text, &field)) {
+	for (uint64_t lines = 2; next_field(&text, end, &field); lines++) {
 		if (strcmp(field.name, "end") == 0)
-			return 0;
+			return text == end && is_count(field.value, lines) ? 0 : -EBADMSG;
 		r = parse(arg, &field);
 		if (r < 0)
 			return r;
+	}
+	return -EBADMSG;
+}
+
+int journal_which(const struct journal_field *f, const char *const names[], int n, int once, unsigned int *seen)
+{
+	for (int i = 0; i < n; i++) {
+		if (strcmp(f->name, names[i]) != 0)
+			continue;
+		if (i < once && *seen & 1U << i)
+			return -EBADMSG;
+		*seen |= 1U << i;
+		return i;
 	}
 	return -EBADMSG;
 }
@@ -129,4 +148,13 @@ int journal_begin(struct buf *text)
 	if (r == 0)
 		buf_fmt(text, MAGIC "\nboot %s\n", boot);
 	return r;
+}
+
+void journal_end(struct buf *text)
+{
+	size_t lines = 0;
+
+	for (size_t i = 0; i < text->len; i++)
+		lines += text->data[i] == '\n';
+	buf_fmt(text, "end %zu\n", lines);
 }

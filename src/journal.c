@@ -28,12 +28,9 @@ int journal_prepare(void)
 	return 0;
 }
 
-int journal_save(struct journal *j)
+/* The file's path, and the mark of its processes. */
+static int name_file(struct journal *j)
 {
-	_cleanup_buf_ struct buf text = { 0 };
-	char key[KEY_TEXT_LEN];
-	int r;
-
 	if (!j->file && asprintf(&j->file, TUNNEL_DIR "/%s@%" PRIx64, j->iface, j->cookie) < 0) {
 		j->file = NULL;
 		return -ENOMEM;
@@ -42,7 +39,18 @@ int journal_save(struct journal *j)
 		j->mark = NULL;
 		return -ENOMEM;
 	}
-	r = journal_begin(&text);
+	return 0;
+}
+
+int journal_save(struct journal *j)
+{
+	_cleanup_buf_ struct buf text = { 0 };
+	char key[KEY_TEXT_LEN];
+	int r;
+
+	r = name_file(j);
+	if (r == 0)
+		r = journal_begin(&text);
 	if (r < 0)
 		return r;
 	buf_fmt(&text, "iface %s\ncookie %" PRIx64 "\nstate %s\n", j->iface, j->cookie, state_names[j->state]);
@@ -63,7 +71,7 @@ int journal_save(struct journal *j)
 	for (size_t i = 0; i < j->n_undo; i++)
 		buf_fmt(&text, "undo %s %" PRIu64 " %" PRIu64 " %" PRIu64 "\n", undo_names[j->undo[i].kind], j->undo[i].arg, j->undo[i].arg2,
 			j->undo[i].arg3);
-	buf_str(&text, "end\n");
+	journal_end(&text);
 	return atomic_replace(j->file, &text, 0600, ATOMIC_VOLATILE);
 }
 
@@ -117,12 +125,67 @@ void journal_free(struct journal *j)
 	*j = (struct journal){ 0 };
 }
 
+enum field {
+	FIELD_IFACE, FIELD_COOKIE, FIELD_STATE, FIELD_CONFIG, FIELD_TRANSPORT, FIELD_USERSPACE, FIELD_IFINDEX, FIELD_SINCE, FIELD_AUTO_FWMARK,
+	FIELD_AUTO_LISTEN_PORT, FIELD_APPLIED,
+	FIELDS_ALWAYS, /* from the first write on */
+	FIELD_NS_NAME = FIELDS_ALWAYS, FIELD_NS_PATH, FIELD_PUBLIC_KEY,
+	FIELDS_ONCE,
+	FIELD_DNS = FIELDS_ONCE, FIELD_HOST, FIELD_UNDO,
+	FIELDS,
+};
+
+static const char *const field_names[FIELDS] = {
+	[FIELD_IFACE] = "iface",	 [FIELD_COOKIE] = "cookie",	[FIELD_STATE] = "state",       [FIELD_CONFIG] = "config",
+	[FIELD_TRANSPORT] = "transport", [FIELD_USERSPACE] = "userspace", [FIELD_IFINDEX] = "ifindex",   [FIELD_SINCE] = "since",
+	[FIELD_AUTO_FWMARK] = "auto-fwmark", [FIELD_AUTO_LISTEN_PORT] = "auto-listen-port", [FIELD_APPLIED] = "applied",
+	[FIELD_NS_NAME] = "ns-name",	 [FIELD_NS_PATH] = "ns-path",	[FIELD_PUBLIC_KEY] = "public-key",
+	[FIELD_DNS] = "dns",		 [FIELD_HOST] = "host",		[FIELD_UNDO] = "undo",
+};
+
+static int parse_number(const char *value, uint64_t max, uint64_t *ret_number)
+{
+	return parse_u64(value, max, ret_number) < 0 ? -EBADMSG : 0;
+}
+
+static int parse_iface(struct journal *j, const char *value)
+{
+	if (!iface_name_valid(value))
+		return -EBADMSG;
+	strcpy(j->iface, value);
+	return 0;
+}
+
+/* The file's name has it again, and is compared. */
+static int parse_cookie(struct journal *j, const char *value)
+{
+	char *end;
+
+	errno = 0;
+	j->cookie = strtoull(value, &end, 16);
+	return errno || end == value || *end ? -EBADMSG : 0;
+}
+
+static int parse_state(struct journal *j, const char *value)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(state_names); i++)
+		if (strcmp(value, state_names[i]) == 0) {
+			j->state = (enum journal_state)i;
+			return 0;
+		}
+	return -EBADMSG;
+}
+
 static int parse_undo(struct journal *j, const char *value)
 {
 	struct undo undo = { 0 }, *slot;
-	char name[16];
+	char name[16], again[96];
 
 	if (sscanf(value, "%15s %" SCNu64 " %" SCNu64 " %" SCNu64, name, &undo.arg, &undo.arg2, &undo.arg3) != 4)
+		return -EBADMSG;
+	/* scanf(3) takes signs, and leaves out what follows. */
+	snprintf(again, sizeof(again), "%s %" PRIu64 " %" PRIu64 " %" PRIu64, name, undo.arg, undo.arg2, undo.arg3);
+	if (strcmp(again, value) != 0)
 		return -EBADMSG;
 	for (size_t i = 0; i < UNDO_KINDS; i++) {
 		if (strcmp(undo_names[i], name) != 0)
@@ -137,99 +200,114 @@ static int parse_undo(struct journal *j, const char *value)
 	return -EBADMSG;
 }
 
-static int parse_number(const char *value, uint64_t max, uint64_t *ret_number)
+static int parse_item(struct strv *items, const char *value)
 {
-	return parse_u64(value, max, ret_number) < 0 ? -EBADMSG : 0;
+	_cleanup_free_ char *item = journal_decode(value);
+
+	return item ? strv_add(items, item, strlen(item)) : -ENOMEM;
 }
 
-static int parse_state(struct journal *j, const char *value)
-{
-	for (size_t i = 0; i < ARRAY_SIZE(state_names); i++)
-		if (strcmp(value, state_names[i]) == 0) {
-			j->state = (enum journal_state)i;
-			return 0;
-		}
-	return -EBADMSG;
-}
-
-static int parse_journal_field(struct journal *j, const struct journal_field *f)
+static int parse_field(struct journal *j, enum field field, const char *value)
 {
 	uint64_t number = 0;
-	int r;
+	int r = 0;
 
-	if (strcmp(f->name, "iface") == 0) {
-		if (!iface_name_valid(f->value))
-			return -EBADMSG;
-		strcpy(j->iface, f->value);
-		return 0;
-	}
-	if (strcmp(f->name, "cookie") == 0)
-		return sscanf(f->value, "%" SCNx64, &j->cookie) == 1 ? 0 : -EBADMSG;
-	if (strcmp(f->name, "state") == 0)
-		return parse_state(j, f->value);
-	if (strcmp(f->name, "config") == 0)
-		return journal_text_into(&j->config, f->value);
-	if (strcmp(f->name, "ns-name") == 0)
-		return journal_text_into(&j->ns_name, f->value);
-	if (strcmp(f->name, "ns-path") == 0)
-		return journal_text_into(&j->ns_path, f->value);
-	if (strcmp(f->name, "transport") == 0)
-		return journal_text_into(&j->transport, f->value);
-	if (strcmp(f->name, "public-key") == 0)
-		return parse_key(f->value, &j->public_key) < 0 ? -EBADMSG : 0;
-	if (strcmp(f->name, "dns") == 0 || strcmp(f->name, "host") == 0) {
-		_cleanup_free_ char *item = journal_decode(f->value);
-
-		return item ? strv_add(*f->name == 'd' ? &j->dns : &j->host, item, strlen(item)) : -ENOMEM;
-	}
-	if (strcmp(f->name, "undo") == 0)
-		return parse_undo(j, f->value);
-
-	r = parse_number(f->value, INT64_MAX, &number);
-	if (strcmp(f->name, "userspace") == 0)
+	switch (field) {
+	case FIELD_IFACE:
+		return parse_iface(j, value);
+	case FIELD_COOKIE:
+		return parse_cookie(j, value);
+	case FIELD_STATE:
+		return parse_state(j, value);
+	case FIELD_CONFIG:
+		return journal_text_into(&j->config, value);
+	case FIELD_NS_NAME:
+		return journal_text_into(&j->ns_name, value);
+	case FIELD_NS_PATH:
+		return journal_text_into(&j->ns_path, value);
+	case FIELD_TRANSPORT:
+		return journal_text_into(&j->transport, value);
+	case FIELD_PUBLIC_KEY:
+		return parse_key(value, &j->public_key) < 0 ? -EBADMSG : 0;
+	case FIELD_DNS:
+		return parse_item(&j->dns, value);
+	case FIELD_HOST:
+		return parse_item(&j->host, value);
+	case FIELD_UNDO:
+		return parse_undo(j, value);
+	case FIELD_USERSPACE:
+		r = parse_number(value, 1, &number);
 		j->userspace = number != 0;
-	else if (strcmp(f->name, "ifindex") == 0)
+		break;
+	case FIELD_IFINDEX:
+		r = parse_number(value, INT32_MAX, &number);
 		j->ifindex = (unsigned int)number;
-	else if (strcmp(f->name, "since") == 0)
+		break;
+	case FIELD_SINCE:
+		r = parse_number(value, INT64_MAX, &number);
 		j->since = (int64_t)number;
-	else if (strcmp(f->name, "auto-fwmark") == 0)
+		break;
+	case FIELD_AUTO_FWMARK:
+		r = parse_number(value, UINT32_MAX, &number);
 		j->auto_fwmark = (uint32_t)number;
-	else if (strcmp(f->name, "auto-listen-port") == 0)
+		break;
+	case FIELD_AUTO_LISTEN_PORT:
+		r = parse_number(value, UINT16_MAX, &number);
 		j->auto_listen_port = (uint16_t)number;
-	else if (strcmp(f->name, "applied") == 0)
-		j->applied = number;
-	else
+		break;
+	case FIELD_APPLIED:
+		r = parse_number(value, UINT64_MAX, &j->applied);
+		break;
+	default:
 		return -EBADMSG;
+	}
 	return r;
 }
 
-static int parse_journal_line(void *arg, const struct journal_field *f)
+/* A journal that is read, and which fields it had. */
+struct reading {
+	struct journal j;
+	unsigned int seen; /* 1U << enum field */
+};
+
+static int parse_line(void *arg, const struct journal_field *f)
 {
-	return parse_journal_field(arg, f);
+	struct reading *reading = arg;
+	int field = journal_which(f, field_names, FIELDS, FIELDS_ONCE, &reading->seen);
+
+	return field < 0 ? field : parse_field(&reading->j, (enum field)field, f->value);
 }
 
-static int load_file(const char *path, struct journal *ret_journal)
+static int read_journal(const char *path, struct reading *reading)
 {
+	const unsigned int always = (1U << FIELDS_ALWAYS) - 1;
 	_cleanup_free_ char *text = NULL;
-	struct journal j = { 0 };
 	size_t len;
 	int r;
 
 	r = read_file(path, JOURNAL_MAX_SIZE, &text, &len);
-	if (r < 0)
-		return r;
-	r = strlen(text) == len ? journal_parse(text, parse_journal_line, &j) : -EBADMSG;
-	if (r == 0 && !(j.file = strdup(path)))
-		r = -ENOMEM;
-	if (r == 0 && asprintf(&j.mark, "WG_NSQUICK_TUNNEL=%s@%" PRIx64, j.iface, j.cookie) < 0) {
-		j.mark = NULL;
-		r = -ENOMEM;
-	}
+	if (r == -EFBIG)
+		return -EBADMSG;
+	if (r == 0)
+		r = journal_parse(text, len, parse_line, reading);
+	if (r == 0 && (reading->seen & always) != always)
+		r = -EBADMSG;
+	if (r == 0)
+		r = name_file(&reading->j);
+	/* A copy, or what another tunnel's became. */
+	return r == 0 && strcmp(reading->j.file, path) != 0 ? -EBADMSG : r;
+}
+
+static int load_file(const char *path, struct journal *ret_journal)
+{
+	struct reading reading = { 0 };
+	int r = read_journal(path, &reading);
+
 	if (r < 0) {
-		journal_free(&j);
+		journal_free(&reading.j);
 		return r == -EBADMSG ? journal_set_aside(path) : r;
 	}
-	*ret_journal = j;
+	*ret_journal = reading.j;
 	return 0;
 }
 

@@ -5,7 +5,8 @@
  *
  * One file a tunnel, RUN_DIR/tunnels/IFACE@COOKIE (a namespace's cookie is
  * unique until reboot), and one a namespace that tunnels of ours live in,
- * RUN_DIR/netns/COOKIE. Text, versioned, mode 0600, replaced by rename.
+ * RUN_DIR/netns/COOKIE. Text, versioned, mode 0600, replaced by rename. One that
+ * is not whole, or is another's by its name, is set aside and never guessed at.
  */
 #pragma once
 

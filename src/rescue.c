@@ -15,7 +15,7 @@
 #define DYING_PATIENCE_MS 1000 /* until the kernel has taken a killed process apart */
 #define POLL_MS 10
 
-static const char end_of_text[] = "\nend\n";
+static const char end_of_text[] = "\nend";
 
 /* ---- the living ---- */
 
@@ -35,7 +35,7 @@ static int write_down(const struct watch *w, const struct policy *policy, int ho
 	buf_fmt(&text, "alive %020" PRId64 "\nhost %" PRIx64 "\nlevel %d\ncommand %d\n", rescue->said, cookie, (int)policy->level, policy->command);
 	journal_add_text(&text, "iface", policy->iface);
 	journal_add_text(&text, "work", work);
-	buf_str(&text, end_of_text + 1);
+	journal_end(&text);
 	watch_save(w, &text);
 	if (text.failed)
 		return -ENOMEM;
@@ -124,6 +124,7 @@ struct will {
 	ns_cookie host;
 	struct policy policy;
 	char *iface, *work;
+	unsigned int seen; /* 1U << enum field */
 };
 
 static void cleanup_will(struct will *will)
@@ -132,39 +133,63 @@ static void cleanup_will(struct will *will)
 	free(will->work);
 }
 
+/* A command around which the guard is has no interface. */
+enum field { FIELD_ALIVE, FIELD_HOST, FIELD_LEVEL, FIELD_COMMAND, FIELD_WORK, FIELDS_ALWAYS, FIELD_IFACE = FIELDS_ALWAYS, FIELDS };
+
+static const char *const field_names[FIELDS] = {
+	[FIELD_ALIVE] = "alive", [FIELD_HOST] = "host", [FIELD_LEVEL] = "level", [FIELD_COMMAND] = "command", [FIELD_WORK] = "work", [FIELD_IFACE] = "iface",
+};
+
+static int parse_number(enum field field, const char *value, uint64_t *ret_number)
+{
+	char *end;
+
+	if (field == FIELD_HOST) {
+		*ret_number = strtoull(value, &end, 16);
+		return end == value || *end ? -EBADMSG : 0;
+	}
+	return parse_u64(value, field == FIELD_LEVEL ? GUARD_STRICT : field == FIELD_COMMAND ? 1 : INT64_MAX, ret_number) < 0 ? -EBADMSG : 0;
+}
+
 static int parse_field(void *arg, const struct journal_field *f)
 {
 	struct will *will = arg;
-	uint64_t number = strtoull(f->value, NULL, strcmp(f->name, "host") == 0 ? 16 : 10);
+	int r, field = journal_which(f, field_names, FIELDS, FIELDS, &will->seen);
+	uint64_t number;
 
-	if (strcmp(f->name, "alive") == 0)
-		will->alive = (int64_t)number;
-	else if (strcmp(f->name, "host") == 0)
-		will->host = number;
-	else if (strcmp(f->name, "level") == 0)
-		will->policy.level = (enum guard_level)number;
-	else if (strcmp(f->name, "command") == 0)
-		will->policy.command = number;
-	else if (strcmp(f->name, "iface") == 0)
+	if (field < 0)
+		return field;
+	if (field == FIELD_IFACE)
 		return journal_text_into(&will->iface, f->value);
-	else if (strcmp(f->name, "work") == 0)
+	if (field == FIELD_WORK)
 		return journal_text_into(&will->work, f->value);
+	r = parse_number((enum field)field, f->value, &number);
+	if (r < 0)
+		return r;
+	if (field == FIELD_ALIVE)
+		will->alive = (int64_t)number;
+	else if (field == FIELD_HOST)
+		will->host = number;
+	else if (field == FIELD_LEVEL)
+		will->policy.level = (enum guard_level)number;
+	else
+		will->policy.command = number;
 	return 0;
 }
 
 /* *ret_saved leads into `text`, which is changed. */
 static int parse(char *text, size_t len, struct will *will, const char **ret_saved)
 {
+	const unsigned int always = (1U << FIELDS_ALWAYS) - 1;
 	char *end = memmem(text, len, end_of_text, strlen(end_of_text));
 	int r;
 
+	end = end ? memchr(end + 1, '\n', len - (size_t)(end + 1 - text)) : NULL;
 	if (!end)
 		return -EBADMSG;
-	*ret_saved = end + strlen(end_of_text);
-	/* None, so that a file without one is seen. */
-	will->policy.level = GUARD_STRICT + 1;
-	r = journal_parse(text, parse_field, will);
-	if (r == 0 && (!will->work || will->policy.level > GUARD_STRICT))
+	*ret_saved = end + 1;
+	r = journal_parse(text, (size_t)(end + 1 - text), parse_field, will);
+	if (r == 0 && (will->seen & always) != always)
 		r = -EBADMSG;
 	will->policy.iface = will->iface;
 	return r;

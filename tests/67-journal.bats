@@ -72,21 +72,23 @@ is_set_aside() {
 	assert_output ""
 	assert_equal "$(head -1 "$(journal wg0)")" "wg-nsquick-journal 1"
 	assert_equal "$(sed -n 2p "$(journal wg0)")" "boot $(cat /proc/sys/kernel/random/boot_id)"
-	assert_equal "$(tail -1 "$(journal wg0)")" "end"
+	assert_equal "$(tail -1 "$(journal wg0)")" "end $(($(wc -l < "$(journal wg0)") - 1))"
 }
 
-@test "corrupt: empty, cut anywhere, garbage, zeros, another version, another boot" {
+@test "corrupt: empty, cut anywhere, garbage, zeros, too long, another version, another boot, another tunnel's, with more behind its end" {
 	local file way
-	for way in ':' 'head -c 20' 'head -n 1' 'head -n 5' 'head -n -1' 'head -c -2' 'head -c 300 /dev/urandom' 'head -c 300 /dev/zero' 's/journal 1/journal 2/' 's/^boot ./boot x/' \
-		's/^cookie .*/cookie none/' 's/^undo member/undo everything/' 's/^iface .*/iface ..\/x/' 's/^state .*/state perhaps/' 's/^ifindex .*/ifindex -1/'; do
+	for way in ':' 'head -c 20' 'head -n 1' 'head -n 5' 'head -n -1' 'head -c -1' 'head -c -2' 'head -c 300 /dev/urandom' 'head -c 300 /dev/zero' 'head -c 2M /dev/zero' \
+		's/journal 1/journal 2/' 's/^boot ./boot x/' 's/^cookie .*/cookie none/' 's/^cookie .*/cookie 1234/' 's/^cookie .*/& 0/' 's/^undo member/undo everything/' \
+		's/^undo member .*/& 0/' 's/^undo member 0/undo member -1/' 's/^iface .*/iface ..\/x/' 's/^iface .*/iface wg1/' 's/^state .*/state perhaps/' 's/^ifindex .*/ifindex -1/' \
+		's/^ifindex .*/ifindex 4294967297/' 's/^userspace .*/userspace 2/' '/^ifindex/p' '/^undo member/p' '$a garbage' '$a undo room 0 0 0' '$a \x00'; do
 		run wg-nsquick up wg0
 		assert_success
 		file=$(journal wg0)
 		cp "$file" /run/good
 		case $way in
-		s/*) sed "$way" /run/good > "$file" ;;
 		*/dev/*) $way > "$file" ;;
-		*) $way < /run/good > "$file" ;;
+		: | head*) $way < /run/good > "$file" ;;
+		*) sed "$way" /run/good > "$file" ;;
 		esac
 		is_set_aside "$file"
 		# Put back, it is as good as ever.
@@ -96,6 +98,73 @@ is_set_aside() {
 		assert_success
 		assert_clean
 	done
+}
+
+# FILE LINE…: each time without that line of /run/good, is set aside, and the tunnel runs on.
+is_missed() {
+	local file=$1 line
+	shift
+	for line; do
+		sed "${line}d" /run/good > "$file"
+		echo "# without $(sed -n "${line}p" /run/good)"
+		run wg-nsquick recover
+		assert_success
+		assert_output --partial "Warning: $file is not a journal that this version can read"
+		assert [ ! -e "$file" ]
+		run ip netns exec wg0 ip link show wg0
+		assert_success
+		rm "$file.corrupt"
+	done
+	mv /run/good "$file"
+}
+
+@test "corrupt: any one line is lost" {
+	local file
+	run wg-nsquick up wg0
+	assert_success
+	file=$(journal wg0)
+	cp "$file" /run/good
+	# shellcheck disable=SC2046
+	is_missed "$file" $(seq "$(wc -l < /run/good)")
+	run wg-nsquick down wg0
+	assert_success
+	assert_clean
+}
+
+@test "a journal of a version that did not count its lines is read, but not without a field that all have" {
+	local file
+	run wg-nsquick up wg0
+	assert_success
+	file=$(journal wg0)
+	sed -i 's/^end .*/end/' "$file"
+	cp "$file" /run/good
+	# shellcheck disable=SC2046
+	is_missed "$file" $(grep -nE '^(boot|iface|cookie|state|config|transport|userspace|ifindex|since|auto-|applied|end)' /run/good | cut -d: -f1)
+	run wg-nsquick status wg0
+	assert_success
+	refute_output --partial "set aside"
+	run wg-nsquick down wg0
+	assert_success
+	refute_output --partial "set aside"
+	assert_clean
+}
+
+@test "a journal by another tunnel's name is set aside" {
+	local file other
+	run wg-nsquick up wg0
+	assert_success
+	file=$(journal wg0)
+	other=$TUNNELS/wg1@${file##*@}
+	cp "$file" "$other"
+	run wg-nsquick recover
+	assert_success
+	assert_output --partial "Warning: $other is not a journal that this version can read"
+	run ip netns exec wg0 ip link show wg0
+	assert_success
+	rm "$other.corrupt"
+	run wg-nsquick down wg0
+	assert_success
+	assert_clean
 }
 
 @test "a tunnel whose journal cannot be read keeps the namespace that it shares, until it is gone" {
@@ -137,6 +206,28 @@ is_set_aside() {
 	assert [ -e /run/netns/wg0 ]
 	run ip netns exec wg0 ip link show wg0
 	assert_failure
+}
+
+@test "the record of a namespace: any one line is lost, more behind its end, a value that is none" {
+	local file way
+	run wg-nsquick up wg0
+	assert_success
+	file=$(ls /run/wg-nsquick/netns/*)
+	cp "$file" /run/good
+	# shellcheck disable=SC2046
+	for way in $(seq -f %gd "$(wc -l < /run/good)") '$a garbage' '$a \x00' 's/^made .*/made yes/' 's/^keep .*/keep 9/' '/^kept/p'; do
+		sed "$way" /run/good > "$file"
+		run wg-nsquick recover
+		assert_success
+		assert_output --partial "Warning: $file is not a journal that this version can read"
+		rm "$file.corrupt"
+	done
+	# As before the lines were counted.
+	sed 's/^end .*/end/' /run/good > "$file"
+	run wg-nsquick down wg0
+	assert_success
+	refute_output --partial "set aside"
+	assert_clean
 }
 
 @test "another namespace of the same name is left alone, and said" {

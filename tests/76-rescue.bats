@@ -126,7 +126,8 @@ killed() {
 @test "a file that is cut, changed or foreign is set aside, and nothing is guessed" {
 	local file
 	config wg0 'PostUp = /run/die'
-	for change in 'truncate -s -1' 'truncate -s 300' 'truncate -s 0' 'sed -i s/^boot./boot\x20x/' 'sed -i s/^level.*/level\x209/' 'sed -i /^level/d' 'sed -i $d'; do
+	for change in 'truncate -s -1' 'truncate -s 300' 'truncate -s 0' 'sed -i s/^boot./boot\x20x/' 'sed -i s/^level.*/level\x209/' 'sed -i $d' 'sed -i 1d' 'sed -i 2d' \
+		'sed -i /^alive/d' 'sed -i /^host/d' 'sed -i /^level/d' 'sed -i /^command/d' 'sed -i /^iface/d' 'sed -i /^work/d' 'sed -i /^end/d' 'sed -i /^work/aguard\x200'; do
 		run wg-nsquick up wg0 3>&-
 		assert_equal "$status" 137
 		file=$(echo /run/wg-nsquick/host/*)
