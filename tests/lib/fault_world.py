@@ -19,9 +19,9 @@ from fault_net import TENTATIVE, Namespace, look_into, standing_in  # noqa: E402
 RUN_DIR = "/run/wg-nsquick"
 SCENARIOS = ("new", "adopted")
 LIMIT = int(os.environ.get("FAULTS_LIMIT", "25"))  # seconds for one run
-# In which state a command begins, and in which it ends when all is well.
-BEGIN = {"up": "nothing", "down": "up", "reload": "up", "guard": "nothing", "harm": "nothing"}
-END = {"up": "up", "down": "nothing", "reload": "changed", "guard": "nothing", "harm": "nothing"}
+# In which state a command begins, and in which it ends when all is well. Before `recover' an up is killed.
+BEGIN = {"up": "nothing", "down": "up", "reload": "up", "guard": "nothing", "harm": "nothing", "recover": "nothing"}
+END = {"up": "up", "down": "nothing", "reload": "changed", "guard": "nothing", "harm": "nothing", "recover": "nothing"}
 # A command that changes how the host is reached: the guard undoes it.
 HARM = ["ip", "route", "replace", "default", "via", "192.0.2.77"]
 UNHARM = [*HARM[:-1], "192.0.2.1"]
@@ -172,6 +172,7 @@ class World:
         self.host = self.harmed = None
         self.now = None  # in which of the known states the world is
         self.states = {}
+        self.last_hooks = {}
         self.others = set()
         call("ip", "netns", "add", "prov")
         call("ip", "link", "add", "veth0", "mtu", "1400", "type", "veth", "peer", "name", "eth0", "netns", "prov")
@@ -334,6 +335,15 @@ class World:
         call(*HARM)
         self.harmed = self.host_state()
         call(*UNHARM)
+        for command in "up", "down":
+            self.stand(BEGIN[command])
+            self.last_hooks[command] = self.find_last_hook(command)
+
+    def find_last_hook(self, command):
+        """Which child of the worker it is. A hook is what is forked after a pipe was made for it."""
+        calls = [line.split()[1:] for line in self.listed(command) if line.startswith("1.1 ")]
+        last = max(i for i, (call_name, _) in enumerate(calls) if call_name == "pipe2")
+        return next(n for call_name, n in calls[last:] if call_name in ("clone", "clone3", "fork", "vfork"))
 
     @staticmethod
     def make_other():
@@ -435,8 +445,20 @@ class World:
         status = self.start(self.argv(command))
         return Done(status, read("/run/faults.err"))
 
-    def listed(self, command):
+    def kill_up(self):
+        """What `recover' is to find: all is made, and nobody of ours lives."""
+        status = self.start([self.tool, "-o", "/run/faults.out", "-p", "1.1", "-c", "clone", "-n", self.last_hooks["up"], "-a", *self.argv("up")])
+        if status != 128 + signal.SIGKILL or "hit" not in read("/run/faults.out"):
+            raise SystemExit(f"an up that is to be killed ended with {status}: {read('/run/faults.err')}")
+        self.now = None
+
+    def prepare(self, command):
         self.write_config(command == "reload")
+        if command == "recover":
+            self.kill_up()
+
+    def listed(self, command):
+        self.prepare(command)
         status = self.start([self.tool, "-o", "/run/faults.out", *self.argv(command)])
         if status != (GUARD_RESTORED if command == "harm" else 0):
             raise SystemExit(f"{command} fails without any fault: {read('/run/faults.err')}")
@@ -445,7 +467,7 @@ class World:
 
     def strike(self, command, point, fault):
         process, name, n = point
-        self.write_config(command == "reload")
+        self.prepare(command)
         status = self.start([self.tool, "-o", "/run/faults.out", "-p", process, "-c", name, "-n", n, *fault, *self.argv(command)])
         return Done(status, read("/run/faults.err"), "hit" in read("/run/faults.out"), self.host_state())
 
