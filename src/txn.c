@@ -30,6 +30,7 @@
 #include "secret.h"
 #include "spawn.h"
 #include "save.h"
+#include "tunnel.h"
 
 void txn_trace(const struct txn *txn, const struct step *step)
 {
@@ -284,26 +285,27 @@ static void check_servers(const struct txn *txn, const struct wg_iface *live)
 	}
 }
 
-/* What `down`, `save`, `status` and `verify` need to know of the finished tunnel. */
+/* What `down`, `save`, `status` and `verify` need to know of the finished tunnel. 0 or an exit status. */
 static int commit(struct txn *txn)
 {
 	struct wg_iface live = { 0 };
-	int r = wg_read(txn_backend(txn), txn->conf->iface, &live);
+	int r = tunnel_wg_read(txn, &live);
 
+	/* One that a hook took away, into another namespace perhaps, is the hook's affair, as it is with wg-quick. */
+	if (r < 0 && tunnel_alive(txn) != 0)
+		return txn_fail(1, txn, "Unable to access interface: %s", strerror(-r));
 	if (r == 0) {
 		txn->journal.public_key = live.public_key;
 		if (!txn->conf->wg.has_listen_port || !txn->conf->wg.listen_port)
 			txn->journal.auto_listen_port = live.listen_port;
-	} else if (is_transient(r)) {
-		return r;
-	}
-	if (r == 0)
 		check_servers(txn, &live);
+	}
 	record_host(txn, &live);
 	wg_iface_free(&live);
 	txn->journal.state = JOURNAL_UP;
 	/* With what the file said, for a reload to compare with. */
-	return applied_save(&txn->journal, txn->conf);
+	r = applied_save(&txn->journal, txn->conf);
+	return r < 0 ? txn_fail(1, txn, "cannot write the journal: %s", strerror(-r)) : 0;
 }
 
 int txn_up(struct txn *txn)
@@ -316,11 +318,8 @@ int txn_up(struct txn *txn)
 	status = run_steps(txn);
 	if (!status)
 		status = txn_close(txn);
-	if (!status) {
-		r = commit(txn);
-		if (r < 0)
-			status = txn_fail(1, txn, "cannot write the journal: %s", strerror(-r));
-	}
+	if (!status)
+		status = commit(txn);
 	if (status) {
 		r = txn_undo(txn, UNDO_ALL);
 		if (r == 0)

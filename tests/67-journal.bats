@@ -316,6 +316,38 @@ is_missed() {
 	rm -f "$file.wg-nsquick.tmp"
 }
 
+@test "up does not end well without the key by which a second use of it is found" {
+	run wg-nsquick up wg0
+	assert_success
+	assert_equal "$(grep -c '^public-key ' "$(journal wg0)")" 1
+	run wg-nsquick down wg0
+	assert_success
+	# One that still runs, and cannot be asked.
+	if [[ $WG_KIND == go ]]; then
+		config wg0 "PostUp = mv /run/wireguard/wg0.sock /run/wg0.sock"
+		run wg-nsquick up wg0
+		assert_failure 1
+		assert_line "wg-nsquick: wg0: Unable to access interface: No such device"
+		rm -f /run/wg0.sock
+		assert_clean
+	fi
+	# By another name it is the same.
+	config wg0 "PostUp = ip link set wg0 down; ip link set wg0 name wg7; ip link set wg7 up"
+	run wg-nsquick up wg0
+	assert_success
+	assert_equal "$(grep -c '^public-key ' "$(journal wg0)")" 1
+	run wg-nsquick down wg0
+	assert_success
+	assert_clean
+	# One that a hook took away is the hook's affair, as it is with wg-quick.
+	config wg0 "PostUp = ip link del wg0"
+	run wg-nsquick up wg0
+	assert_success
+	run wg-nsquick recover
+	assert_success
+	assert_clean
+}
+
 @test "both processes are killed at once, as a cgroup's end does it: the next recover undoes it, and says so" {
 	local moment
 	for moment in PreUp PostUp; do

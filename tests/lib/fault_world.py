@@ -150,11 +150,14 @@ def kernel_devices(path):
 
 
 def journal_words(path):
-    """What a journal says that is the same each time."""
+    """Which fields a file of ours has, and of those that are the same each time what they say."""
     words = []
     for line in read(path).splitlines():
-        if line.startswith(("wg-nsquick-journal", "state ", "iface ", "dns ", "ns-", "transport ", "undo ", "made ", "etc-", "resolv-", "nsswitch-", "end")):
-            words.append(" ".join(line.split()[:2]))
+        same = line.startswith(("wg-nsquick-journal", "state ", "iface ", "dns ", "ns-", "transport ", "public-key ", "undo ", "made ", "etc-"))
+        words.append(" ".join(line.split()[:2]) if same else re.match(r"[^\s=]*", line)[0])
+        # What a will saves of the host after that is not text.
+        if words[-1] == "end":
+            break
     return "\n".join(words)
 
 
