@@ -116,8 +116,12 @@ int cmd_down(const struct options *options, char **args)
 		plan_print(&plan, &conf, &where, &text);
 		status = out_text(&text) < 0;
 	} else if (!status) {
-		if (ns_open_outermost(&host) < 0)
+		int r = ns_open_outermost(&host);
+
+		if (r < 0) {
+			log_error("%s: cannot see the host's network namespace: %s", conf.iface, strerror(-r));
 			status = 1;
+		}
 		/* Hooks that came into the file since `up` have no room yet. */
 		if (!status && conf.n_hooks && txn.room_fd < 0 && settings.hooks != HOOKS_NONE)
 			status = txn_make_room(&txn);
@@ -162,13 +166,16 @@ int cmd_save(const struct options *options, char **args)
 	CLEANUP(conf_free) struct conf conf = { 0 };
 	struct txn txn = TXN_INIT;
 	_cleanup_fd_ int lock = -1;
-	int status;
+	int status, r;
 
 	if (conffile_read(args[0], &conf) < 0 || conffile_read_wg_to_save(&conf) < 0 || tunnel_lock(conf.iface, conf.path, &lock) < 0)
 		return 1;
 	status = find(&conf, options, &settings, &txn);
-	if (!status && ns_enter(txn.target_fd) < 0)
+	r = status ? 0 : ns_enter(txn.target_fd);
+	if (r < 0) {
+		log_error("%s: cannot enter its network namespace: %s", conf.iface, strerror(-r));
 		status = 1;
+	}
 	if (!status) {
 		log_trace("wg showconf %s", conf.iface);
 		status = save_tunnel(&conf, &txn.journal, txn.target);

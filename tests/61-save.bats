@@ -413,3 +413,20 @@ small() { # SIZE LINE…: a configuration on a file system of its own
 	assert_failure 1
 	assert_output "wg-nsquick: \`wg0' is not a WireGuard interface"
 }
+
+@test "save: a namespace that cannot be entered is told" {
+	local calls n
+	config wg0
+	run wg-nsquick up wg0
+	assert_success
+	"$BUILD_DIR/tests/fault-tool" -o /run/calls wg-nsquick save wg0
+	calls=$(grep -c '^1 setns ' /run/calls)
+	assert [ "$calls" -gt 0 ]
+	for ((n = 1; n <= calls; n++)); do
+		run "$BUILD_DIR/tests/fault-tool" -o /run/calls -p 1 -c setns -n "$n" -e 5 wg-nsquick save wg0
+		((status == 0)) || assert_line --regexp '^wg-nsquick: .*: Input/output error'
+	done
+	# The last is for the command itself.
+	assert_failure 1
+	assert_line "wg-nsquick: wg0: cannot enter its network namespace: Input/output error"
+}
