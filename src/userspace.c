@@ -187,13 +187,14 @@ static int delete_tun(struct rt *rt, unsigned int ifindex, const char *name)
 	return r == -ENODEV ? 0 : r;
 }
 
-/* Ends a process within a few seconds; `patience` (ms) is what it gets to end by itself. */
-static void end_process(pid_t pid, int patience)
+/* Ends the process that was started then within a few seconds; `patience` (ms) is what it gets to end by itself. */
+static void end_process(pid_t pid, uint64_t start_time, int patience)
 {
 	_cleanup_fd_ int pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
 	struct pollfd fd = { .fd = pidfd, .events = POLLIN };
 
-	if (pidfd < 0 || (patience && poll(&fd, 1, patience) != 0))
+	/* Asked once it is held: before that the number may go to another process. */
+	if (pidfd < 0 || spawn_start_time(pid) != start_time || (patience && poll(&fd, 1, patience) != 0))
 		return;
 	(void)spawn_signal(pid, pidfd, SIGTERM);
 	if (poll(&fd, 1, 3000) != 0)
@@ -224,8 +225,8 @@ static void end_daemon(const struct journal *j, const struct undo *undo)
 	pid_t daemon = (pid_t)undo->arg2;
 
 	/* wireguard-go takes the end of its TUN for its own, but may need a second to see it. */
-	if (daemon && undo->arg3 && spawn_start_time(daemon) == undo->arg3)
-		end_process(daemon, 20);
+	if (daemon && undo->arg3)
+		end_process(daemon, undo->arg3, 20);
 	else if (!daemon)
 		/* Killed before it was noted, and so with its TUN where it was made. */
 		spawn_kill_marked(j->mark);
