@@ -47,10 +47,13 @@ static int create(const char *tmp, int *ret_fd)
 {
 	_cleanup_fd_ int fd = open(tmp, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
 
-	if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) < 0)
-		return -errno;
-	*ret_fd = take_fd(&fd);
-	return 0;
+	int r = fd < 0 || flock(fd, LOCK_EX | LOCK_NB) < 0 ? -errno : 0;
+
+	if (r == 0)
+		*ret_fd = take_fd(&fd);
+	else if (fd >= 0)
+		unlink(tmp);
+	return r;
 }
 
 int rescue_note(const struct watch *w, const struct policy *policy, int host_fd, const char *work, struct rescue *ret_rescue)

@@ -150,9 +150,14 @@ def kernel_devices(path):
 
 
 def journal_words(path):
-    """Which fields a file of ours has, and of those that are the same each time what they say."""
+    """Which fields a file of ours has, and of those that are the same each time what they say.
+
+    What the host was is for verify, which says so if it could not be read.
+    """
     words = []
     for line in read(path).splitlines():
+        if line.startswith("host "):
+            continue
         same = line.startswith(("wg-nsquick-journal", "state ", "iface ", "dns ", "ns-", "transport ", "public-key ", "undo ", "made ", "etc-"))
         words.append(" ".join(line.split()[:2]) if same else re.match(r"[^\s=]*", line)[0])
         # What a will saves of the host after that is not text.
