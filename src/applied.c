@@ -10,6 +10,42 @@
 /* A peer takes some 200 bytes: more than any device has. */
 #define MAX_SIZE (256 << 20)
 
+/* Both are comments to who reads an outline as a file. */
+#define FIRST_LINE "# wg-nsquick-applied 1\n"
+#define LAST_LINE "# end "
+
+static size_t count_lines(const char *text, size_t len)
+{
+	size_t lines = 0;
+
+	for (size_t i = 0; i < len; i++)
+		lines += text[i] == '\n';
+	return lines;
+}
+
+static void add_end(struct buf *text)
+{
+	buf_fmt(text, LAST_LINE "%zu\n", count_lines(text->data, text->len));
+}
+
+/* Takes the last line off. -EBADMSG: lines are missing; -ENODATA: they were not counted. */
+static int take_end(const char *text, size_t *len)
+{
+	const char *last = *len > 1 ? memrchr(text, '\n', *len - 1) : NULL;
+	size_t rest = last ? (size_t)(last + 1 - text) : 0;
+	char line[64];
+
+	if (memchr(text, '\0', *len))
+		return -EBADMSG;
+	if (*len - rest < strlen(LAST_LINE) || memcmp(text + rest, LAST_LINE, strlen(LAST_LINE)) != 0)
+		return -ENODATA;
+	snprintf(line, sizeof(line), LAST_LINE "%zu\n", count_lines(text, rest));
+	if (*len - rest != strlen(line) || memcmp(text + rest, line, strlen(line)) != 0)
+		return -EBADMSG;
+	*len = rest;
+	return 0;
+}
+
 static int path_of(const struct journal *j, const char *suffix, char ret_path[static PATH_MAX])
 {
 	int n = snprintf(ret_path, PATH_MAX, APPLIED_DIR "/%s@%" PRIx64 ".%s", j->iface, j->cookie, suffix);
@@ -31,7 +67,9 @@ int applied_save(struct journal *j, const struct conf *conf)
 	char path[PATH_MAX];
 	int r;
 
+	buf_str(&text, FIRST_LINE);
 	r = outline_write(conf, &text);
+	add_end(&text);
 	if (r == 0)
 		r = numbered_path(j, j->applied + 1, path);
 	if (r == 0)
@@ -63,6 +101,12 @@ int applied_load(const struct journal *j, struct conf *conf)
 	r = numbered_path(j, j->applied, path);
 	if (r == 0)
 		r = read_file(path, MAX_SIZE, &text, &len);
+	if (r < 0)
+		return r;
+	r = take_end(text, &len);
+	/* Earlier programs, whose tunnels may be up, wrote neither of the two lines. */
+	if (r == -ENODATA)
+		r = len && strncmp(text, FIRST_LINE, strlen(FIRST_LINE)) != 0 ? 0 : -EBADMSG;
 	return r < 0 ? r : outline_read(text, len, conf);
 }
 
@@ -73,20 +117,25 @@ int before_save(const struct journal *j, const struct live *live)
 	int r = path_of(j, "before", path);
 
 	live_format(live, &text);
+	add_end(&text);
 	return r < 0 ? r : atomic_replace(path, &text, 0600, ATOMIC_VOLATILE);
 }
 
 int before_load(const struct journal *j, struct live *ret_live)
 {
 	char path[PATH_MAX], *text;
-	size_t len;
+	size_t len, kept;
 	int r = path_of(j, "before", path);
 
 	if (r == 0)
 		r = read_file(path, MAX_SIZE, &text, &len);
 	if (r < 0)
 		return r;
-	r = live_parse(text, len, ret_live);
+	kept = len;
+	r = take_end(text, &kept);
+	/* Or by an earlier program; that it is not cut, its reader sees. */
+	if (r == 0 || r == -ENODATA)
+		r = live_parse(text, kept, ret_live);
 	wipe_free(text, len);
 	return r;
 }

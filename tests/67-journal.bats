@@ -230,6 +230,54 @@ is_missed() {
 	assert_clean
 }
 
+@test "what was applied: any one line is lost, it is cut, there is more behind its end: a reload refuses" {
+	local file way
+	run wg-nsquick up wg0
+	assert_success
+	file=$(ls /run/wg-nsquick/applied/*)
+	cp "$file" /run/good
+	# shellcheck disable=SC2046
+	for way in $(seq -f %gd "$(wc -l < /run/good)") '3,$d' '$a Address = 10.9.0.7/24' '$a \x00' '1,$d'; do
+		sed "$way" /run/good > "$file"
+		run wg-nsquick reload wg0
+		assert_failure 1
+		assert_line --partial "wg0: what was applied last cannot be read: Bad message"
+	done
+	# As before its lines were counted.
+	sed '1d; $d' /run/good > "$file"
+	run wg-nsquick reload wg0
+	assert_success
+}
+
+@test "what was before a reload that was killed: a line is lost, and it is not taken for all" {
+	local file
+	run wg-nsquick up wg0
+	assert_success
+	sed -i 's,^Address.*,Address = 10.9.8.1/24,' /etc/wireguard/wg0.conf
+	strace -f -qq -o /dev/null -e trace=/^rename -e inject=/^rename:signal=STOP:when=3 wg-nsquick reload wg0 > /dev/null 2>&1 3>&- &
+	for _ in {1..100}; do ip -n wg0 -br addr show wg0 | grep -q 10.9.8.1/24 && break; sleep 0.1; done
+	sleep 0.5
+	pkill -KILL -x wg-nsquick
+	wait $! || true
+	file=$(ls /run/wg-nsquick/applied/*.before)
+	cp "$file" /run/good
+	sed -i '/^address/d' "$file"
+	run wg-nsquick recover
+	assert_failure
+	assert_line --partial "Bad message"
+	run ip -n wg0 -br addr show wg0
+	assert_output --partial "10.9.8.1/24"
+	cp /run/good "$file"
+	run wg-nsquick recover
+	assert_success
+	run ip -n wg0 -br addr show wg0
+	assert_output --partial "10.9.0.2/24"
+	refute_output --partial "10.9.8.1/24"
+	run wg-nsquick down wg0
+	assert_success
+	assert_clean
+}
+
 @test "another namespace of the same name is left alone, and said" {
 	run wg-nsquick up wg0
 	assert_success
