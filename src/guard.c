@@ -10,6 +10,7 @@
 
 #include "filter.h"
 #include "journal.h"
+#include "lock.h"
 #include "log.h"
 #include "rescue.h"
 #include "secret.h"
@@ -40,6 +41,7 @@ static bool take_order(struct worker *w, char byte)
 	if (byte != SAY_ABORT && byte != SAY_KILL)
 		return false;
 	w->aborts++;
+	w->signals += byte == SAY_ABORT;
 	w->kill |= byte == SAY_KILL;
 	return true;
 }
@@ -82,6 +84,23 @@ bool worker_aborted(struct worker *w)
 	while (!w->orphaned && poll(&fd, 1, 0) > 0)
 		worker_listen(w);
 	return w->aborts || w->orphaned;
+}
+
+void worker_turns_back(struct worker *w)
+{
+	(void)worker_aborted(w);
+	w->undoing = true;
+	w->excused = w->signals;
+}
+
+/* For lock_heed(). A child of the worker that asks takes the word away, and passes it on by its failure. */
+static bool gives_up(void *arg)
+{
+	struct worker *w = arg;
+	bool aborted = worker_aborted(w);
+
+	/* The guard's word, and the supervisor's end, are reasons to undo, not to leave that. */
+	return w->undoing ? w->signals > w->excused : aborted;
 }
 
 int worker_close(struct worker *w)
@@ -413,6 +432,7 @@ int guard_run(const struct guarded_work *work)
 			log_error("cannot start the worker: %s", strerror(errno));
 			_exit(1);
 		}
+		lock_heed(gives_up, &w);
 		status = work->work(work->arg, &w);
 		if (status && w.orphaned)
 			spawn_kill_descendants();

@@ -18,13 +18,21 @@
 struct worker {
 	int control;
 	const sigset_t *mask; /* the signals blocked when the program started: hooks get it back */
-	unsigned int aborts;  /* how often the user asked to stop */
+	unsigned int aborts;  /* how often the user, or the guard, asked to stop */
+	unsigned int signals; /* of these, the user */
+	unsigned int excused; /* of these, those that have led to what is being done now */
+	bool undoing;	      /* see worker_turns_back() */
 	bool kill;	      /* the guard was tripped: hooks end at once */
 	bool orphaned;	      /* the supervisor is gone */
 };
 
 /* Whether to stop: a signal came, or the supervisor died. Does not wait. */
 bool worker_aborted(struct worker *w);
+/*
+ * From here on what was done is undone. A lock that somebody holds is waited for until the user asks to stop once
+ * more; the rest stays in the journal.
+ */
+void worker_turns_back(struct worker *w);
 /* Reads what the supervisor says, when poll(2) says that there is something. */
 void worker_listen(struct worker *w);
 /*

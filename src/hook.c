@@ -2,10 +2,7 @@
 #include "hook.h"
 
 #include <fcntl.h>
-#include <poll.h>
 #include <sys/mman.h>
-#include <sys/syscall.h>
-#include <sys/wait.h>
 
 #include "filter.h"
 #include "ns.h"
@@ -66,37 +63,9 @@ static _Noreturn void exec_hook(const struct spawn *spawn, const struct hook_env
 	spawn_fail(spawn, -errno);
 }
 
-/* SIGTERM when its time is over, SIGKILL when it takes no notice. */
-#define KILL_AFTER_MS 2000
-
-struct deadline {
-	int64_t at;   /* ms of CLOCK_MONOTONIC; 0: never */
-	bool expired; /* it was told so */
-};
-
-/* How long to wait, ms; -1: for ever. */
-static int time_left(struct deadline *deadline, pid_t pid)
-{
-	int64_t left = deadline->at - now_ms();
-	int signal = deadline->expired ? SIGKILL : SIGTERM;
-
-	if (!deadline->at)
-		return -1;
-	if (left > 0)
-		return (int)left;
-	deadline->expired = true;
-	deadline->at = now_ms() + KILL_AFTER_MS;
-	/* What it waits for first: a shell takes the signal when that has ended. */
-	spawn_kill_below(pid, signal);
-	kill(pid, signal);
-	return KILL_AFTER_MS;
-}
-
 int hook_run(const struct hook_env *env, const char *text, int watch_fd, int (*on_watch)(void *arg, pid_t hook), void *arg)
 {
-	_cleanup_fd_ int pidfd = -1;
-	bool watching = watch_fd >= 0;
-	struct deadline deadline = { 0 };
+	struct spawn_deadline deadline = { 0 };
 	struct spawn spawn;
 	pid_t pid;
 	int r;
@@ -109,20 +78,7 @@ int hook_run(const struct hook_env *env, const char *text, int watch_fd, int (*o
 		exec_hook(&spawn, env, text);
 	if (env->timeout)
 		deadline.at = now_ms() + (int64_t)env->timeout * 1000;
-	pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
-	for (;;) {
-		struct pollfd fds[] = { { .fd = pidfd, .events = POLLIN }, { .fd = watching ? watch_fd : -1, .events = POLLIN } };
-
-		if (poll(fds, ARRAY_SIZE(fds), spawn_timeout(pidfd, time_left(&deadline, pid))) < 0) {
-			if (errno != EINTR)
-				sleep_ms(1);
-			continue;
-		}
-		if (fds[0].revents || (pidfd < 0 && spawn_has_ended(&spawn)))
-			break;
-		if (fds[1].revents && on_watch(arg, pid))
-			watching = false;
-	}
+	spawn_attend(&spawn, &deadline, watch_fd, on_watch, arg);
 	env->on_end(arg);
 	r = spawn_wait(&spawn);
 	return deadline.expired ? -ETIME : r;

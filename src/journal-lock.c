@@ -6,6 +6,8 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 
+#include "lock.h"
+
 #define LOCK_POLL_MS 10
 
 bool journal_lock_is_named(int fd, const char *path)
@@ -15,18 +17,23 @@ bool journal_lock_is_named(int fd, const char *path)
 	return fstat(fd, &opened) == 0 && stat(path, &named) == 0 && opened.st_ino == named.st_ino && opened.st_dev == named.st_dev;
 }
 
-static int open_lock(const char *path, int operation, int *ret_fd)
+/* `patient`: waits for whoever has it; else -EAGAIN. */
+static int open_lock(const char *path, bool patient, int *ret_fd)
 {
 	for (;;) {
 		_cleanup_fd_ int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+		int r = 0;
 
 		if (fd < 0)
 			return -errno;
-		if (flock(fd, operation) < 0) {
-			if (errno == EINTR)
-				continue;
-			return errno == EWOULDBLOCK ? -EAGAIN : -errno;
-		}
+		if (patient)
+			r = lock_wait(fd, path);
+		else if (flock(fd, LOCK_EX | LOCK_NB) < 0)
+			r = errno == EWOULDBLOCK ? -EAGAIN : -errno;
+		if (r == -EINTR)
+			continue;
+		if (r < 0)
+			return r;
 		if (journal_lock_is_named(fd, path)) {
 			*ret_fd = take_fd(&fd);
 			return 0;
@@ -42,7 +49,7 @@ int journal_lock(const char *iface, unsigned patience_ms, int *ret_fd)
 	if (asprintf(&path, LOCK_DIR "/%s", iface) < 0)
 		return -ENOMEM;
 	for (unsigned waited = 0;; waited += LOCK_POLL_MS) {
-		r = open_lock(path, LOCK_EX | LOCK_NB, ret_fd);
+		r = open_lock(path, false, ret_fd);
 		if (r != -EAGAIN || waited >= patience_ms)
 			return r;
 		sleep_ms(LOCK_POLL_MS);
@@ -52,12 +59,12 @@ int journal_lock(const char *iface, unsigned patience_ms, int *ret_fd)
 int journal_lock_shared(int *ret_fd)
 {
 	/* No interface can have this name. */
-	return open_lock(LOCK_DIR "/shared lock", LOCK_EX, ret_fd);
+	return open_lock(LOCK_DIR "/shared lock", true, ret_fd);
 }
 
 int journal_lock_tun(int *ret_fd)
 {
-	return open_lock(LOCK_DIR "/tun lock", LOCK_EX, ret_fd);
+	return open_lock(LOCK_DIR "/tun lock", true, ret_fd);
 }
 
 int journal_lock_netns(const char *name, int *ret_fd)
@@ -66,5 +73,5 @@ int journal_lock_netns(const char *name, int *ret_fd)
 
 	if (asprintf(&path, LOCK_DIR "/netns %s", name) < 0)
 		return -ENOMEM;
-	return open_lock(path, LOCK_EX | LOCK_NB, ret_fd);
+	return open_lock(path, false, ret_fd);
 }

@@ -112,9 +112,9 @@ void ns_record_free(struct ns_record *record);
  * all processes) releases it.
  */
 int journal_lock(const char *iface, unsigned patience_ms, int *ret_fd);
-/* The lock for what tunnels share: names, DNS, membership. Waits; held only for moments. */
+/* The lock for what tunnels share: names, DNS, membership. Waits, unless the user has enough (-ECANCELED); held only for moments. */
 int journal_lock_shared(int *ret_fd);
-/* The lock for the time in which a userspace TUN stands in the transport namespace. Waits. */
+/* The lock for the time in which a userspace TUN stands in the transport namespace. Waits likewise. */
 int journal_lock_tun(int *ret_fd);
 /* The lock for making a namespace of that name: -EAGAIN when another run is making it. */
 int journal_lock_netns(const char *name, int *ret_fd);

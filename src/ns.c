@@ -6,7 +6,6 @@
 #include <linux/magic.h>
 #include <linux/nsfs.h>
 #include <sched.h>
-#include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/socket.h>
@@ -16,6 +15,7 @@
 
 #include <limits.h>
 
+#include "lock.h"
 #include "log.h"
 
 #ifndef SO_NETNS_COOKIE
@@ -231,8 +231,11 @@ static int lock_run_dir(int *ret_fd)
 	if (r < 0)
 		return r;
 	dir = open(NETNS_RUN_DIR, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (dir < 0 || flock(dir, LOCK_EX) < 0)
+	if (dir < 0)
 		return -errno;
+	r = lock_wait(dir, NETNS_RUN_DIR);
+	if (r < 0)
+		return r;
 	*ret_fd = take_fd(&dir);
 	return 0;
 }
@@ -297,6 +300,9 @@ static int unpublish(void *arg)
 	int r;
 
 	snprintf(target, sizeof(target), NETNS_RUN_DIR "/%s", p->name);
+	/* What was never published is no reason to wait for anybody. */
+	if (lstat(target, &st) < 0 && errno == ENOENT)
+		return -ENOENT;
 	r = lock_run_dir(&lock);
 	if (r < 0)
 		return r;

@@ -5,10 +5,10 @@
 #include <inttypes.h>
 #include <limits.h>
 #include <sched.h>
-#include <sys/file.h>
 #include <sys/mount.h>
 
 #include "journal.h"
+#include "lock.h"
 #include "room.h"
 
 static int pin_path(const char *iface, ns_cookie cookie, char ret_path[static PATH_MAX])
@@ -44,8 +44,10 @@ static int lock_dir(int *ret_fd)
 {
 	_cleanup_fd_ int fd = open(RUN_DIR, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
-	if (fd < 0 || flock(fd, LOCK_EX) < 0)
-		return -errno;
+	int r = fd < 0 ? -errno : lock_wait(fd, RUN_DIR);
+
+	if (r < 0)
+		return r;
 	*ret_fd = take_fd(&fd);
 	return 0;
 }

@@ -93,6 +93,45 @@ bool spawn_has_ended(const struct spawn *spawn)
 	return waitid(P_PID, (id_t)spawn->pid, &info, WEXITED | WNOHANG | WNOWAIT) < 0 || info.si_pid == spawn->pid;
 }
 
+#define KILL_AFTER_MS 2000
+
+/* How long to wait, ms; -1: for ever. */
+static int time_left(struct spawn_deadline *deadline, pid_t pid)
+{
+	int64_t left = deadline->at - now_ms();
+	int signal = deadline->expired ? SIGKILL : SIGTERM;
+
+	if (!deadline->at)
+		return -1;
+	if (left > 0)
+		return (int)left;
+	deadline->expired = true;
+	deadline->at = now_ms() + KILL_AFTER_MS;
+	/* What it waits for first: a shell takes the signal when that has ended. */
+	spawn_kill_below(pid, signal);
+	kill(pid, signal);
+	return KILL_AFTER_MS;
+}
+
+void spawn_attend(const struct spawn *spawn, struct spawn_deadline *deadline, int fd, int (*on_word)(void *arg, pid_t pid), void *arg)
+{
+	_cleanup_fd_ int pidfd = (int)syscall(SYS_pidfd_open, spawn->pid, 0);
+
+	for (;;) {
+		struct pollfd fds[] = { { .fd = pidfd, .events = POLLIN }, { .fd = fd, .events = POLLIN } };
+
+		if (poll(fds, ARRAY_SIZE(fds), spawn_timeout(pidfd, time_left(deadline, spawn->pid))) < 0) {
+			if (errno != EINTR)
+				sleep_ms(1);
+			continue;
+		}
+		if (fds[0].revents || (pidfd < 0 && spawn_has_ended(spawn)))
+			return;
+		if (fds[1].revents && on_word(arg, spawn->pid))
+			fd = -1;
+	}
+}
+
 bool spawn_in_path(const char *name)
 {
 	const char *path = getenv("PATH");

@@ -31,6 +31,18 @@ int spawn_timeout(int pidfd, int timeout);
 /* Whether it has ended; it is still to be waited for. */
 bool spawn_has_ended(const struct spawn *spawn);
 
+/* SIGTERM when a child's time is over, also to what it waits for, and SIGKILL when it takes no notice. */
+struct spawn_deadline {
+	int64_t at;   /* ms of CLOCK_MONOTONIC; 0: never */
+	bool expired; /* it was told so */
+};
+
+/*
+ * Until the child has ended; spawn_wait() is still to be called. Meanwhile `fd` (-1: none) is watched: when it is readable
+ * or hung up `on_word` is called, which may set the deadline, and says by a non-zero answer to stop watching.
+ */
+void spawn_attend(const struct spawn *spawn, struct spawn_deadline *deadline, int fd, int (*on_word)(void *arg, pid_t pid), void *arg);
+
 /* In the child: default signals, the mask that we were started with, no descriptor beyond 2 left open by exec. */
 void spawn_reset(const sigset_t *mask);
 

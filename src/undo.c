@@ -264,10 +264,13 @@ static int undo_once(struct txn *txn, unsigned int kinds)
 	return first;
 }
 
-/* A second try is for what was out for a moment: memory, descriptors. */
+/* A second try is for what was out for a moment: memory, descriptors. Not for what the user will not wait for. */
 int txn_undo(struct txn *txn, unsigned int kinds)
 {
-	int r = undo_once(txn, kinds);
+	int r;
 
-	return r < 0 ? undo_once(txn, kinds) : 0;
+	if (txn->worker)
+		worker_turns_back(txn->worker);
+	r = undo_once(txn, kinds);
+	return r < 0 && r != -ECANCELED ? undo_once(txn, kinds) : r;
 }

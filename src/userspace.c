@@ -28,11 +28,30 @@ const char *userspace_program(void)
 	return spawn_in_path(name) ? name : NULL;
 }
 
-/* In the transport namespace; the program goes to the background by itself once its socket listens. */
+struct start_wait {
+	struct worker *worker;
+	struct spawn_deadline deadline;
+};
+
+/* One that stays in the foreground would be waited for for ever. */
+static int on_word(void *arg, pid_t pid)
+{
+	struct start_wait *wait = arg;
+
+	(void)pid;
+	worker_listen(wait->worker);
+	if ((wait->worker->aborts || wait->worker->orphaned) && !wait->deadline.at)
+		wait->deadline.at = now_ms();
+	return wait->worker->orphaned;
+}
+
+/* In the transport namespace; the program goes to the background by itself once its socket listens. Its exit status, or -errno; -ECANCELED: it did not, and was ended. */
 static int start(const struct txn *txn, const char *program)
 {
+	struct start_wait wait = { .worker = txn->worker };
 	struct spawn spawn;
 	pid_t pid = spawn_fork(&spawn);
+	int status;
 
 	if (pid < 0)
 		return (int)pid;
@@ -50,7 +69,9 @@ static int start(const struct txn *txn, const char *program)
 		execvp(program, (char *const *)argv);
 		spawn_fail(&spawn, -errno);
 	}
-	return spawn_wait(&spawn);
+	spawn_attend(&spawn, &wait.deadline, txn->worker->control, on_word, &wait);
+	status = spawn_wait(&spawn);
+	return wait.deadline.expired ? -ECANCELED : status;
 }
 
 static int refuse(const struct txn *txn, int status, const char *what, const char *why)
@@ -125,12 +146,16 @@ int userspace_start(struct txn *txn, unsigned int mtu)
 	if (r < 0)
 		return refuse(txn, 1, "cannot write the journal", strerror(-r));
 	/* Until it is moved, nobody else compares the host with anything. */
-	(void)journal_lock_tun(&on_host);
+	r = journal_lock_tun(&on_host);
+	if (r == -ECANCELED)
+		return refuse(txn, 1, "interrupted", "another run's interface has not left the transport namespace yet");
 	r = worker_announce_transit(txn->worker);
 	if (r < 0)
 		return refuse(txn, 1, "cannot tell the supervisor", strerror(-r));
 	log_trace("%s %s", program, iface);
 	r = start(txn, program);
+	if (r == -ECANCELED)
+		return refuse(txn, 1, program, "interrupted; it had not gone to the background, as userspace WireGuard does once its interface is there");
 	if (r != 0)
 		return r < 0 ? refuse(txn, 1, program, strerror(-r)) : r;
 	r = rt_link_get(txn->transport, iface, 0, &link);

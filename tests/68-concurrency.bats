@@ -21,6 +21,7 @@ setup() {
 
 teardown() {
 	local file
+	pkill -KILL -f '^sleep 54321' || true
 	for file in /etc/wireguard/*.conf; do
 		wg-nsquick down "$(basename "$file" .conf)" > /dev/null 2>&1 || true
 	done
@@ -167,6 +168,81 @@ names() { local i; for ((i = 1; i <= $1; i++)); do echo "many$i"; done; }
 		assert_clean
 	done
 	rm -f /etc/wg-nsquick.d/*
+}
+
+# LOCK-FILE SIGNAL COMMAND: with that locked by somebody else, the signal ends it soon, with its word.
+gives_up() {
+	local lock=$1 signal=$2 pid began i status=0
+	shift 2
+	flock "$lock" sleep 54321 3>&- &
+	timeout 20 bash -c 'until pgrep -f "^sleep 54321" > /dev/null; do sleep 0.05; done'
+	wg-nsquick "$@" > /run/at-once/words 2>&1 3>&- &
+	pid=$!
+	for ((i = 0; i < 200; i++)); do
+		grep -qF "wg-nsquick: waiting for $lock, which another program has locked" /run/at-once/words && break
+		sleep 0.1
+	done
+	began=$(date +%s%N)
+	kill "-$signal" "$pid"
+	timeout 5 tail --pid="$pid" -f /dev/null || { kill -KILL "$pid"; pkill -KILL -f '^sleep 54321'; pkill -KILL -x wg-nsquick; fail "$lock: deaf to $signal"; }
+	wait "$pid" || status=$?
+	pkill -KILL -f '^sleep 54321'
+	assert_equal "$status" 1
+	run cat /run/at-once/words
+	assert_line "wg-nsquick: interrupted while it waited for $lock, which another program has locked"
+	assert [ "$(($(date +%s%N) - began))" -lt 3000000000 ]
+}
+
+@test "somebody else's lock is waited for, and a signal ends that: up leaves nothing, down leaves it to recover" {
+	local signal lock
+	config wg0 "DNS = 10.9.0.1" 'PostUp = :'
+	wg-nsquick up wg0
+	wg-nsquick down wg0
+	for signal in TERM INT; do
+		for lock in /run/netns /run/wg-nsquick; do
+			[[ $lock == /run/wg-nsquick ]] || gives_up "$lock" "$signal" up wg0
+			assert_clean
+			wg-nsquick up wg0
+			gives_up "$lock" "$signal" down wg0
+			run wg-nsquick recover
+			assert_success
+			assert_line --partial "undoing what an interrupted run left"
+			assert_clean
+		done
+	done
+}
+
+@test "somebody else's lock that the way back needs, too: a second signal leaves that to recover" {
+	local pid status=0
+	wait_for() { timeout 20 bash -c "until $1; do sleep 0.05; done"; }
+	config wg0 "DNS = 10.9.0.1" 'PreUp = touch /run/at-once/pre; until [[ -e /run/at-once/held ]]; do sleep 0.05; done'
+	wg-nsquick up wg0 > /run/at-once/words 2>&1 3>&- &
+	pid=$!
+	wait_for '[[ -e /run/at-once/pre ]]'
+	flock "/run/wg-nsquick/lock/shared lock" bash -c 'touch /run/at-once/held; exec sleep 54321' 3>&- &
+	wait_for 'grep -q "waiting for /run/wg-nsquick/lock/shared lock" /run/at-once/words'
+	kill -TERM "$pid"
+	wait_for 'grep -q "interrupted while it waited for /run/wg-nsquick/lock/shared lock" /run/at-once/words'
+	# The worker says so twice: once more for the way back.
+	wait_for '[[ $(grep -c "waiting for" /run/at-once/words) == 2 ]]'
+	kill -INT "$pid"
+	wait "$pid" || status=$?
+	assert_equal "$status" 1
+	pkill -KILL -f '^sleep 54321'
+	run cat /run/at-once/words
+	assert_line --partial "could not undo everything: Operation canceled; \`wg-nsquick recover' tries again"
+	run wg-nsquick recover
+	assert_success
+	assert_clean
+}
+
+@test "somebody else's lock for the way of userspace interfaces" {
+	config wg0
+	WG_QUICK_USERSPACE_IMPLEMENTATION=wireguard-go wg-nsquick up wg0
+	wg-nsquick down wg0
+	[[ $WG_KIND == go ]] || skip "the kernel has WireGuard"
+	gives_up "/run/wg-nsquick/lock/tun lock" TERM up wg0 --guard off
+	assert_clean
 }
 
 # What cycles must not wear: each figure on a line. What others on this machine use counts only where there are none.
