@@ -459,7 +459,9 @@ int guard_run(const struct guarded_work *work)
 	} else {
 		rescue_forget(&g.rescue);
 	}
-	sigprocmask(SIG_SETMASK, &before, NULL);
+	/* What is done is not to look undone by the way in which we end: a signal now came too late. */
+	if (status)
+		sigprocmask(SIG_SETMASK, &before, NULL);
 	watch_free(g.watch);
 	filters_free(g.filters);
 	return status;

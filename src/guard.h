@@ -69,5 +69,8 @@ struct guarded_work {
 	void *arg;
 };
 
-/* Runs the work under the guard. Returns the exit status of the program. */
+/*
+ * Runs the work under the guard. Returns the exit status of the program. After 0 the signals that would end it are
+ * still blocked: all had been done when they came.
+ */
 int guard_run(const struct guarded_work *work);

@@ -245,6 +245,27 @@ gives_up() {
 	assert_clean
 }
 
+@test "a signal after all is done is too late: status 0 and the tunnel, never another status and the tunnel" {
+	local call line
+	local -A count=()
+	config wg0
+	strace -qq -o /run/at-once/calls wg-nsquick up wg0
+	wg-nsquick down wg0
+	sed 's/(.*//' /run/at-once/calls > /run/at-once/names
+	while read -r call; do
+		count[$call]=$((${count[$call]-0} + 1))
+		echo "$call ${count[$call]}"
+	done < /run/at-once/names | grep -v exit_group | tail -16 > /run/at-once/last
+	while read -r call line; do
+		run timeout 30 strace -qq -o /dev/null -e trace="$call" -e inject="$call:signal=TERM:when=$line" wg-nsquick up wg0
+		if [[ $status == 0 ]]; then
+			run wg-nsquick down wg0
+			assert_success
+		fi
+		assert_clean
+	done < /run/at-once/last
+}
+
 # What cycles must not wear: each figure on a line. What others on this machine use counts only where there are none.
 figures() {
 	echo "mounts $(wc -l < /proc/1/mountinfo)"
