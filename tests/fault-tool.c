@@ -11,8 +11,10 @@
  * hooks and daemons are not what is tested.
  *
  * Without a point FILE lists all calls in order, one a line: PROCESS CALL N. With one,
- * FILE says `hit' if the point was reached. Not counted is what a program does to see whether
- * another sleeps, /proc/PID/task and its stat files: how often, is a matter of chance. The call, the Nth of its name in that process,
+ * FILE says `hit PROCESSES PROGRAMS' if the point was reached: how many had been started by
+ * then, as which of two processes comes first is a matter of chance. Not counted is what a
+ * program does to see whether another sleeps, /proc/PID/task and its stat files: how often,
+ * is a matter of chance, too. The call, the Nth of its name in that process,
  *   -e  is not made and fails with ERROR, a number (close(2) is made: it never keeps its descriptor)
  *   -s  is preceded by a signal to its process
  *   -g  is preceded by a signal to the process group, as from a terminal
@@ -59,6 +61,7 @@ struct process {
 
 static struct process processes[MAX_PROCESSES];
 static size_t n_processes;
+static unsigned int n_programs; /* that were let go */
 static FILE *out;
 static enum action action;
 static const char *at_process;
@@ -129,7 +132,7 @@ static bool all_end, hit;
 static void strike(struct process *p)
 {
 	hit = true;
-	fprintf(out, "hit\n");
+	fprintf(out, "hit %zu %u\n", n_processes, n_programs);
 	fflush(out);
 	switch (action) {
 	case ACTION_LIST:
@@ -258,6 +261,7 @@ static void on_stop(struct process *p, int status)
 		on_call(p);
 		go_on(p, 0);
 	} else if (event == PTRACE_EVENT_EXEC && p->started) {
+		n_programs++;
 		(void)ptrace(PTRACE_DETACH, p->pid, 0, 0L);
 		p->pid = 0;
 	} else if (event == PTRACE_EVENT_EXEC) {

@@ -59,10 +59,12 @@ class Hang(Exception):
 
 
 class Done:
-    """A run that ended: its status as a shell gives it, its words, the host after it."""
+    """A run that ended: its status as a shell gives it, its words, what fault-tool said, the host after it."""
 
-    def __init__(self, status, err, hit=True, host=None):
-        self.status, self.err, self.hit, self.host = status, err, hit, host
+    def __init__(self, status, err, report="hit 0 0", host=None):
+        self.status, self.err, self.host = status, err, host
+        self.hit = bool(report)
+        self.processes, self.programs = [int(word) for word in report.split()[1:]] or [0, 0]
 
     def told(self):
         # The last two are the dynamic loader's, before main().
@@ -180,7 +182,8 @@ class World:
         self.host = self.harmed = None
         self.now = None  # in which of the known states the world is
         self.states = {}
-        self.last_hooks = {}
+        self.programs = {}
+        self.commit = None  # the last point of `up' at which all can be lost
         self.others = set()
         call("ip", "netns", "add", "prov")
         call("ip", "link", "add", "veth0", "mtu", "1400", "type", "veth", "peer", "name", "eth0", "netns", "prov")
@@ -311,6 +314,7 @@ class World:
         self.clean()
         self.scenario = scenario
         self.options = {"new": [], "adopted": ["--netns", "other"]}[scenario]
+        self.commit = None
         self.unmake_other()
         if scenario == "adopted":
             self.make_other()
@@ -343,15 +347,17 @@ class World:
         call(*HARM)
         self.harmed = self.host_state()
         call(*UNHARM)
+        # Other programs that each starts: hooks, of which one is the last, and a daemon.
         for command in "up", "down":
             self.stand(BEGIN[command])
-            self.last_hooks[command] = self.find_last_hook(command)
+            calls = [line.split() for line in self.listed(command)]
+            self.programs[command] = len({process for process, name, _ in calls if name == "execve" and process != "1"})
 
-    def find_last_hook(self, command):
-        """Which child of the worker it is. A hook is what is forked after a pipe was made for it."""
-        calls = [line.split()[1:] for line in self.listed(command) if line.startswith("1.1 ")]
-        last = max(i for i, (call_name, _) in enumerate(calls) if call_name == "pipe2")
-        return next(n for call_name, n in calls[last:] if call_name in ("clone", "clone3", "fork", "vfork"))
+    def is_early(self, command, done):
+        """Whether the fault came clearly before all had been done: before the last hook began, or a worker."""
+        if command in self.programs:
+            return done.hit and done.programs < self.programs[command]
+        return command == "reload" and done.hit and done.processes == 1
 
     @staticmethod
     def make_other():
@@ -454,11 +460,22 @@ class World:
         return Done(status, read("/run/faults.err"))
 
     def kill_up(self):
-        """What `recover' is to find: all is made, and nobody of ours lives."""
-        status = self.start([self.tool, "-o", "/run/faults.out", "-p", "1.1", "-c", "clone", "-n", self.last_hooks["up"], "-a", *self.argv("up")])
-        if status != 128 + signal.SIGKILL or "hit" not in read("/run/faults.out"):
-            raise SystemExit(f"an up that is to be killed ended with {status}: {read('/run/faults.err')}")
-        self.now = None
+        """What `recover' is to find: all is made, the journal was to say so, and nobody of ours lives."""
+        for _ in range(3):
+            if not self.commit:
+                saves = [line for line in self.listed("up") if re.match(r"1\.1 rename", line)]
+                self.commit = saves[-1].split()
+                self.stand("nothing")
+            process, name, n = self.commit
+            status = self.start([self.tool, "-o", "/run/faults.out", "-p", process, "-c", name, "-n", n, "-a", *self.argv("up")])
+            self.now = None
+            if status == 128 + signal.SIGKILL and read("/run/faults.out"):
+                return
+            # How many there are may depend on who was quicker.
+            self.commit = None
+            self.settle()
+            self.stand("nothing")
+        raise Hang(f"an up that is to be killed ended with {status}: {read('/run/faults.err')}")
 
     def prepare(self, command):
         self.write_config(command == "reload")
@@ -477,7 +494,7 @@ class World:
         process, name, n = point
         self.prepare(command)
         status = self.start([self.tool, "-o", "/run/faults.out", "-p", process, "-c", name, "-n", n, *fault, *self.argv(command)])
-        return Done(status, read("/run/faults.err"), "hit" in read("/run/faults.out"), self.host_state())
+        return Done(status, read("/run/faults.err"), read("/run/faults.out"), self.host_state())
 
     def end(self):
         self.choose("new")
