@@ -3,6 +3,7 @@
 
 #include <dirent.h>
 #include <inttypes.h>
+#include <time.h>
 
 #include "applied.h"
 #include "atomic.h"
@@ -28,6 +29,19 @@ int journal_prepare(void)
 	return 0;
 }
 
+static int set_mark(struct journal *j)
+{
+	int n = 0;
+
+	if (!j->mark && j->run)
+		n = asprintf(&j->mark, "WG_NSQUICK_TUNNEL=%s@%" PRIx64 ".%" PRIx64, j->iface, j->cookie, j->run);
+	else if (!j->mark)
+		n = asprintf(&j->mark, "WG_NSQUICK_TUNNEL=%s@%" PRIx64, j->iface, j->cookie);
+	if (n < 0)
+		j->mark = NULL;
+	return n < 0 ? -ENOMEM : 0;
+}
+
 /* The file's path, and the mark of its processes. */
 static int name_file(struct journal *j)
 {
@@ -35,11 +49,19 @@ static int name_file(struct journal *j)
 		j->file = NULL;
 		return -ENOMEM;
 	}
-	if (!j->mark && asprintf(&j->mark, "WG_NSQUICK_TUNNEL=%s@%" PRIx64, j->iface, j->cookie) < 0) {
-		j->mark = NULL;
-		return -ENOMEM;
-	}
-	return 0;
+	return set_mark(j);
+}
+
+int journal_new_run(struct journal *j)
+{
+	struct timespec now;
+
+	/* Runs of one name follow each other, and no journal outlives a boot. */
+	clock_gettime(CLOCK_BOOTTIME, &now);
+	j->run = (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+	free(j->mark);
+	j->mark = NULL;
+	return set_mark(j);
 }
 
 int journal_save(struct journal *j)
@@ -64,6 +86,8 @@ int journal_save(struct journal *j)
 		buf_fmt(&text, "public-key %s\n", key);
 	}
 	buf_fmt(&text, "auto-fwmark %u\nauto-listen-port %u\napplied %" PRIu64 "\n", j->auto_fwmark, j->auto_listen_port, j->applied);
+	if (j->run)
+		buf_fmt(&text, "run %" PRIu64 "\n", j->run);
 	for (size_t i = 0; i < j->dns.n; i++)
 		journal_add_text(&text, "dns", j->dns.v[i]);
 	for (size_t i = 0; i < j->host.n; i++)
@@ -130,6 +154,7 @@ enum field {
 	FIELD_AUTO_LISTEN_PORT, FIELD_APPLIED,
 	FIELDS_ALWAYS, /* from the first write on */
 	FIELD_NS_NAME = FIELDS_ALWAYS, FIELD_NS_PATH, FIELD_PUBLIC_KEY,
+	FIELD_RUN, /* the previous version had none */
 	FIELDS_ONCE,
 	FIELD_DNS = FIELDS_ONCE, FIELD_HOST, FIELD_UNDO,
 	FIELDS,
@@ -139,7 +164,7 @@ static const char *const field_names[FIELDS] = {
 	[FIELD_IFACE] = "iface",	 [FIELD_COOKIE] = "cookie",	[FIELD_STATE] = "state",       [FIELD_CONFIG] = "config",
 	[FIELD_TRANSPORT] = "transport", [FIELD_USERSPACE] = "userspace", [FIELD_IFINDEX] = "ifindex",   [FIELD_SINCE] = "since",
 	[FIELD_AUTO_FWMARK] = "auto-fwmark", [FIELD_AUTO_LISTEN_PORT] = "auto-listen-port", [FIELD_APPLIED] = "applied",
-	[FIELD_NS_NAME] = "ns-name",	 [FIELD_NS_PATH] = "ns-path",	[FIELD_PUBLIC_KEY] = "public-key",
+	[FIELD_NS_NAME] = "ns-name",	 [FIELD_NS_PATH] = "ns-path",	[FIELD_PUBLIC_KEY] = "public-key", [FIELD_RUN] = "run",
 	[FIELD_DNS] = "dns",		 [FIELD_HOST] = "host",		[FIELD_UNDO] = "undo",
 };
 
@@ -257,6 +282,9 @@ static int parse_field(struct journal *j, enum field field, const char *value)
 		break;
 	case FIELD_APPLIED:
 		r = parse_number(value, UINT64_MAX, &j->applied);
+		break;
+	case FIELD_RUN:
+		r = parse_number(value, UINT64_MAX, &j->run);
 		break;
 	default:
 		return -EBADMSG;

@@ -40,7 +40,8 @@ enum journal_state { JOURNAL_STARTING, JOURNAL_UP, JOURNAL_STOPPING };
 
 struct journal {
 	char *file; /* its path; NULL until it was saved or loaded */
-	char *mark; /* in the environment of what we start for the tunnel: whose it is, should nobody live to note its number */
+	char *mark; /* in the environment of what the run starts for the tunnel: whose it is, should nobody live to note its number */
+	uint64_t run; /* which run's the mark is; 0: of a version that had one mark for all */
 	char iface[IFNAMSIZ];
 	ns_cookie cookie;
 	enum journal_state state;
@@ -74,6 +75,8 @@ struct ns_record {
 /* Makes RUN_DIR and its folders. -errno. */
 int journal_prepare(void);
 
+/* An up or down of this namespace's tunnel begins: from here on it has a mark of its own, which the next save notes. -ENOMEM. */
+int journal_new_run(struct journal *j);
 /* Writes the file anew, atomically. */
 int journal_save(struct journal *j);
 /* Notes what is about to be made, then saves. */

@@ -79,6 +79,8 @@ int step_netns(struct txn *txn, struct step *step)
 		r = -errno;
 	if (r == 0)
 		r = ns_get_cookie(txn->target_fd, &txn->journal.cookie);
+	if (r == 0)
+		r = journal_new_run(&txn->journal);
 	if (r < 0)
 		return txn_fail(1, txn, "cannot %s network namespace %s: %s", txn->place->create ? "make" : "open", place_target(txn->place), strerror(-r));
 	txn->transport_fd = dup_fd(txn->place->transport_fd >= 0 ? txn->place->transport_fd : txn->target_fd);

@@ -333,5 +333,8 @@ int txn_up(struct txn *txn)
 int txn_down(struct txn *txn)
 {
 	txn->journal.state = JOURNAL_UP;
+	/* Noted with the first step that has no way back: what up's hooks started is not this run's to end. */
+	if (journal_new_run(&txn->journal) < 0)
+		return txn_fail(1, txn, "out of memory");
 	return run_steps(txn);
 }

@@ -20,7 +20,7 @@ setup() {
 
 teardown() {
 	rm -f /etc/wg-nsquick.d/wg0.conf
-	pkill -KILL -f '^sleep 54321' || true
+	pkill -KILL -f '^sleep (54321|765)' || true
 	wg-nsquick --hooks none down wg0 > /dev/null 2>&1 || true
 	assert_clean
 	assert_host_unchanged
@@ -139,6 +139,68 @@ up_fails() {
 
 @test "a hook that forks twice and stays: ended when a later one fails" {
 	up_fails 3 'PreUp = (setsid sleep 54321 < /dev/null > /dev/null 2>&1 &)' 'PostUp = (setsid setsid sleep 54321 &) ; exit 3'
+}
+
+# PATTERN PID: once that runs, both processes are killed at once, or the second would have the time to undo it.
+killed_at() {
+	soon pgrep -f "$1" > /dev/null
+	pkill -STOP -x wg-nsquick
+	pkill -KILL -x wg-nsquick
+	wait "$2" || true
+}
+
+# recover, or the next up, by which a killed run is undone.
+undo_by() {
+	if [[ $1 == up ]]; then wg-nsquick up wg0; else wg-nsquick recover; fi
+}
+
+@test "what a finished up's hook started is left alone, too, when a down is killed and undone; what down's started is not" {
+	local way
+	for way in recover up; do
+		config wg0 'PostUp = (setsid sleep 54321 < /dev/null > /dev/null 2>&1 &)' 'PostDown = sleep 765.4'
+		wg-nsquick up wg0
+		wg-nsquick down wg0 > /dev/null 2>&1 3>&- &
+		killed_at '^sleep 765' $!
+		[[ $way == recover ]] || config wg0
+		run undo_by "$way"
+		assert_success
+		assert_line --partial "undoing what an interrupted run left"
+		stays || fail "up's was ended"
+		run pgrep -f '^sleep 765'
+		assert_failure
+		[[ $way == recover ]] || wg-nsquick down wg0
+		pkill -KILL -f '^sleep 54321'
+		soon is_gone
+		wg-nsquick recover
+	done
+}
+
+@test "what an earlier up's hook started is left alone when a later up of the same namespace is killed and undone" {
+	ip netns add wg0
+	config wg0 'PostUp = (setsid sleep 54321 < /dev/null > /dev/null 2>&1 &)'
+	wg-nsquick up wg0
+	wg-nsquick down wg0
+	config wg0 'PostUp = sleep 765.4'
+	wg-nsquick up wg0 > /dev/null 2>&1 3>&- &
+	killed_at '^sleep 765' $!
+	run wg-nsquick recover
+	assert_success
+	stays || fail "the earlier one was ended"
+	run pgrep -f '^sleep 765'
+	assert_failure
+	pkill -KILL -f '^sleep 54321'
+	ip netns del wg0
+	wg-nsquick recover
+}
+
+@test "a tunnel whose journal tells of no run, as the previous version wrote it, goes down" {
+	config wg0 'PostUp = :' 'PreDown = echo "$WG_NSQUICK_TUNNEL"'
+	wg-nsquick up wg0
+	sed -i '/^run /d; s/^end .*/end/' /run/wg-nsquick/tunnels/wg0@*
+	run wg-nsquick down wg0
+	assert_success
+	assert_line --regexp '^wg0@[0-9a-f]+\.[0-9a-f]+$'
+	assert_clean
 }
 
 @test "hooks that close their output, or all they have" {
