@@ -107,10 +107,13 @@ int rescue_alive(struct rescue *rescue)
 	return (int)(rescue->said + BEAT_MS - now);
 }
 
+#define REVOKED "revoked\n"
+
 void rescue_forget(struct rescue *rescue)
 {
-	if (rescue->fd >= 0)
-		unlink(rescue->path);
+	/* One that stays all the same has nothing to say: what is changed from now on is others', and rightly. */
+	if (rescue->fd >= 0 && unlink(rescue->path) < 0 && pwrite(rescue->fd, REVOKED, strlen(REVOKED), 0) > 0)
+		(void)!ftruncate(rescue->fd, (off_t)strlen(REVOKED));
 	rescue_leave(rescue);
 }
 
@@ -262,6 +265,10 @@ static int rescue_one(const char *name, pid_t pid, ns_cookie host, int host_fd, 
 		return 0;
 	}
 	r = read_all(fd, MAX_SIZE, &text, &len);
+	if (r == 0 && strcmp(text, REVOKED) == 0) {
+		unlink(path);
+		return 0;
+	}
 	if (r == 0)
 		r = parse(text, len, &will, &saved);
 	/* Another host's, seen through a shared /run. */

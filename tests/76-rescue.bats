@@ -153,6 +153,18 @@ killed() {
 	assert_equal "$(written)" ""
 }
 
+@test "one that cannot be deleted says nothing any more: what is changed afterwards stays" {
+	config wg0 'PostUp = :'
+	strace -qq -o /dev/null -e trace=unlink -e inject=unlink:error=EPERM:when=1 wg-nsquick up wg0 > /dev/null 2>&1 3>&-
+	assert_equal "$(written | wc -w)" 1
+	ip route add 10.77.0.0/16 via 192.0.2.1
+	run wg-nsquick recover
+	assert_success
+	assert_output ""
+	assert_equal "$(written)" ""
+	ip route del 10.77.0.0/16 via 192.0.2.1
+}
+
 @test "of the two, either alone puts it back, and takes the file away" {
 	config wg0 'PostUp = kill -KILL $PPID; sleep 20'
 	run wg-nsquick up wg0
