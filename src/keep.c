@@ -43,7 +43,7 @@ static int list_programs(int ns_fd, struct inside **ret_processes, size_t *ret_n
 	}
 }
 
-static void tell(const struct txn *txn, const struct ns_record *record, const struct inside *processes, size_t n)
+static void tell(const struct txn *txn, const struct ns_record *record, const char *what, const struct inside *processes, size_t n)
 {
 	_cleanup_buf_ struct buf text = { 0 };
 
@@ -51,8 +51,21 @@ static void tell(const struct txn *txn, const struct ns_record *record, const st
 		buf_fmt(&text, "%s%s (%d)", i ? ", " : "", processes[i].name, processes[i].pid);
 	if (n > NAMED)
 		buf_fmt(&text, " and %zu more", n - NAMED);
-	log_note("%s: network namespace %s stays for the programs in it, which have no network now: %s", txn->journal.iface, record->name,
-		 text.failed ? "" : text.data);
+	log_note("%s: network namespace %s %s: %s", txn->journal.iface, record->name, what, text.failed ? "" : text.data);
+}
+
+/*
+ * Hooks' own end with an up that is undone. Who came in by the name meanwhile (ip-netns(8), `exec') is not ours to end, and a
+ * hook's that came the same way, without its environment, cannot be told from a user's program: they are told of.
+ */
+static void tell_stranded(const struct txn *txn, const struct ns_record *record)
+{
+	struct inside *processes = NULL;
+	size_t n = 0;
+
+	if (record->made && list_programs(txn->target_fd, &processes, &n) == 0 && n > 0 && !all_are_runs(processes, n))
+		tell(txn, record, "loses its name, and programs that are not known to be a hook's go on in it without a network", processes, n);
+	free(processes);
 }
 
 /* Whose journal could not be read may be up all the same: its device tells. 1, 0 or -errno. */
@@ -94,11 +107,13 @@ bool namespace_stays(const struct txn *txn, const struct ns_record *record)
 	/* Somebody else's stays by itself; but programs in it may have our resolv.conf bound. */
 	if (txn->target_fd < 0 || !record->name || record->keep == KEEP_NO || !(record->made || dns_is_ours(record) != 0))
 		return false;
-	/* What a failed `up` leaves is nobody's home. */
-	if (txn->journal.state == JOURNAL_STARTING && !record->kept)
-		return false;
 	if (ns_open(record->name, &named) < 0 || !ns_same(named, txn->target_fd))
 		return false;
+	/* What a failed `up` leaves is nobody's home. */
+	if (txn->journal.state == JOURNAL_STARTING && !record->kept) {
+		tell_stranded(txn, record);
+		return false;
+	}
 	if (record->made && record->keep == KEEP_YES)
 		return true;
 	r = list_programs(txn->target_fd, &processes, &n);
@@ -108,7 +123,7 @@ bool namespace_stays(const struct txn *txn, const struct ns_record *record)
 		log_warn("network namespace %s stays: cannot see whether programs are in it: %s", record->name, strerror(-r));
 	/* Of runs that leave slowly, the last one takes it along. */
 	if (n > 0 && record->made && !all_are_runs(processes, n))
-		tell(txn, record, processes, n);
+		tell(txn, record, "stays for the programs in it, which have no network now", processes, n);
 	free(processes);
 	return stays;
 }

@@ -190,12 +190,15 @@ bool spawn_has_variable(pid_t pid, const char *name)
 	return has_env(number, entry, strlen(entry));
 }
 
-static bool marked_number(pid_t pid, const char *mark)
+static bool is_marked(const char *pid, const char *mark, const struct stat *room)
 {
-	char text[16];
+	char path[64];
+	struct stat st;
 
-	snprintf(text, sizeof(text), "%d", pid);
-	return has_env(text, mark, strlen(mark) + 1);
+	if (has_env(pid, mark, strlen(mark) + 1))
+		return true;
+	snprintf(path, sizeof(path), "/proc/%.16s/ns/mnt", pid);
+	return room && stat(path, &st) == 0 && st.st_dev == room->st_dev && st.st_ino == room->st_ino;
 }
 
 int spawn_signal(pid_t pid, int pidfd, int signal)
@@ -206,7 +209,7 @@ int spawn_signal(pid_t pid, int pidfd, int signal)
 }
 
 /* Returns how many there were, the caller not counted; one that is gone meanwhile is none. */
-static int kill_marked(const char *mark)
+static int kill_marked(const char *mark, const struct stat *room)
 {
 	CLEANUP(cleanup_dir) DIR *dir = opendir("/proc");
 	const struct dirent *process;
@@ -218,24 +221,25 @@ static int kill_marked(const char *mark)
 		_cleanup_fd_ int pidfd = -1;
 		uint64_t pid;
 
-		if (parse_u64(process->d_name, INT32_MAX, &pid) < 0 || pid == (uint64_t)getpid() || !has_env(process->d_name, mark, strlen(mark) + 1))
+		if (parse_u64(process->d_name, INT32_MAX, &pid) < 0 || pid == (uint64_t)getpid() || !is_marked(process->d_name, mark, room))
 			continue;
 		found++;
 		pidfd = (int)syscall(SYS_pidfd_open, (pid_t)pid, 0);
 		/* The number may have gone to another process since. */
-		if (pidfd >= 0 && marked_number((pid_t)pid, mark))
+		if (pidfd >= 0 && is_marked(process->d_name, mark, room))
 			(void)spawn_signal((pid_t)pid, pidfd, SIGKILL);
 	}
 	return errno ? -errno : found;
 }
 
-void spawn_kill_marked(const char *mark)
+void spawn_kill_marked(const char *mark, int room_fd)
 {
+	struct stat st, *room = room_fd >= 0 && fstat(room_fd, &st) == 0 ? &st : NULL;
 	int64_t end = now_ms() + KILL_PATIENCE_MS;
 
 	/* A parent may be about to make a child, and in the middle of execve(2) there is no environment to see: look twice. */
 	for (int none = 0; none < 2 && now_ms() < end;) {
-		none = kill_marked(mark) == 0 ? none + 1 : 0;
+		none = kill_marked(mark, room) == 0 ? none + 1 : 0;
 		if (none < 2)
 			sleep_ms(2);
 	}

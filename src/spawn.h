@@ -57,10 +57,11 @@ pid_t spawn_child(void);
 /* A signal to the process of both, -errno if it is gone. As pidfd_send_signal(2), which valgrind and some sandboxes do not know: then by number. */
 int spawn_signal(pid_t pid, int pidfd, int signal);
 /*
- * Ends every process, but the caller, that was started with this NAME=VALUE in its environment, until there is none.
+ * Ends every process, but the caller, that was started with this NAME=VALUE in its environment or stands in this
+ * mount namespace (-1: none), until there is none.
  * One that the kernel does not let go of (in an uninterruptible wait) is left after ten seconds.
  */
-void spawn_kill_marked(const char *mark);
+void spawn_kill_marked(const char *mark, int room_fd);
 /* When a process started, in clock ticks since boot: with its pid an identity. 0: it is gone. */
 uint64_t spawn_start_time(pid_t pid);
 

@@ -180,9 +180,12 @@ static int undo_dead(struct txn *txn)
 
 	log_note("%s: undoing what an interrupted run left in network namespace %s", txn->journal.iface,
 		 txn->journal.ns_path ? txn->journal.ns_path : "(unnamed)");
-	/* Of an `up' or `down' that broke off no hook goes on; what hooks of a finished tunnel started is its user's. */
+	/*
+	 * Of an `up' or `down' that broke off no hook goes on; what hooks of a finished tunnel started is its user's. Of an up also
+	 * what emptied its environment: it made the room, and nobody but hooks is ever in there.
+	 */
 	if (txn->journal.state != JOURNAL_UP)
-		spawn_kill_marked(txn->journal.mark);
+		spawn_kill_marked(txn->journal.mark, txn->journal.state == JOURNAL_STARTING ? txn->room_fd : -1);
 	r = txn_undo(txn, UNDO_ALL);
 	return r == 0 ? journal_remove(&txn->journal) : r;
 }

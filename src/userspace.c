@@ -254,7 +254,7 @@ static void end_daemon(const struct journal *j, const struct undo *undo)
 		end_process(daemon, undo->arg3, 20);
 	else if (!daemon)
 		/* Killed before it was noted, and so with its TUN where it was made. */
-		spawn_kill_marked(j->mark);
+		spawn_kill_marked(j->mark, -1);
 	forget_socket(j->iface);
 }
 

@@ -203,6 +203,60 @@ undo_by() {
 	assert_clean
 }
 
+@test "a hook's process without our environment is ended with the others, whoever undoes the up" {
+	local hook way
+	for hook in 'PreUp = (setsid env -i sleep 54321 < /dev/null > /dev/null 2>&1 &)' 'PostUp = (setsid env -i sleep 54321 < /dev/null > /dev/null 2>&1 &)'; do
+		up_fails 3 "$hook" 'PostUp = exit 3'
+		# The worker dies.
+		config wg0 "$hook" 'PostUp = kill -9 $PPID; sleep 765.4'
+		run wg-nsquick up wg0
+		assert_failure
+		soon is_gone
+		assert_clean
+		# The supervisor does.
+		config wg0 "$hook" 'PostUp = sleep 765.4'
+		wg-nsquick up wg0 > /dev/null 2>&1 3>&- &
+		soon pgrep -f '^sleep 765' > /dev/null
+		kill -KILL $!
+		timeout 20 bash -c "while pgrep -x wg-nsquick > /dev/null; do sleep 0.1; done"
+		soon is_gone
+		assert_clean
+		# Both do.
+		for way in recover up; do
+			config wg0 "$hook" 'PostUp = sleep 765.4'
+			wg-nsquick up wg0 > /dev/null 2>&1 3>&- &
+			killed_at '^sleep 765' $!
+			stays
+			[[ $way == recover ]] || config wg0
+			run undo_by "$way"
+			assert_success
+			assert_line --partial "undoing what an interrupted run left"
+			is_gone || fail "it goes on"
+			refute_line --partial "loses its name"
+			[[ $way == recover ]] || wg-nsquick down wg0
+			assert_clean
+		done
+	done
+}
+
+@test "who came into the namespace by its name while up was at work is not ended when that is undone, but told of" {
+	local pid up
+	config wg0 'PostUp = sleep 765.4'
+	wg-nsquick up wg0 > /dev/null 2>&1 3>&- &
+	up=$!
+	soon pgrep -f '^sleep 765' > /dev/null
+	ip netns exec wg0 sleep 54321 3>&- &
+	pid=$!
+	soon stays
+	killed_at '^sleep 765' $up
+	run wg-nsquick recover
+	assert_success
+	assert_line "[!] wg0: network namespace wg0 loses its name, and programs that are not known to be a hook's go on in it without a network: sleep ($pid)"
+	stays || fail "it was ended"
+	kill "$pid"
+	assert_clean
+}
+
 @test "hooks that close their output, or all they have" {
 	config wg0 'PreUp = exec >&- 2>&- <&-' 'PostUp = exec >&-; : ; exec 2>&-' 'PostDown = exec <&- >&- 2>&-'
 	run wg-nsquick up wg0

@@ -172,16 +172,14 @@ names() { local i; for ((i = 1; i <= $1; i++)); do echo "many$i"; done; }
 
 # LOCK-FILE SIGNAL COMMAND: with that locked by somebody else, the signal ends it soon, with its word.
 gives_up() {
-	local lock=$1 signal=$2 pid began i status=0
+	local lock=$1 signal=$2 pid began status=0
 	shift 2
 	flock "$lock" sleep 54321 3>&- &
 	timeout 20 bash -c 'until pgrep -f "^sleep 54321" > /dev/null; do sleep 0.05; done'
 	wg-nsquick "$@" > /run/at-once/words 2>&1 3>&- &
 	pid=$!
-	for ((i = 0; i < 200; i++)); do
-		grep -qF "wg-nsquick: waiting for $lock, which another program has locked" /run/at-once/words && break
-		sleep 0.1
-	done
+	timeout 20 bash -c 'until grep -qF "[!] waiting for $1, which another program has locked" /run/at-once/words; do sleep 0.1; done' - "$lock" ||
+		fail "it does not wait: $(cat /run/at-once/words)"
 	began=$(date +%s%N)
 	kill "-$signal" "$pid"
 	timeout 5 tail --pid="$pid" -f /dev/null || { kill -KILL "$pid"; pkill -KILL -f '^sleep 54321'; pkill -KILL -x wg-nsquick; fail "$lock: deaf to $signal"; }
