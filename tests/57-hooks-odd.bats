@@ -216,6 +216,7 @@ undo_by() {
 		# The supervisor does.
 		config wg0 "$hook" 'PostUp = sleep 765.4'
 		wg-nsquick up wg0 > /dev/null 2>&1 3>&- &
+		soon stays
 		soon pgrep -f '^sleep 765' > /dev/null
 		kill -KILL $!
 		timeout 20 bash -c "while pgrep -x wg-nsquick > /dev/null; do sleep 0.1; done"
@@ -225,8 +226,8 @@ undo_by() {
 		for way in recover up; do
 			config wg0 "$hook" 'PostUp = sleep 765.4'
 			wg-nsquick up wg0 > /dev/null 2>&1 3>&- &
+			soon stays
 			killed_at '^sleep 765' $!
-			stays
 			[[ $way == recover ]] || config wg0
 			run undo_by "$way"
 			assert_success
