@@ -31,9 +31,9 @@ CONFIG = """[Interface]
 PrivateKey = {key}
 Address = 10.9.0.2/24, fd09::2/64
 DNS = 10.9.0.1, example.test
-PreUp = :
+PreUp = stay
 PostUp = :
-PreDown = :
+PreDown = end
 PostDown = :
 [Peer]
 PublicKey = GtL7fZc/bLnqZldpVofMCD6hDjrK28SsdLxevJ+qtKU=
@@ -49,6 +49,19 @@ PersistentKeepalive = 25
 # What `reload' finds: another address, another DNS server, a peer less and one with more.
 CHANGES = (("10.9.0.2/24, fd09::2/64", "10.9.0.2/24, 10.9.1.2/32, fd09::2/64"), ("DNS = 10.9.0.1", "DNS = 10.9.0.3"),
            ("10.10.0.0/16", "10.10.0.0/16, 10.12.0.0/16"), ("PersistentKeepalive = 25", "PersistentKeepalive = 20"))
+# What runs hooks here, in less time than it takes a real shell. One leaves a process in the background, another takes it away, or it would keep its namespace.
+SHELL = """#!/bin/sh
+for hook; do :; done
+case $hook in
+stay) (sleep 1000 > /dev/null 2>&1 & echo $! > /run/stayed) ;;
+end)
+	read -r pid < /run/stayed && kill "$pid"
+	while read -r _ _ state _ 2> /dev/null < "/proc/$pid/stat" && [ "$state" != Z ]; do :; done
+	;;
+esac
+exit 0
+"""
+STAYED = "process sleep 1000"
 CONFIG_FILE = "/etc/wireguard/wg0.conf"
 # Of a device's answer, what differs from run to run.
 PASSING = ("listen_port", "last_handshake", "tx_bytes", "rx_bytes", "errno")
@@ -172,9 +185,10 @@ class World:
     def __init__(self, build):
         self.program = os.path.join(build, "wg-nsquick")
         self.tool = os.path.join(build, "tests", "fault-tool")
-        # The hooks here do nothing, for which a shell would take longer than the rest of the case.
         os.makedirs("/run/bin")
-        os.symlink("/bin/true", "/run/bin/bash")
+        with open("/run/bin/bash", "w", encoding="utf-8") as f:
+            f.write(SHELL)
+        os.chmod("/run/bin/bash", 0o755)
         os.environ["PATH"] = f"{build}:/run/bin:" + os.environ["PATH"]
         self.scenario = None
         self.options = []
@@ -263,14 +277,21 @@ class World:
                 return name
         return "neither"
 
-    def settle(self):
+    def settle(self, may_lack=False):
         """The state once it is a known one, or after a while: a daemon takes its time to end.
-        Where a journal stands, the next run has to do something first."""
+        Where a journal stands, the next run has to do something first. `may_lack': of a tunnel that is up
+        what a hook had left in the background may be gone, as PreDown has run, or a signal came to all."""
         pause = 0.003
         deadline = time.monotonic() + 3
         while True:
             state = self.state()
             what = self.compare(state)
+            lacks = False
+            if may_lack and what == "neither" and STAYED not in state:
+                what = self.compare({**state, STAYED: "runs"})
+                lacks = what != "neither"
+                if lacks:
+                    state[STAYED] = "runs"
             # A daemon that ends closes its socket, and then is a process for a moment still.
             waits = [key for key in state if key not in self.states["nothing"] and key.startswith(("process ", "/run/wireguard", "device", "lock"))] \
                 or [key for key in state if TENTATIVE in state[key]]
@@ -282,7 +303,7 @@ class World:
                 break
             time.sleep(pause)
             pause = min(pause * 1.5, 0.1)
-        self.now = None if what == "neither" else what
+        self.now = None if what == "neither" or lacks else what
         return state, what
 
     def differ(self, state, name):
