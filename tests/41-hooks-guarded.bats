@@ -2,6 +2,7 @@
 # shellcheck disable=SC2016,SC2030,SC2031,SC2034
 # Hooks and the host's network namespace: every way in is refused and named, what
 # is legitimate works, and where there can be no filter that is said.
+# bats file_tags=seccomp
 
 setup_file() {
 	load lib/host
