@@ -7,7 +7,7 @@
 #include <sched.h>
 #include <sys/mount.h>
 
-#include "journal.h"
+#include "journal-text.h"
 #include "lock.h"
 #include "room.h"
 
@@ -39,12 +39,11 @@ static int private_dir(void)
 	return mount("", ROOM_DIR, "none", MS_PRIVATE, NULL) < 0 ? -errno : 0;
 }
 
-/* The folder of rooms is made by the first one and goes with the last: who does either is alone meanwhile. */
+/* The folder of rooms is made by the first one and goes with the last: who does either is alone meanwhile. (RUN_DIR anybody could lock.) */
 static int lock_dir(int *ret_fd)
 {
-	_cleanup_fd_ int fd = open(RUN_DIR, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-
-	int r = fd < 0 ? -errno : lock_wait(fd, RUN_DIR);
+	_cleanup_fd_ int fd = open(LOCK_DIR, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int r = fd < 0 ? -errno : lock_wait(fd, LOCK_DIR);
 
 	if (r < 0)
 		return r;

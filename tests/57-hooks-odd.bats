@@ -359,18 +359,19 @@ undo_by() {
 }
 
 @test "a userspace implementation that stays in the foreground: a signal ends it, and up, with nothing left" {
-	local signal status=0
-	[[ $WG_KIND == go ]] || skip "the kernel has WireGuard"
+	local signal
+	# With WireGuard in the kernel there is none.
+	[[ $WG_KIND == go ]] || return 0
 	config wg0
 	printf '#!/bin/sh\nsleep 54321 & sleep 54321\n' > /run/foreground
 	chmod +x /run/foreground
 	for signal in TERM INT HUP; do
-		WG_QUICK_USERSPACE_IMPLEMENTATION=/run/foreground wg-nsquick up wg0 > /run/words 2>&1 3>&- &
+		rm -f /run/status
+		{ WG_QUICK_USERSPACE_IMPLEMENTATION=/run/foreground wg-nsquick up wg0 > /run/words 2>&1 || echo "$?" > /run/status; } 3>&- &
 		soon stays
-		kill "-$signal" $!
-		timeout 5 tail --pid=$! -f /dev/null || { kill -KILL $!; fail "deaf to $signal"; }
-		wait $! || status=$?
-		assert_equal "$status" 1
+		pkill "-$signal" -o -x wg-nsquick
+		soon test -s /run/status
+		assert_equal "$(cat /run/status)" 1
 		run cat /run/words
 		assert_line "wg-nsquick: wg0: /run/foreground: interrupted; it had not gone to the background, as userspace WireGuard does once its interface is there"
 		soon is_gone

@@ -170,22 +170,37 @@ names() { local i; for ((i = 1; i <= $1; i++)); do echo "many$i"; done; }
 	rm -f /etc/wg-nsquick.d/*
 }
 
+# wg-nsquick's arguments: begins it, with words and status in /run/at-once. Its process is the oldest of that name.
+begin() {
+	rm -f /run/at-once/status
+	{
+		status=0
+		wg-nsquick "$@" > /run/at-once/words 2>&1 || status=$?
+		echo "$status" > /run/at-once/status
+	} 3>&- &
+}
+
+signal() { pkill "-$1" -o -x wg-nsquick; }
+
+# STATUS: it ends so, and soon.
+ends() {
+	timeout 5 bash -c 'until [[ -s /run/at-once/status ]]; do sleep 0.05; done' || { pkill -KILL -f '^sleep 54321'; pkill -KILL -x wg-nsquick; fail "deaf"; }
+	assert_equal "$(cat /run/at-once/status)" "$1"
+}
+
 # LOCK-FILE SIGNAL COMMAND: with that locked by somebody else, the signal ends it soon, with its word.
 gives_up() {
-	local lock=$1 signal=$2 pid began status=0
+	local lock=$1 signal=$2 began
 	shift 2
 	flock "$lock" sleep 54321 3>&- &
 	timeout 20 bash -c 'until pgrep -f "^sleep 54321" > /dev/null; do sleep 0.05; done'
-	wg-nsquick "$@" > /run/at-once/words 2>&1 3>&- &
-	pid=$!
+	begin "$@"
 	timeout 20 bash -c 'until grep -qF "[!] waiting for $1, which another program has locked" /run/at-once/words; do sleep 0.1; done' - "$lock" ||
 		fail "it does not wait: $(cat /run/at-once/words)"
 	began=$(date +%s%N)
-	kill "-$signal" "$pid"
-	timeout 5 tail --pid="$pid" -f /dev/null || { kill -KILL "$pid"; pkill -KILL -f '^sleep 54321'; pkill -KILL -x wg-nsquick; fail "$lock: deaf to $signal"; }
-	wait "$pid" || status=$?
+	signal "$signal"
+	ends 1
 	pkill -KILL -f '^sleep 54321'
-	assert_equal "$status" 1
 	run cat /run/at-once/words
 	assert_line "wg-nsquick: interrupted while it waited for $lock, which another program has locked"
 	assert [ "$(($(date +%s%N) - began))" -lt 3000000000 ]
@@ -197,8 +212,8 @@ gives_up() {
 	wg-nsquick up wg0
 	wg-nsquick down wg0
 	for signal in TERM INT; do
-		for lock in /run/netns /run/wg-nsquick; do
-			[[ $lock == /run/wg-nsquick ]] || gives_up "$lock" "$signal" up wg0
+		for lock in /run/netns /run/wg-nsquick/lock; do
+			[[ $lock == /run/wg-nsquick/lock ]] || gives_up "$lock" "$signal" up wg0
 			assert_clean
 			wg-nsquick up wg0
 			gives_up "$lock" "$signal" down wg0
@@ -211,21 +226,18 @@ gives_up() {
 }
 
 @test "somebody else's lock that the way back needs, too: a second signal leaves that to recover" {
-	local pid status=0
 	wait_for() { timeout 20 bash -c "until $1; do sleep 0.05; done"; }
 	config wg0 "DNS = 10.9.0.1" 'PreUp = touch /run/at-once/pre; until [[ -e /run/at-once/held ]]; do sleep 0.05; done'
-	wg-nsquick up wg0 > /run/at-once/words 2>&1 3>&- &
-	pid=$!
+	begin up wg0
 	wait_for '[[ -e /run/at-once/pre ]]'
 	flock "/run/wg-nsquick/lock/shared lock" bash -c 'touch /run/at-once/held; exec sleep 54321' 3>&- &
 	wait_for 'grep -q "waiting for /run/wg-nsquick/lock/shared lock" /run/at-once/words'
-	kill -TERM "$pid"
+	signal TERM
 	wait_for 'grep -q "interrupted while it waited for /run/wg-nsquick/lock/shared lock" /run/at-once/words'
 	# The worker says so twice: once more for the way back.
 	wait_for '[[ $(grep -c "waiting for" /run/at-once/words) == 2 ]]'
-	kill -INT "$pid"
-	wait "$pid" || status=$?
-	assert_equal "$status" 1
+	signal INT
+	ends 1
 	pkill -KILL -f '^sleep 54321'
 	run cat /run/at-once/words
 	assert_line --partial "could not undo everything: Operation canceled; \`wg-nsquick recover' tries again"
@@ -238,7 +250,8 @@ gives_up() {
 	config wg0
 	WG_QUICK_USERSPACE_IMPLEMENTATION=wireguard-go wg-nsquick up wg0
 	wg-nsquick down wg0
-	[[ $WG_KIND == go ]] || skip "the kernel has WireGuard"
+	# With WireGuard in the kernel there is none.
+	[[ $WG_KIND == go ]] || return 0
 	gives_up "/run/wg-nsquick/lock/tun lock" TERM up wg0 --guard off
 	assert_clean
 }
