@@ -12,18 +12,23 @@ NETLINK_ROUTE, NETLINK_NETFILTER = 0, 12
 SOL_NETLINK, GET_STRICT_CHK = 270, 12
 REQUEST_DUMP = 0x301
 DONE, ERROR = 3, 2
-LINK, ADDRESS, ROUTE, RULE, NEXTHOP = 16, 20, 24, 32, 104
-WORDS = {LINK: "link", ADDRESS: "address", ROUTE: "route", RULE: "rule", NEXTHOP: "nexthop"}
+LINK, ADDRESS, ROUTE, RULE, QDISC, NEXTHOP = 16, 20, 24, 32, 36, 104
+WORDS = {LINK: "link", ADDRESS: "address", ROUTE: "route", RULE: "rule", QDISC: "qdisc", NEXTHOP: "nexthop"}
 # Of a link: address, broadcast, name, MTU, queueing, master, state, mode, kind, group.
 LINK_ATTRIBUTES = (1, 2, 3, 4, 6, 10, 16, 17, 18, 27)
-AF_SPEC, GEN_MODE = 26, 8
-# Numbers that differ from run to run: lifetimes (RTA_CACHEINFO, IFA_CACHEINFO).
-VOLATILE = {ADDRESS: (6,), ROUTE: (12,), RULE: (), NEXTHOP: ()}
+AF_SPEC, CONF6, GEN_MODE = 26, 2, 8
+# Numbers that differ from run to run: lifetimes (RTA_CACHEINFO, IFA_CACHEINFO), and what went through (TCA_STATS, TCA_XSTATS, TCA_STATS2).
+VOLATILE = {ADDRESS: (6,), ROUTE: (12,), RULE: (), QDISC: (3, 4, 7), NEXTHOP: ()}
 # Which attribute is a link's number.
-OF_LINK = {ADDRESS: (), ROUTE: (4,), RULE: (), NEXTHOP: (5,)}
-HEADERS = {LINK: 16, ADDRESS: 8, ROUTE: 12, RULE: 12, NEXTHOP: 8}
+OF_LINK = {ADDRESS: (), ROUTE: (4,), RULE: (), QDISC: (), NEXTHOP: (5,)}
+HEADERS = {LINK: 16, ADDRESS: 8, ROUTE: 12, RULE: 12, QDISC: 20, NEXTHOP: 8}
 TENTATIVE = "tentative"
-NFT_TABLES, NFT_RULES, NFT_GENERATION = 0x0A01, 0x0A07, 0x0A10
+NFT_TABLES, NFT_CHAINS, NFT_RULES, NFT_GENERATION = 0x0A01, 0x0A04, 0x0A07, 0x0A10
+# Of a rule: table, chain, what it does, comment; not its number, which is never used again. Of a chain: table, name, hook, policy, kind.
+RULE_ATTRIBUTES, CHAIN_ATTRIBUTES = (1, 2, 4, 7), (1, 3, 4, 5, 7)
+# What is set, or would be by mistake. Not conf/all/src_valid_mark, which stays as with wg-quick.
+SYSCTLS = ("ipv4/ping_group_range", "ipv4/ip_forward", "ipv4/conf/default/src_valid_mark", "ipv4/conf/all/rp_filter",
+           "ipv6/conf/all/forwarding", "ipv6/conf/all/disable_ipv6", "ipv6/conf/default/disable_ipv6")
 
 libc = ctypes.CDLL(None, use_errno=True)
 
@@ -66,7 +71,7 @@ def link_line(data, names):
     words = [f"{number}={value(found[number])}" for number in LINK_ATTRIBUTES if number in found]
     for family, spec in attributes(found.get(AF_SPEC, b"")):
         if family == socket.AF_INET6:
-            words += [f"genmode={mode.hex()}" for number, mode in attributes(spec) if number == GEN_MODE]
+            words += [f"conf6-{number}={conf.hex()}" for number, conf in attributes(spec) if number in (CONF6, GEN_MODE)]
         elif family == socket.AF_INET:
             words.append(f"conf={spec.hex()}")
     return f"link {names[index]} type {kind} flags {flags:x} " + " ".join(words)
@@ -77,9 +82,12 @@ def line_of(kind, data, names):
         return link_line(data, names)
     header = bytearray(data[:HEADERS[kind]])
     owner = ""
-    if kind == ADDRESS:
+    if kind in (ADDRESS, QDISC):
         owner = names.get(struct.unpack_from("=I", header, 4)[0], "?") + " "
         header[4:8] = bytes(4)
+    if kind == QDISC:
+        # How often it is held.
+        header[16:20] = bytes(4)
     # Its duplicates are still looked for, and its route is yet to come.
     words = [TENTATIVE] if kind == ADDRESS and header[2] & 0x40 else []
     for number, content in attributes(data[HEADERS[kind]:]):
@@ -105,18 +113,22 @@ class Namespace:
         self.filter.close()
 
     def network(self):
-        """Links, addresses, routes of all tables, rules and nexthops, each a line; order means nothing to the kernel's dumps."""
+        """Links, addresses, routes of all tables, rules, nexthops and queueing, each a line; order means nothing to the kernel's dumps."""
         names, lines = {}, []
-        for kind in LINK, ADDRESS, ROUTE, RULE, NEXTHOP:
-            for family in (socket.AF_UNSPEC,) if kind in (LINK, NEXTHOP) else (socket.AF_INET, socket.AF_INET6):
+        for kind in LINK, ADDRESS, ROUTE, RULE, NEXTHOP, QDISC:
+            for family in (socket.AF_UNSPEC,) if kind in (LINK, NEXTHOP, QDISC) else (socket.AF_INET, socket.AF_INET6):
                 body = bytes([family]) + bytes(HEADERS[kind] - 1)
                 lines += sorted(line_of(kind, data, names) for data in messages(self.route, kind + 2, body))
         return "\n".join(lines)
 
     def firewall(self):
-        """Tables by name, and how many rules there are."""
+        """Tables by name, chains and rules."""
         tables = sorted(value(dict(attributes(data[4:])).get(1, b"")) for data in messages(self.filter, NFT_TABLES, bytes(4)))
-        return f"{' '.join(tables)}, {len(list(messages(self.filter, NFT_RULES, bytes(4))))} rules"
+        lines = [" ".join(tables)]
+        for kind, wanted in (NFT_CHAINS, CHAIN_ATTRIBUTES), (NFT_RULES, RULE_ATTRIBUTES):
+            for data in messages(self.filter, kind, bytes(4)):
+                lines.append(" ".join(value(content) for number, content in attributes(data[4:]) if number in wanted))
+        return "\n".join(lines)
 
     def generation(self):
         """Changes with every change of the firewall, also with one that was taken back."""
@@ -140,14 +152,24 @@ def standing_in(path):
         os.close(home)
 
 
+def sysctls():
+    """Some of those of the namespace that the caller stands in."""
+    words = []
+    for name in SYSCTLS:
+        with open("/proc/sys/net/" + name, encoding="ascii") as f:
+            words.append(f"{name}={' '.join(f.read().split())}")
+    return "sysctls: " + " ".join(words)
+
+
 def look_into(path):
-    """Network and firewall of a namespace that has a name; why not, where it is none."""
+    """Network, firewall and some sysctls of a namespace that has a name; why not, where it is none."""
     try:
         with standing_in(path):
             namespace = Namespace()
+            settings = sysctls()
     except OSError as error:
         return f"({error.strerror})"
     try:
-        return f"{namespace.network()}\nfirewall: {namespace.firewall()}"
+        return f"{namespace.network()}\n{settings}\nfirewall: {namespace.firewall()}"
     finally:
         namespace.close()

@@ -4,6 +4,7 @@
 A state is compared with those that were taken when all was well: with no tunnel
 ("nothing"), with the tunnel up ("up"), and with it reloaded from another file ("changed").
 """
+import contextlib
 import os
 import re
 import signal
@@ -14,9 +15,10 @@ import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
-from fault_net import TENTATIVE, Namespace, look_into, standing_in  # noqa: E402
+from fault_net import TENTATIVE, Namespace, look_into, standing_in, sysctls  # noqa: E402
 
 RUN_DIR = "/run/wg-nsquick"
+LOCKS = {"wg0", "shared lock", "tun lock", "netns wg0", "netns other"}
 SCENARIOS = ("new", "adopted")
 LIMIT = int(os.environ.get("FAULTS_LIMIT", "25"))  # seconds for one run
 # In which state a command begins, and in which it ends when all is well. Before `recover' an up is killed.
@@ -109,6 +111,16 @@ def processes():
         if line and not line.startswith("("):
             found[int(entry)] = line
     return found
+
+
+def namespaces_held(pid):
+    """By descriptors of a process: neither a mount nor a process that is in one tells of such."""
+    held = 0
+    with contextlib.suppress(OSError):
+        for fd in os.listdir(f"/proc/{pid}/fd"):
+            with contextlib.suppress(OSError):
+                held += os.readlink(f"/proc/{pid}/fd/{fd}").startswith(("net:", "mnt:"))
+    return held
 
 
 def locks():
@@ -231,7 +243,7 @@ class World:
         return sorted(self.sysctls - now) + sorted(new)
 
     def host_state(self):
-        return f"{self.sight.network()}\nfirewall: {self.sight.generation()}\n{read('/etc/resolv.conf')}"
+        return f"{self.sight.network()}\n{sysctls()}\nfirewall: {self.sight.generation()}\n{read('/etc/resolv.conf')}"
 
     def state(self):
         found = {}
@@ -261,9 +273,10 @@ class World:
         for line in read("/proc/1/mountinfo").splitlines():
             words = line.split()
             found[f"mount {anonymous(words[4])} {words[words.index('-') + 1]}"] = "mounted"
-        for pid, line in processes().items():
-            if pid not in self.others:
-                found[f"process {line}"] = "runs"
+        ours = {pid: line for pid, line in processes().items() if pid not in self.others}
+        for line in ours.values():
+            found[f"process {line}"] = "runs"
+        found["namespaces held by processes"] = str(sum(namespaces_held(pid) for pid in ours))
         held = locks()
         if held:
             found["lock"] = held
@@ -522,4 +535,9 @@ class World:
         changed = self.changed_sysctls()
         if changed:
             print("# the host's sysctls changed: " + "; ".join(changed))
+            raise SystemExit(1)
+        # They stay, one for each name.
+        locks_left = set(os.listdir(RUN_DIR + "/lock")) - LOCKS
+        if locks_left:
+            print("# there are locks for what nobody brought up: " + "; ".join(sorted(locks_left)))
             raise SystemExit(1)
