@@ -13,8 +13,9 @@
  * Without a point FILE lists all calls in order, one a line: PROCESS CALL N. With one,
  * FILE says `hit PROCESSES PROGRAMS' if the point was reached: how many had been started by
  * then, as which of two processes comes first is a matter of chance. Not counted is what a
- * program does to see whether another sleeps, /proc/PID/task and its stat files: how often,
- * is a matter of chance, too. The call, the Nth of its name in that process,
+ * program does to see whether a daemon sleeps, /proc/PID/task and its stat files, and its own
+ * sleep (clock_nanosleep) while it waits for something: how often, is a matter of chance,
+ * too, and the next look comes whether the sleep was whole or not. The call, the Nth of its name in that process,
  *   -e  is not made and fails with ERROR, a number (close(2) is made: it never keeps its descriptor)
  *   -s  is preceded by a signal to its process
  *   -g  is preceded by a signal to the process group, as from a terminal
@@ -157,7 +158,15 @@ static void strike(struct process *p)
 	}
 }
 
-/* /proc/PID/task, /proc/PID/task/TID/stat */
+static bool is_followed(pid_t pid)
+{
+	for (size_t i = 0; i < n_processes; i++)
+		if (processes[i].pid == pid)
+			return true;
+	return false;
+}
+
+/* /proc/PID/task, /proc/PID/task/TID/stat of a process that we do not follow: what is asked of those that we do, has other reasons. */
 static bool is_task_path(pid_t pid, unsigned long address)
 {
 	char path[64] = "";
@@ -170,7 +179,7 @@ static bool is_task_path(pid_t pid, unsigned long address)
 	if (strncmp(path, "/proc/", 6) != 0)
 		return false;
 	task = strstr(path, "/task");
-	return task && (task[5] == '\0' || strcmp(path + strlen(path) - 5, "/stat") == 0);
+	return task && !is_followed((pid_t)atol(path + 6)) && (task[5] == '\0' || strcmp(path + strlen(path) - 5, "/stat") == 0);
 }
 
 /* Whether a call is one of those that are not counted. */
