@@ -11,6 +11,8 @@
 #include <sys/wait.h>
 #include <time.h>
 
+#include "log.h"
+
 /* What the kernel takes for arguments and environment is less, by default. */
 #define MAX_ENVIRON (8U << 20)
 
@@ -333,20 +335,24 @@ unsigned int spawn_kill_below(pid_t pid, int signal)
 
 unsigned int spawn_kill_descendants(void)
 {
+	int64_t end = now_ms() + KILL_PATIENCE_MS;
 	unsigned int total = 0;
+	bool first = true;
+	pid_t pid;
 
-	/* Orphans come to us as they are made; a few rounds catch those that were just being forked. */
-	for (int round = 0; round < 1000; round++) {
+	/* Orphans come to us as they are made; further rounds catch those that were just being forked. */
+	do {
 		unsigned int killed = spawn_kill_below(getpid(), SIGKILL);
-		pid_t pid;
 
-		if (round == 0)
+		if (first)
 			total = killed;
+		first = false;
 		while ((pid = waitpid(-1, NULL, WNOHANG)) > 0)
 			;
 		if (pid < 0 && errno == ECHILD)
-			break;
+			return total;
 		nanosleep(&(struct timespec){ .tv_nsec = 200 * 1000 }, NULL);
-	}
+	} while (now_ms() < end);
+	log_warn("processes that a hook or a command started do not end when they are killed");
 	return total;
 }

@@ -72,7 +72,7 @@ unsigned int spawn_kill_below(pid_t pid, int signal);
 void spawn_each_descendant(void (*fn)(void *arg, pid_t pid), void *arg);
 
 /*
- * Every process that descends from the caller, killed and reaped, until none is left.
+ * Every process that descends from the caller, killed and reaped, until none is left, or for ten seconds, which is told.
  * With PR_SET_CHILD_SUBREAPER that includes those who double-forked away. Returns how many there were.
  */
 unsigned int spawn_kill_descendants(void);
