@@ -229,23 +229,23 @@ static void end_process(pid_t pid, uint64_t start_time, int patience)
 }
 
 /* A killed one leaves its socket's file behind, and may take a moment to let go of the socket. */
-static void forget_socket(const char *iface)
+static int forget_socket(const char *iface)
 {
 	_cleanup_free_ char *path = wg_userspace_socket(iface);
 
-	for (int tries = 0; path && tries < 20; tries++) {
+	if (!path)
+		return -ENOMEM;
+	for (int tries = 0; tries < 20; tries++) {
 		_cleanup_fd_ int socket = -1;
-		int r = wg_userspace_connect(iface, &socket);
 
-		if (r == -ENODEV) {
-			unlink(path);
-			return;
-		}
+		if (wg_userspace_connect(iface, &socket) == -ENODEV)
+			return unlink(path) < 0 && errno != ENOENT ? -errno : 0;
 		sleep_ms(10);
 	}
+	return 0;
 }
 
-static void end_daemon(const struct journal *j, const struct undo *undo)
+static int end_daemon(const struct journal *j, const struct undo *undo)
 {
 	pid_t daemon = (pid_t)undo->arg2;
 
@@ -255,15 +255,15 @@ static void end_daemon(const struct journal *j, const struct undo *undo)
 	else if (!daemon)
 		/* Killed before it was noted, and so with its TUN where it was made. */
 		spawn_kill_marked(j->mark, -1);
-	forget_socket(j->iface);
+	return forget_socket(j->iface);
 }
 
 int userspace_undo(struct txn *txn, const struct undo *undo)
 {
-	int r = delete_tun(txn->target, txn->journal.ifindex, txn->journal.iface);
+	int r = delete_tun(txn->target, txn->journal.ifindex, txn->journal.iface), ended;
 
 	if (r == 0)
 		r = delete_tun(txn->transport, (unsigned int)undo->arg, txn->journal.iface);
-	end_daemon(&txn->journal, undo);
-	return r;
+	ended = end_daemon(&txn->journal, undo);
+	return r < 0 ? r : ended;
 }
