@@ -55,15 +55,8 @@ static int parse_line(void *arg, const struct journal_field *f)
 static int read_record(const char *path, struct reading *reading)
 {
 	const unsigned int always = (1U << FIELDS_ALWAYS) - 1;
-	_cleanup_free_ char *text = NULL;
-	size_t len;
-	int r;
+	int r = journal_read(path, parse_line, reading);
 
-	r = read_file(path, JOURNAL_MAX_SIZE, &text, &len);
-	if (r == -EFBIG)
-		return -EBADMSG;
-	if (r == 0)
-		r = journal_parse(text, len, parse_line, reading);
 	return r == 0 && (reading->seen & always) != always ? -EBADMSG : r;
 }
 

@@ -127,6 +127,19 @@ int journal_parse(char *text, size_t len, int (*parse)(void *arg, const struct j
 	return -EBADMSG;
 }
 
+#define MAX_SIZE (1 << 20) /* bytes of a file that can be one of ours */
+
+int journal_read(const char *path, int (*parse)(void *arg, const struct journal_field *f), void *arg)
+{
+	_cleanup_free_ char *text = NULL;
+	size_t len;
+	int r = read_file(path, MAX_SIZE, &text, &len);
+
+	if (r == -EFBIG)
+		return -EBADMSG;
+	return r < 0 ? r : journal_parse(text, len, parse, arg);
+}
+
 int journal_which(const struct journal_field *f, const char *const names[], int n, int once, unsigned int *seen)
 {
 	for (int i = 0; i < n; i++) {

@@ -13,7 +13,6 @@
 #define HOST_DIR RUN_DIR "/host" /* rescue.h */
 
 #define JOURNAL_ASIDE ".corrupt"
-#define JOURNAL_MAX_SIZE (1 << 20) /* bytes of a file that can be one of ours */
 
 struct journal_field {
 	char *name;
@@ -36,6 +35,8 @@ int journal_text_into(char **slot, const char *value);
  * Changes `text`.
  */
 int journal_parse(char *text, size_t len, int (*parse)(void *arg, const struct journal_field *f), void *arg);
+/* The same with a whole file; -EBADMSG, too: it is larger than any of ours. Else read(2)'s errors. */
+int journal_read(const char *path, int (*parse)(void *arg, const struct journal_field *f), void *arg);
 /*
  * Which of `names` a field is, noted in *seen (1U << number). -EBADMSG: none of them, or once more one
  * of the first `once`, which a file has once. For the callbacks of journal_parse.
