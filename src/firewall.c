@@ -3,6 +3,8 @@
 
 #include <arpa/inet.h>
 #include <nftables/libnftables.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
 
 #include "library.h"
 
@@ -27,27 +29,56 @@ static int load_library(void)
 	return library_load("libnftables.so.1", symbols, ARRAY_SIZE(symbols));
 }
 
-static int nft_run(const char *text, char **ret_why)
-{
-	struct nft_ctx *ctx;
-	int r = load_library();
+struct answer {
+	bool given;
+	int error;
+	char why[256];
+};
 
-	if (r < 0)
-		return r;
-	ctx = lib.nft_ctx_new(NFT_CTX_DEFAULT);
-	if (!ctx || lib.nft_ctx_buffer_error(ctx) < 0)
-		r = -ENOMEM;
+static void run_commands(const char *text, struct answer *answer)
+{
+	struct nft_ctx *ctx = lib.nft_ctx_new(NFT_CTX_DEFAULT);
+	int r = !ctx || lib.nft_ctx_buffer_error(ctx) < 0 ? -ENOMEM : 0;
+
 	errno = 0;
 	/* It tells no more than that it failed; errno is the kernel's, most times. */
 	if (r == 0 && lib.nft_run_cmd_from_buffer(ctx, text) != 0)
 		r = errno > 0 ? -errno : -EIO;
-	if (r < 0 && ctx && ret_why) {
+	if (r < 0 && ctx) {
 		const char *why = lib.nft_ctx_get_error_buffer(ctx);
 
-		*ret_why = why && *why ? strndup(why, strcspn(why, "\n")) : NULL;
+		snprintf(answer->why, sizeof(answer->why), "%.*s", why ? (int)strcspn(why, "\n") : 0, why ? why : "");
 	}
-	if (ctx)
-		lib.nft_ctx_free(ctx);
+	answer->error = r;
+	answer->given = true;
+}
+
+/* In a child: where the library gets no socket it ends its caller, and nobody would undo the rest. */
+static int nft_run(const char *text, char **ret_why)
+{
+	struct answer *answer;
+	int r = load_library();
+	pid_t pid;
+
+	if (r < 0)
+		return r;
+	answer = mmap(NULL, sizeof(*answer), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (answer == MAP_FAILED)
+		return -errno;
+	pid = fork();
+	if (pid == 0) {
+		run_commands(text, answer);
+		_exit(0);
+	}
+	r = pid < 0 ? -errno : 0;
+	while (r == 0 && waitpid(pid, NULL, 0) < 0)
+		if (errno != EINTR)
+			r = -errno;
+	if (r == 0)
+		r = answer->given ? answer->error : -EIO;
+	if (r < 0 && ret_why)
+		*ret_why = answer->why[0] ? strdup(answer->why) : NULL;
+	munmap(answer, sizeof(*answer));
 	return r;
 }
 
