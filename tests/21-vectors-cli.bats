@@ -292,7 +292,7 @@ fake_sudo() {
 	assert_output "else: \`/etc/wireguard/nosuch.conf' does not exist"
 }
 
-# bats test_tags=text
+# bats test_tags=text,image
 @test "C19: who is not root: sudo with wg-quick's words, or 127 before any file is looked at" {
 	local verb
 	for verb in strip up down save; do
@@ -317,7 +317,7 @@ fake_sudo() {
 		-- /run/nobody/wg-nsquick strip a)"
 }
 
-# bats test_tags=text
+# bats test_tags=text,image
 @test "C20: root of a user namespace is root" {
 	fake_sudo
 	mkdir -m 755 /run/c20
