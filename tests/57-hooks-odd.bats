@@ -31,11 +31,11 @@ settings() { printf '%s\n' "$@" > /etc/wg-nsquick.d/wg0.conf; }
 # FUNCTION, until it succeeds; a process takes a moment to end.
 soon() {
 	local i
-	for ((i = 0; i < 50; i++)); do
+	for ((i = 0; i < ${WG_NSQUICK_VM:+5}50; i++)); do
 		"$@" && return
 		sleep 0.1
 	done
-	fail "not within 5 s: $*"
+	fail "not within its time: $*"
 }
 
 stays() { pgrep -f '^sleep 54321' > /dev/null; }

@@ -414,6 +414,7 @@ small() { # SIZE LINE…: a configuration on a file system of its own
 	assert_output "wg-nsquick: \`wg0' is not a WireGuard interface"
 }
 
+# bats test_tags=image
 @test "save: a namespace that cannot be entered is told" {
 	local calls n
 	config wg0

@@ -134,6 +134,7 @@ good() { sed "s/10.66.12.34/10.66.12.${1:-34}/" "$corpus/good/Mullvad_se-got-wg-
 	assert_line "x.conf:11: PersistentKeepalive: seconds have no unit"
 }
 
+# bats test_tags=image
 @test "a pipe is waited for; limits that are set already stay" {
 	mkfifo pipe.conf
 	(sleep 0.3; good > pipe.conf) 3>&- &
