@@ -85,6 +85,7 @@ setup() {
 	assert_line --partial "error: /etc/wg-nsquick.d/wg0.conf:2:"
 }
 
+# bats test_tags=image
 @test "a name that does not resolve is not asked for: check is quick and offline" {
 	ENDPOINT=nosuch.example:51820 config wg0 "DNS = 10.9.0.1"
 	run timeout 2 wg-nsquick check wg0

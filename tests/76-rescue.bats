@@ -153,6 +153,7 @@ killed() {
 	assert_equal "$(written)" ""
 }
 
+# bats test_tags=image
 @test "one that cannot be deleted says nothing any more: what is changed afterwards stays" {
 	config wg0 'PostUp = :'
 	strace -qq -o /dev/null -e trace=unlink -e inject=unlink:error=EPERM:when=1 wg-nsquick up wg0 > /dev/null 2>&1 3>&-
