@@ -10,11 +10,15 @@
 
 #define LOCK_POLL_MS 10
 
-bool journal_lock_is_named(int fd, const char *path)
+int journal_lock_is_named(int fd, const char *path)
 {
 	struct stat opened, named;
 
-	return fstat(fd, &opened) == 0 && stat(path, &named) == 0 && opened.st_ino == named.st_ino && opened.st_dev == named.st_dev;
+	if (fstat(fd, &opened) < 0)
+		return -errno;
+	if (stat(path, &named) < 0)
+		return errno == ENOENT ? 0 : -errno;
+	return opened.st_ino == named.st_ino && opened.st_dev == named.st_dev;
 }
 
 /* `patient`: waits for whoever has it; else -EAGAIN. */
@@ -32,9 +36,11 @@ static int open_lock(const char *path, bool patient, int *ret_fd)
 			r = errno == EWOULDBLOCK ? -EAGAIN : -errno;
 		if (r == -EINTR)
 			continue;
+		if (r == 0)
+			r = journal_lock_is_named(fd, path);
 		if (r < 0)
 			return r;
-		if (journal_lock_is_named(fd, path)) {
+		if (r > 0) {
 			*ret_fd = take_fd(&fd);
 			return 0;
 		}

@@ -42,7 +42,7 @@ int journal_read(const char *path, int (*parse)(void *arg, const struct journal_
  * of the first `once`, which a file has once. For the callbacks of journal_parse.
  */
 int journal_which(const struct journal_field *f, const char *const names[], int n, int once, unsigned int *seen);
-/* Who held a lock before may have deleted the file: then what is locked now has no name, and the lock is on nothing. */
-bool journal_lock_is_named(int fd, const char *path);
+/* Who held a lock before may have deleted the file: then what is locked now has no name, and the lock is on nothing. 1: it has, 0, or -errno. */
+int journal_lock_is_named(int fd, const char *path);
 /* Out of the way, and told. -EBADMSG, or the error of that. */
 int journal_set_aside(const char *path);

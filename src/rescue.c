@@ -227,6 +227,7 @@ static int execute(struct will *will, const char *saved, size_t len, int host_fd
 static int lock_dead(const char *path, pid_t pid, int *ret_fd)
 {
 	_cleanup_fd_ int fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+	int r;
 
 	if (fd < 0)
 		return errno == ENOENT ? -EAGAIN : -errno;
@@ -239,8 +240,9 @@ static int lock_dead(const char *path, pid_t pid, int *ret_fd)
 			return -EAGAIN;
 		sleep_ms(POLL_MS);
 	}
-	if (!journal_lock_is_named(fd, path))
-		return -EAGAIN;
+	r = journal_lock_is_named(fd, path);
+	if (r <= 0)
+		return r < 0 ? r : -EAGAIN;
 	*ret_fd = take_fd(&fd);
 	return 0;
 }
@@ -260,15 +262,11 @@ static int rescue_one(const char *name, pid_t pid, ns_cookie host, int host_fd, 
 	if (r < 0)
 		return r == -EAGAIN ? 0 : r;
 	/* Killed while it wrote: nothing of others had run. */
-	if (strchr(name, '.')) {
-		unlink(path);
-		return 0;
-	}
+	if (strchr(name, '.'))
+		return unlink(path) < 0 ? -errno : 0;
 	r = read_all(fd, MAX_SIZE, &text, &len);
-	if (r == 0 && strcmp(text, REVOKED) == 0) {
-		unlink(path);
-		return 0;
-	}
+	if (r == 0 && strcmp(text, REVOKED) == 0)
+		return unlink(path) < 0 ? -errno : 0;
 	if (r == 0)
 		r = parse(text, len, &will, &saved);
 	/* Another host's, seen through a shared /run. */
@@ -279,8 +277,8 @@ static int rescue_one(const char *name, pid_t pid, ns_cookie host, int host_fd, 
 	if (r == -EBADMSG || r == -EFBIG)
 		return journal_set_aside(path);
 	/* What could not be done now is not tried again and again. */
-	if (r == 0 || r == -EREMCHG)
-		unlink(path);
+	if ((r == 0 || r == -EREMCHG) && unlink(path) < 0)
+		return -errno;
 	return r;
 }
 
@@ -293,7 +291,7 @@ int rescue_dead(int host_fd, const struct strv *foreign)
 
 	if (!dir)
 		return errno == ENOENT ? 0 : -errno;
-	while ((entry = readdir(dir))) {
+	while ((errno = 0, entry = readdir(dir))) {
 		char *end;
 		long pid = strtol(entry->d_name, &end, 10);
 		int r = 0;
@@ -307,5 +305,5 @@ int rescue_dead(int host_fd, const struct strv *foreign)
 		if (r < 0)
 			result = r;
 	}
-	return result;
+	return errno ? -errno : result;
 }

@@ -113,6 +113,7 @@ look() { echo "{ '$FIND' /run/private wg-nsquick; '$FIND' /run/preshared wg-nsqu
 	assert_output 0
 }
 
+# bats test_tags=image
 @test "no core dump is made of a process that has keys" {
 	local pid
 	config wg0 'PostUp = sleep 54321'

@@ -49,6 +49,7 @@ without() { # CAPABILITIES COMMAND LINES
 	assert_line "host: the same"
 }
 
+# bats test_tags=seccomp
 @test "user namespace: a hook is kept out of the first namespace there; one that gets there is undone" {
 	in_user_namespace 'wg-nsquick up wg0; echo "up $?"' 'PostUp = nsenter -t 1 -n ip route del default'
 	assert_line --partial 'may not enter the host'"'"'s network namespace'

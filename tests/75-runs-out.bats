@@ -101,6 +101,7 @@ uncover() {
 	all_or_nothing "cannot publish the namespace as /run/netns/wg0: Read-only file system"
 }
 
+# bats test_tags=image
 @test "descriptors run out at any point: said, and nobody is blamed for what could not be read" {
 	local n
 	for n in 8 12 16 17 18 19 20 21 22 24; do
@@ -115,6 +116,7 @@ uncover() {
 	done
 }
 
+# bats test_tags=image
 @test "files may not grow: an error like any other, no death" {
 	run timeout 60 bash -c "ulimit -f 0; exec wg-nsquick up wg0"
 	assert_failure 1

@@ -54,9 +54,10 @@ CHANGES = (("10.9.0.2/24, fd09::2/64", "10.9.0.2/24, 10.9.1.2/32, fd09::2/64"), 
 SHELL = """#!/bin/sh
 for hook; do :; done
 case $hook in
-stay) (sleep 1000 > /dev/null 2>&1 & echo $! > /run/stayed) ;;
+stay) rm -f /run/stayed; (sleep 1000 > /dev/null 2>&1 & echo $! > /run/stayed) ;;
 end)
-	read -r pid < /run/stayed && kill "$pid"
+	# What was struck in a hook's own child may have kept its number from us.
+	{ read -r pid < /run/stayed && kill "$pid"; } 2> /dev/null || { pkill -xf 'sleep 1000'; exit 0; }
 	while read -r _ _ state _ 2> /dev/null < "/proc/$pid/stat" && [ "$state" != Z ]; do :; done
 	;;
 esac
