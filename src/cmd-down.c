@@ -69,6 +69,7 @@ static int find(struct conf *conf, const struct options *options, struct setting
 				  conf->iface, log_program());
 		else
 			log_error("`%s' is not a WireGuard interface", conf->iface);
+		namespace_tell_unknown(conf->iface);
 		return 1;
 	}
 	if (r < 0) {

@@ -404,6 +404,16 @@ int journal_set_aside_names(ns_cookie cookie, struct strv *ret_ifaces)
 	return r;
 }
 
+bool journal_was_set_aside(const char *iface, ns_cookie cookie)
+{
+	_cleanup_free_ char *path = NULL, *aside = NULL;
+
+	/* One of before is history where another tunnel of that name has come up since. */
+	if (asprintf(&path, TUNNEL_DIR "/%s@%" PRIx64, iface, cookie) < 0 || access(path, F_OK) == 0)
+		return false;
+	return asprintf(&aside, "%s" JOURNAL_ASIDE, path) >= 0 && access(aside, F_OK) == 0;
+}
+
 /* A first write that was killed before its rename: nothing but the temporary file tells of it. */
 static void sweep_tunnel(const char *name, const char *iface)
 {

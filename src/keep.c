@@ -2,11 +2,14 @@
 /*
  * keep.c - namespaces that outlive their tunnel. While programs live in one, `down`
  * leaves it: there is no link in it but lo, so no packet leaves, and the next
- * `up` joins it, so that a restart of the tunnel strands nobody.
+ * `up` joins it, so that a restart of the tunnel strands nobody. One with a tunnel
+ * whose journal could not be read stays as well, until that is deleted by hand.
  */
+#include "applied.h"
 #include "dns.h"
 #include "inside.h"
 #include "log.h"
+#include "room.h"
 #include "txn.h"
 
 /* How many of the programs a message names. */
@@ -68,24 +71,33 @@ static void tell_stranded(const struct txn *txn, const struct ns_record *record)
 	free(processes);
 }
 
-/* Whose journal could not be read may be up all the same: its device tells. 1, 0 or -errno. */
-static int holds_unknown(int ns_fd, const struct ns_record *record)
+static int look_at_link(void *arg, const struct rt_link *link)
+{
+	struct rt_link *found = arg;
+
+	if (strcmp(link->kind, "wireguard") != 0 && strcmp(link->kind, "tun") != 0)
+		return 0;
+	*found = *link;
+	return 1;
+}
+
+/*
+ * Whose journal could not be read may be up all the same: where no other tunnel is left, a device tells, whatever it is called by
+ * now. 1, 0 or -errno.
+ */
+static int holds_unknown(int ns_fd, const struct ns_record *record, bool tell_it)
 {
 	_cleanup_rt_ struct rt *rt = NULL;
 	struct strv names = { 0 };
 	struct rt_link link;
 	int r = journal_set_aside_names(record->cookie, &names);
 
-	if (r == 0 && names.n)
+	if (r == 0 && names.n) {
 		r = rt_open_in(ns_fd, &rt);
-	for (size_t i = 0; i < names.n && r == 0; i++) {
-		r = rt_link_get(rt, names.v[i], 0, &link);
-		if (r == -ENODEV) {
-			r = 0;
-		} else if (r == 0) {
-			log_note("network namespace %s stays: `%s' is in it, whose journal could not be read", record->name, names.v[i]);
-			r = 1;
-		}
+		if (r == 0)
+			r = rt_links(rt, look_at_link, &link);
+		if (r > 0 && tell_it)
+			log_note("network namespace %s stays: `%s' is in it, whose journal could not be read", record->name, link.name);
 	}
 	strv_free(&names);
 	return r;
@@ -93,7 +105,31 @@ static int holds_unknown(int ns_fd, const struct ns_record *record)
 
 int namespace_holds_unknown(const struct txn *txn, const struct ns_record *record)
 {
-	return record->made && record->name && txn->target_fd >= 0 ? holds_unknown(txn->target_fd, record) : 0;
+	return record->made && record->name && txn->target_fd >= 0 ? holds_unknown(txn->target_fd, record, true) : 0;
+}
+
+static int tell_way_out(void *arg, struct ns_record *record)
+{
+	_cleanup_rt_ struct rt *rt = NULL;
+	_cleanup_fd_ int fd = -1;
+	const char *iface = arg;
+	struct rt_link link;
+	ns_cookie cookie;
+
+	if (!record->name || ns_open(record->name, &fd) < 0 || ns_get_cookie(fd, &cookie) < 0 || cookie != record->cookie)
+		return 0;
+	if (journal_was_set_aside(iface, cookie) && rt_open_in(fd, &rt) == 0 && rt_link_get(rt, iface, 0, &link) == 0)
+		log_note("%s: its journal could not be read; `ip -n %s link del %s' takes the interface away, and `%s recover' what else there is of it", iface,
+			 record->name, iface, log_program());
+	return 0;
+}
+
+void namespace_tell_unknown(const char *iface)
+{
+	char name[IFNAMSIZ];
+
+	snprintf(name, sizeof(name), "%s", iface);
+	(void)ns_record_each(tell_way_out, name);
 }
 
 bool namespace_stays(const struct txn *txn, const struct ns_record *record)
@@ -128,10 +164,33 @@ bool namespace_stays(const struct txn *txn, const struct ns_record *record)
 	return stays;
 }
 
+/* What bears the names of tunnels whose journals could not be read: no other run knows that it was made. */
+static int leave_unknown(const struct ns_record *record)
+{
+	struct strv names = { 0 };
+	int first = journal_set_aside_names(record->cookie, &names), r;
+
+	for (size_t i = 0; i < names.n; i++) {
+		struct journal j = { .cookie = record->cookie };
+
+		snprintf(j.iface, sizeof(j.iface), "%s", names.v[i]);
+		r = room_unpin(j.iface, j.cookie);
+		if (r == 0 || r == -ENOENT)
+			r = applied_remove(&j);
+		if (r < 0 && first == 0)
+			first = r;
+	}
+	strv_free(&names);
+	return first;
+}
+
 int namespace_leave(const struct ns_record *record)
 {
 	int first = dns_restore(record), r;
 
+	r = leave_unknown(record);
+	if (first == 0)
+		first = r;
 	if (record->made && record->name) {
 		r = ns_unpublish(record->name, record->cookie);
 		if (r == -ESTALE)
@@ -153,6 +212,15 @@ static int is_of(void *arg, struct journal *j)
 	return j->cookie == record->cookie;
 }
 
+static bool was_unknown(const struct ns_record *record)
+{
+	struct strv names = { 0 };
+	bool any = journal_set_aside_names(record->cookie, &names) == 0 && names.n > 0;
+
+	strv_free(&names);
+	return any;
+}
+
 static bool is_over(const struct ns_record *record)
 {
 	struct inside *processes = NULL;
@@ -161,8 +229,8 @@ static bool is_over(const struct ns_record *record)
 	size_t n = 0;
 	int r;
 
-	/* Without a record of being left, a run may be at work on it. */
-	if (!record->kept || !record->name)
+	/* Without a record of being left, a run may be at work on it; or nobody knew to record it. */
+	if (!record->name || (!record->kept && !was_unknown(record)))
 		return false;
 	r = ns_open(record->name, &fd);
 	if (r < 0)
@@ -175,14 +243,25 @@ static bool is_over(const struct ns_record *record)
 		return false;
 	r = inside_list(fd, &processes, &n);
 	free(processes);
-	return r == 0 && n == 0 && holds_unknown(fd, record) == 0;
+	return r == 0 && n == 0 && holds_unknown(fd, record, false) == 0;
+}
+
+static void leave_told(const struct ns_record *record)
+{
+	bool unknown = was_unknown(record);
+	int r = namespace_leave(record);
+
+	if (r < 0)
+		log_warn("network namespace %s: cannot undo what a tunnel left there: %s", record->name, strerror(-r));
+	else if (unknown)
+		log_note("network namespace %s: undoing what a tunnel left whose journal could not be read", record->name);
 }
 
 static int sweep(void *arg, struct ns_record *record)
 {
 	(void)arg;
 	if (journal_each(NULL, is_of, record) == 0 && is_over(record))
-		(void)namespace_leave(record);
+		leave_told(record);
 	return 0;
 }
 

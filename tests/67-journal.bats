@@ -39,6 +39,10 @@ teardown() {
 
 journal() { echo "$TUNNELS/$1"@*; }
 
+is_shown_out() {
+	assert_line "[!] wg0: its journal could not be read; \`ip -n wg0 link del wg0' takes the interface away, and \`wg-nsquick recover' what else there is of it"
+}
+
 # MESSAGE-FILE: the tunnel runs on, its journal stands aside, and no command takes it for its own.
 is_set_aside() {
 	local file=$1
@@ -52,9 +56,11 @@ is_set_aside() {
 	run wg-nsquick down wg0
 	assert_failure 1
 	assert_line "wg-nsquick: \`wg0' is not a WireGuard interface"
+	is_shown_out
 	run wg-nsquick up wg0
 	assert_failure
 	assert_line --regexp "\`wg0' already exists|already runs"
+	is_shown_out
 	# Once is enough.
 	refute_output --partial "set aside"
 	run ip netns exec wg0 ip link show wg0
@@ -192,6 +198,51 @@ is_missed() {
 	assert_success
 	assert [ ! -e /run/netns/wg0 ]
 	assert [ ! -e /etc/netns/wg0 ]
+}
+
+@test "a tunnel whose journal cannot be read: its interface is deleted by hand, and recover takes the rest away" {
+	local file
+	sed -i '/^\[Peer/iPostUp = test -e /etc/resolv.conf' /etc/wireguard/wg0.conf
+	run wg-nsquick up wg0
+	assert_success
+	file=$(journal wg0)
+	echo garbage > "$file"
+	run wg-nsquick recover
+	assert_success
+	assert_line --partial "set aside as $file.corrupt"
+	# By whatever name: as long as it is there, it may be at work.
+	ip -n wg0 link set wg0 name other0
+	run wg-nsquick recover
+	assert_success
+	run ip -n wg0 link show other0
+	assert_success
+	run wg-nsquick down wg0
+	assert_failure 1
+	refute_output --partial "link del"
+	ip -n wg0 link set other0 name wg0
+	run wg-nsquick down wg0
+	assert_failure 1
+	is_shown_out
+	assert [ -e "/run/wg-nsquick/room/$(basename "$file")" ]
+	ip -n wg0 link del wg0
+	run wg-nsquick recover
+	assert_success
+	assert_line "[!] network namespace wg0: undoing what a tunnel left whose journal could not be read"
+	assert [ ! -e /run/netns/wg0 ]
+	assert [ ! -e "/run/wg-nsquick/room/$(basename "$file")" ]
+	run find /run/wg-nsquick/{applied,netns} -mindepth 1
+	assert_output ""
+	run wg-nsquick recover
+	assert_success
+	assert_output ""
+	# The old one is nobody's business: a new one comes up, and goes.
+	run wg-nsquick up wg0
+	assert_success
+	run wg-nsquick down wg0
+	assert_success
+	refute_output --partial "set aside"
+	rm "$file.corrupt"
+	assert_clean
 }
 
 @test "the record of a namespace that cannot be read: said, nothing is guessed" {
