@@ -388,6 +388,17 @@ static void survive_failing_writes(void)
 			sigaction(signals[i], &handler, NULL);
 }
 
+/* What a killed run left must not be taken for how the host is. One that cannot be put back bars nobody from his tunnel. */
+static void put_back(const struct guarded_work *work)
+{
+	int r = work->policy.level != GUARD_OFF ? rescue_dead(work->host_fd, work->foreign) : 0;
+
+	/* Those two were told. */
+	if (r < 0 && r != -EREMCHG && r != -EBADMSG)
+		log_warn("cannot put back what a killed run did to the host: %s; the host is guarded as it is now, and `%s recover' tries again", strerror(-r),
+			 log_program());
+}
+
 int guard_run(const struct guarded_work *work)
 {
 	struct guard g = { .work = work, .control = -1, .rescue = RESCUE_NONE };
@@ -397,9 +408,7 @@ int guard_run(const struct guarded_work *work)
 
 	/* What reading the file left, for both processes. */
 	secret_scrub();
-	/* What a killed run left must not be taken for how the host is. */
-	if (work->policy.level != GUARD_OFF)
-		(void)rescue_dead(work->host_fd, work->foreign);
+	put_back(work);
 	if (open_guard(&g) < 0)
 		return EXIT_GUARD_BLIND;
 	survive_failing_writes();

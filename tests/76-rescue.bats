@@ -153,6 +153,23 @@ killed() {
 	assert_equal "$(written)" ""
 }
 
+@test "one that cannot be looked at is told, bars nobody from his tunnel, and stays for recover" {
+	ln -s nowhere /run/wg-nsquick/host/999999
+	config wg0
+	run wg-nsquick up wg0
+	assert_success
+	assert_line "Warning: cannot put back what a killed run did to the host: Too many levels of symbolic links; the host is guarded as it is now, and \`wg-nsquick recover' tries again"
+	run wg-nsquick down wg0
+	assert_success
+	run wg-nsquick recover
+	assert_failure 1
+	assert_line "wg-nsquick: cannot put back what was done to the host: Too many levels of symbolic links"
+	rm /run/wg-nsquick/host/999999
+	run wg-nsquick recover
+	assert_success
+	assert_output ""
+}
+
 # bats test_tags=image
 @test "one that cannot be deleted says nothing any more: what is changed afterwards stays" {
 	config wg0 'PostUp = :'

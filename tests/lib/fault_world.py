@@ -4,6 +4,7 @@
 A state is compared with those that were taken when all was well: with no tunnel
 ("nothing"), with the tunnel up ("up"), and with it reloaded from another file ("changed").
 """
+import itertools
 import os
 import re
 import signal
@@ -20,9 +21,10 @@ RUN_DIR = "/run/wg-nsquick"
 LOCKS = {"wg0", "shared lock", "tun lock", "netns wg0", "netns other"}
 SCENARIOS = ("new", "adopted")
 LIMIT = int(os.environ.get("FAULTS_LIMIT", "25"))  # seconds for one run
-# In which state a command begins, and in which it ends when all is well. Before `recover' an up is killed.
-BEGIN = {"up": "nothing", "down": "up", "reload": "up", "guard": "nothing", "harm": "nothing", "recover": "nothing"}
-END = {"up": "up", "down": "nothing", "reload": "changed", "guard": "nothing", "harm": "nothing", "recover": "nothing"}
+# In which state a command begins, and in which it ends when all is well. Before the last two an up is killed: `again' is the next one.
+BEGIN = {"up": "nothing", "down": "up", "reload": "up", "guard": "nothing", "harm": "nothing", "recover": "nothing", "again": "nothing"}
+END = {"up": "up", "down": "nothing", "reload": "changed", "guard": "nothing", "harm": "nothing", "recover": "nothing", "again": "up"}
+AFTER_DEATH = ("recover", "again")
 # A command that changes how the host is reached: the guard undoes it.
 HARM = ["ip", "route", "replace", "default", "via", "192.0.2.77"]
 UNHARM = [*HARM[:-1], "192.0.2.1"]
@@ -284,6 +286,8 @@ class World:
 
     def is_early(self, command, done):
         """Whether the fault came clearly before all had been done: before the last hook began, or a worker."""
+        if command == "again":
+            command = "up"
         if command in self.programs:
             return done.hit and done.programs < self.programs[command]
         return command == "reload" and done.hit and done.processes == 1
@@ -381,7 +385,8 @@ class World:
         return 128 - status if status < 0 else status
 
     def argv(self, command):
-        words = {"up": ["up", "wg0", *self.options], "recover": ["recover"], "guard": ["guard", "--", "true"], "harm": ["guard", "--", *HARM]}
+        up = ["up", "wg0", *self.options]
+        words = {"up": up, "again": up, "recover": ["recover"], "guard": ["guard", "--", "true"], "harm": ["guard", "--", *HARM]}
         return [self.program] + words.get(command, [command, "wg0"])
 
     def run(self, command):
@@ -389,7 +394,7 @@ class World:
         return Done(status, read("/run/faults.err"))
 
     def kill_up(self):
-        """What `recover' is to find: all is made, the journal was to say so, and nobody of ours lives."""
+        """What `recover' and the next `up' are to find: all is made, the journal was to say so, and nobody of ours lives."""
         for _ in range(3):
             if not self.commit:
                 saves = [line for line in self.listed("up") if re.match(r"1\.1 rename", line)]
@@ -408,7 +413,7 @@ class World:
 
     def prepare(self, command):
         self.write_config(command == "reload")
-        if command == "recover":
+        if command in AFTER_DEATH:
             self.kill_up()
 
     def listed(self, command):
@@ -417,7 +422,11 @@ class World:
         if status != (GUARD_RESTORED if command == "harm" else 0):
             raise SystemExit(f"{command} fails without any fault: {read('/run/faults.err')}")
         self.settle()
-        return read("/run/faults.out").splitlines()
+        lines = read("/run/faults.out").splitlines()
+        if command == "again":
+            # From the first program that it starts on it is an up like any other.
+            lines = list(itertools.takewhile(lambda line: not re.match(r"1\.\S+ execve ", line), lines))
+        return lines
 
     def strike(self, command, point, fault):
         process, name, n = point
