@@ -43,7 +43,7 @@ other_up() {
 	ip -n other link set eth9 up
 	ip -n other link set out up
 	# The kernel tells of the carrier later, in its own time.
-	timeout 20 bash -c 'until (($(ip -n other -br link | grep -c " UP ") == 2)); do sleep 0.05; done'
+	timeout 20 bash -c 'until ip -n other -br link show eth9 | grep -q " UP " && ip -n other -br link show out | grep -q " UP "; do sleep 0.05; done'
 	ip -n other route add default via 10.66.0.1
 	other_state > "$BATS_TEST_TMPDIR/other.before"
 }
