@@ -189,7 +189,7 @@ static int undo_member(struct txn *txn, const struct undo *undo)
 {
 	struct ns_record record = { 0 };
 	_cleanup_fd_ int lock = -1;
-	size_t others = 0;
+	size_t others = 1; /* unless it is known that there are none */
 	int r, first;
 
 	(void)undo;
