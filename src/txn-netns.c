@@ -18,7 +18,16 @@ static bool has_server(const struct conf *conf)
 	return false;
 }
 
-/* Joins or founds the namespace's record, and makes its resolver files. *ret_what: of what an error is. */
+/* As it was read some time ago: its last tunnel may have taken it along meanwhile. */
+static bool still_has_name(const struct txn *txn)
+{
+	_cleanup_fd_ int named = -1;
+	int r = ns_open(txn->place->name, &named);
+
+	return r == 0 ? ns_same(named, txn->target_fd) : r != -ENOENT && r != -EINVAL;
+}
+
+/* Joins or founds the namespace's record, and makes its resolver files. -ESTALE: another has its name. *ret_what: of what an error is. */
 static int join_namespace(struct txn *txn, bool made, const char **ret_what)
 {
 	struct ns_record record = { .cookie = txn->journal.cookie };
@@ -30,6 +39,8 @@ static int join_namespace(struct txn *txn, bool made, const char **ret_what)
 	r = journal_lock_shared(&lock);
 	if (r < 0)
 		return r;
+	if (!made && txn->place->name && !still_has_name(txn))
+		return -ESTALE;
 	r = journal_note(&txn->journal, UNDO_MEMBER, 0, 0, 0);
 	if (r < 0)
 		return r;
@@ -93,6 +104,8 @@ int step_netns(struct txn *txn, struct step *step)
 		r = rt_open(&txn->target);
 	if (r == 0)
 		r = join_namespace(txn, txn->place->create, &what);
+	if (r == -ESTALE)
+		return txn_fail(1, txn, "network namespace %s was taken away meanwhile; expected it to stay", place_target(txn->place));
 	if (r < 0)
 		return txn_fail(1, txn, "cannot set up network namespace %s (%s): %s", place_target(txn->place), what, strerror(-r));
 	if (txn->place->create) {
