@@ -187,3 +187,19 @@ int applied_remove(const struct journal *j)
 	before_remove(j);
 	return remove_numbered(j, true);
 }
+
+int applied_remove_unknown(const char *iface, ns_cookie cookie)
+{
+	CLEANUP(cleanup_dir) DIR *dir = opendir(APPLIED_DIR);
+	const struct dirent *entry;
+	char prefix[IFNAMSIZ + 24];
+	int first = 0;
+
+	if (!dir)
+		return errno == ENOENT ? 0 : -errno;
+	snprintf(prefix, sizeof(prefix), "%s@%" PRIx64 ".", iface, cookie);
+	while ((errno = 0, entry = readdir(dir)))
+		if (strncmp(entry->d_name, prefix, strlen(prefix)) == 0 && unlinkat(dirfd(dir), entry->d_name, 0) < 0 && errno != ENOENT && first == 0)
+			first = -errno;
+	return errno ? -errno : first;
+}

@@ -27,3 +27,5 @@ void before_remove(const struct journal *j);
 bool applied_sweep(const struct journal *j);
 /* All of them, before the journal. -errno: one is left. */
 int applied_remove(const struct journal *j);
+/* The same where no journal says which there are. */
+int applied_remove_unknown(const char *iface, ns_cookie cookie);

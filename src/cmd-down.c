@@ -49,6 +49,15 @@ static bool somebody_elses(const char *iface)
 	return strcmp(link.kind, "wireguard") == 0 || (strcmp(link.kind, "tun") == 0 && wg_userspace_connect(iface, &socket) == 0);
 }
 
+/* Where it was looked for. */
+static void tell_unknown(const char *iface, const char *netns)
+{
+	_cleanup_fd_ int fd = -1;
+
+	if (!netns || ns_open(netns, &fd) == 0)
+		namespace_tell_unknown(iface, fd);
+}
+
 static int find(struct conf *conf, const struct options *options, struct settings *settings, struct txn *txn)
 {
 	bool found;
@@ -69,7 +78,7 @@ static int find(struct conf *conf, const struct options *options, struct setting
 				  conf->iface, log_program());
 		else
 			log_error("`%s' is not a WireGuard interface", conf->iface);
-		namespace_tell_unknown(conf->iface);
+		tell_unknown(conf->iface, options->netns);
 		return 1;
 	}
 	if (r < 0) {

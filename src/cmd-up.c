@@ -79,7 +79,7 @@ static int check_free(const struct conf *conf, const struct place *place)
 	if (!taken)
 		return 0;
 	log_error("`%s' already exists", conf->iface);
-	namespace_tell_unknown(conf->iface);
+	namespace_tell_unknown(conf->iface, place->target_fd);
 	return 1;
 }
 

@@ -414,6 +414,15 @@ bool journal_was_set_aside(const char *iface, ns_cookie cookie)
 	return asprintf(&aside, "%s" JOURNAL_ASIDE, path) >= 0 && access(aside, F_OK) == 0;
 }
 
+int journal_forget_set_aside(const char *iface, ns_cookie cookie)
+{
+	_cleanup_free_ char *aside = NULL;
+
+	if (asprintf(&aside, TUNNEL_DIR "/%s@%" PRIx64 JOURNAL_ASIDE, iface, cookie) < 0)
+		return -ENOMEM;
+	return unlink(aside) < 0 && errno != ENOENT ? -errno : 0;
+}
+
 /* A first write that was killed before its rename: nothing but the temporary file tells of it. */
 static void sweep_tunnel(const char *name, const char *iface)
 {

@@ -95,6 +95,8 @@ int journal_load(const char *iface, ns_cookie cookie, struct journal *ret_journa
 int journal_set_aside_names(ns_cookie cookie, struct strv *ret_ifaces);
 /* Whether that one's was, and it has no other since. */
 bool journal_was_set_aside(const char *iface, ns_cookie cookie);
+/* Deletes that one, once nothing is left of the tunnel. -errno. */
+int journal_forget_set_aside(const char *iface, ns_cookie cookie);
 
 /* Deletes what killed runs had begun to write. `iface` NULL: for all that no other run is at work on. */
 void journal_sweep(const char *iface);

@@ -71,65 +71,87 @@ static void tell_stranded(const struct txn *txn, const struct ns_record *record)
 	free(processes);
 }
 
+struct unknown_search {
+	bool made;
+	struct strv names;
+	char found[IFNAMSIZ];
+};
+
+static bool is_tunnel(const struct rt_link *link)
+{
+	return strcmp(link->kind, "wireguard") == 0 || strcmp(link->kind, "tun") == 0;
+}
+
+/* Of a namespace that we made it is ours by whatever name; another's may have devices of its own. */
 static int look_at_link(void *arg, const struct rt_link *link)
 {
-	struct rt_link *found = arg;
+	struct unknown_search *search = arg;
+	bool ours = search->made;
 
-	if (strcmp(link->kind, "wireguard") != 0 && strcmp(link->kind, "tun") != 0)
+	for (size_t i = 0; i < search->names.n; i++)
+		ours |= strcmp(search->names.v[i], link->name) == 0;
+	if (!ours || !is_tunnel(link))
 		return 0;
-	*found = *link;
+	snprintf(search->found, sizeof(search->found), "%s", link->name);
 	return 1;
 }
 
-/*
- * Whose journal could not be read may be up all the same: where no other tunnel is left, a device tells, whatever it is called by
- * now. 1, 0 or -errno.
- */
+/* Whose journal could not be read may be up all the same: where no other tunnel is left, its device tells. 1, 0 or -errno. */
 static int holds_unknown(int ns_fd, const struct ns_record *record, bool tell_it)
 {
+	struct unknown_search search = { .made = record->made };
 	_cleanup_rt_ struct rt *rt = NULL;
-	struct strv names = { 0 };
-	struct rt_link link;
-	int r = journal_set_aside_names(record->cookie, &names);
+	int r = journal_set_aside_names(record->cookie, &search.names);
 
-	if (r == 0 && names.n) {
+	if (r == 0 && search.names.n) {
 		r = rt_open_in(ns_fd, &rt);
 		if (r == 0)
-			r = rt_links(rt, look_at_link, &link);
+			r = rt_links(rt, look_at_link, &search);
 		if (r > 0 && tell_it)
-			log_note("network namespace %s stays: `%s' is in it, whose journal could not be read", record->name, link.name);
+			log_note("network namespace %s stays as it is: `%s' is in it, whose journal could not be read", record->name ? record->name : "(unnamed)",
+				 search.found);
 	}
-	strv_free(&names);
+	strv_free(&search.names);
 	return r;
 }
 
 int namespace_holds_unknown(const struct txn *txn, const struct ns_record *record)
 {
-	return record->made && record->name && txn->target_fd >= 0 ? holds_unknown(txn->target_fd, record, true) : 0;
+	return txn->target_fd >= 0 ? holds_unknown(txn->target_fd, record, true) : 0;
 }
+
+struct way_out {
+	const char *iface;
+	int ns_fd; /* -1: wherever it is */
+};
 
 static int tell_way_out(void *arg, struct ns_record *record)
 {
+	const struct way_out *way = arg;
 	_cleanup_rt_ struct rt *rt = NULL;
 	_cleanup_fd_ int fd = -1;
-	const char *iface = arg;
 	struct rt_link link;
 	ns_cookie cookie;
 
-	if (!record->name || ns_open(record->name, &fd) < 0 || ns_get_cookie(fd, &cookie) < 0 || cookie != record->cookie)
+	if (!record->name || ns_open(record->name, &fd) < 0 || ns_get_cookie(fd, &cookie) < 0 || cookie != record->cookie ||
+	    (way->ns_fd >= 0 && !ns_same(way->ns_fd, fd)))
 		return 0;
-	if (journal_was_set_aside(iface, cookie) && rt_open_in(fd, &rt) == 0 && rt_link_get(rt, iface, 0, &link) == 0)
-		log_note("%s: its journal could not be read; `ip -n %s link del %s' takes the interface away, and `%s recover' what else there is of it", iface,
-			 record->name, iface, log_program());
+	if (!journal_was_set_aside(way->iface, cookie) || rt_open_in(fd, &rt) < 0 || rt_link_get(rt, way->iface, 0, &link) < 0 || !is_tunnel(&link))
+		return 0;
+	if (record->made)
+		log_note("%s: its journal could not be read; `ip -n %s link del %s' takes the interface away, and `%s recover' the namespace, once nobody is in it",
+			 way->iface, record->name, way->iface, log_program());
+	else
+		log_note("%s: its journal could not be read; `ip -n %s link del %s' takes the interface away, but not its rules and its nftables table", way->iface,
+			 record->name, way->iface);
 	return 0;
 }
 
-void namespace_tell_unknown(const char *iface)
+void namespace_tell_unknown(const char *iface, int ns_fd)
 {
-	char name[IFNAMSIZ];
+	struct way_out way = { .iface = iface, .ns_fd = ns_fd };
 
-	snprintf(name, sizeof(name), "%s", iface);
-	(void)ns_record_each(tell_way_out, name);
+	(void)ns_record_each(tell_way_out, &way);
 }
 
 bool namespace_stays(const struct txn *txn, const struct ns_record *record)
@@ -171,12 +193,11 @@ static int leave_unknown(const struct ns_record *record)
 	int first = journal_set_aside_names(record->cookie, &names), r;
 
 	for (size_t i = 0; i < names.n; i++) {
-		struct journal j = { .cookie = record->cookie };
-
-		snprintf(j.iface, sizeof(j.iface), "%s", names.v[i]);
-		r = room_unpin(j.iface, j.cookie);
+		r = room_unpin(names.v[i], record->cookie);
 		if (r == 0 || r == -ENOENT)
-			r = applied_remove(&j);
+			r = applied_remove_unknown(names.v[i], record->cookie);
+		if (r == 0)
+			r = journal_forget_set_aside(names.v[i], record->cookie);
 		if (r < 0 && first == 0)
 			first = r;
 	}
@@ -184,10 +205,29 @@ static int leave_unknown(const struct ns_record *record)
 	return first;
 }
 
-int namespace_leave(const struct ns_record *record)
+/* Another one has the name since, and with it the files; what they are to become once it goes, it inherits. */
+static int hand_over(void *arg, struct ns_record *other)
 {
-	int first = dns_restore(record), r;
+	const struct ns_record *record = arg;
+	int r;
 
+	if (other->cookie == record->cookie || !other->name || !record->name || strcmp(other->name, record->name) != 0)
+		return 0;
+	if (!record->etc_made || other->etc_made)
+		return 1;
+	other->etc_made = true;
+	r = ns_record_save(other);
+	return r < 0 ? r : 1;
+}
+
+int namespace_leave(struct ns_record *record)
+{
+	int first = ns_record_each(hand_over, record), r;
+
+	if (first == 0)
+		first = dns_restore(record);
+	else if (first > 0)
+		first = 0;
 	r = leave_unknown(record);
 	if (first == 0)
 		first = r;
@@ -229,8 +269,8 @@ static bool is_over(const struct ns_record *record)
 	size_t n = 0;
 	int r;
 
-	/* Without a record of being left, a run may be at work on it; or nobody knew to record it. */
-	if (!record->name || (!record->kept && !was_unknown(record)))
+	/* Without a record of being left, a run may be at work on it. */
+	if (!record->kept || !record->name)
 		return false;
 	r = ns_open(record->name, &fd);
 	if (r < 0)
@@ -246,7 +286,7 @@ static bool is_over(const struct ns_record *record)
 	return r == 0 && n == 0 && holds_unknown(fd, record, false) == 0;
 }
 
-static void leave_told(const struct ns_record *record)
+static void leave_told(struct ns_record *record)
 {
 	bool unknown = was_unknown(record);
 	int r = namespace_leave(record);
@@ -260,7 +300,14 @@ static void leave_told(const struct ns_record *record)
 static int sweep(void *arg, struct ns_record *record)
 {
 	(void)arg;
-	if (journal_each(NULL, is_of, record) == 0 && is_over(record))
+	if (journal_each(NULL, is_of, record) != 0)
+		return 0;
+	/* What its last tunnel could not note, as nobody could read of it. */
+	if (!record->kept && was_unknown(record)) {
+		record->kept = true;
+		(void)ns_record_save(record);
+	}
+	if (is_over(record))
 		leave_told(record);
 	return 0;
 }

@@ -71,10 +71,10 @@ int txn_write_dns(struct ns_record *record, ns_cookie cookie, const struct journ
 bool namespace_stays(const struct txn *txn, const struct ns_record *record);
 /* Whether a tunnel is in it that only a journal which cannot be read told of: 1 (told), 0 or -errno. */
 int namespace_holds_unknown(const struct txn *txn, const struct ns_record *record);
-/* Tells how such a tunnel of that name is taken away, where its interface still is. */
-void namespace_tell_unknown(const char *iface);
+/* Tells how such a tunnel of that name is taken away, where its interface still is. `ns_fd` -1: in any namespace. */
+void namespace_tell_unknown(const char *iface, int ns_fd);
 /* Takes back what is recorded of a namespace without tunnels. Goes on after errors, and answers the first. */
-int namespace_leave(const struct ns_record *record);
+int namespace_leave(struct ns_record *record);
 /* Those that were left for programs which have ended meanwhile. */
 void namespace_sweep(void);
 

@@ -28,7 +28,7 @@ teardown() {
 	wg-nsquick down wg1 > /dev/null 2>&1 || true
 	# What a test spoilt, it had to leave.
 	rm -f /run/wg-nsquick/{tunnels,netns}/*.corrupt
-	for name in wg0 other; do ip netns del "$name" 2> /dev/null || true; done
+	for name in wg0 other third; do ip netns del "$name" 2> /dev/null || true; done
 	pkill -KILL -f '^wireguard-go wg[01]$' || true
 	rm -rf /run/wireguard/wg[01].sock /etc/netns/{wg0,wg1,other} /run/wg-nsquick/{tunnels,netns,applied}/*
 	umount -l /run/wg-nsquick/room/* 2> /dev/null || true
@@ -40,7 +40,7 @@ teardown() {
 journal() { echo "$TUNNELS/$1"@*; }
 
 is_shown_out() {
-	assert_line "[!] wg0: its journal could not be read; \`ip -n wg0 link del wg0' takes the interface away, and \`wg-nsquick recover' what else there is of it"
+	assert_line "[!] wg0: its journal could not be read; \`ip -n wg0 link del wg0' takes the interface away, and \`wg-nsquick recover' the namespace, once nobody is in it"
 }
 
 # MESSAGE-FILE: the tunnel runs on, its journal stands aside, and no command takes it for its own.
@@ -184,7 +184,7 @@ is_missed() {
 	run wg-nsquick down wg1
 	assert_success
 	assert_line --partial "set aside as $file.corrupt"
-	assert_line --partial "network namespace wg0 stays: \`wg0' is in it, whose journal could not be read"
+	assert_line --partial "network namespace wg0 stays as it is: \`wg0' is in it, whose journal could not be read"
 	run ip netns exec wg0 ip link show wg0
 	assert_success
 	assert_equal "$(grep -c '^nameserver' /etc/netns/wg0/resolv.conf)" 0
@@ -240,8 +240,144 @@ is_missed() {
 	assert_success
 	run wg-nsquick down wg0
 	assert_success
-	refute_output --partial "set aside"
-	rm "$file.corrupt"
+	refute_output --partial "read"
+	assert [ ! -e "$file.corrupt" ]
+	assert_clean
+}
+
+@test "one whose journal cannot be read, with a program inside, reloaded before: it stays for the program, also when an up fails" {
+	local file pid
+	run wg-nsquick up wg0
+	assert_success
+	run wg-nsquick reload wg0
+	assert_success
+	file=$(journal wg0)
+	echo garbage > "$file"
+	ip netns exec wg0 sleep 1000 3>&- &
+	pid=$!
+	run wg-nsquick recover
+	ip -n wg0 link del wg0
+	run wg-nsquick recover
+	assert_success
+	cp /etc/wireguard/wg0.conf /run/whole
+	sed -i '/^\[Peer/iPostUp = false' /etc/wireguard/wg0.conf
+	run wg-nsquick up wg0
+	assert_failure
+	run ip -n wg0 -br link
+	assert_line --partial "lo "
+	assert [ -e "$file.corrupt" ]
+	cp /run/whole /etc/wireguard/wg0.conf
+	kill "$pid"
+	wait "$pid" || true
+	run wg-nsquick recover
+	assert_success
+	assert_line "[!] network namespace wg0: undoing what a tunnel left whose journal could not be read"
+	assert [ ! -e "$file.corrupt" ]
+	run find /run/wg-nsquick/{applied,netns} -mindepth 1
+	assert_output ""
+	assert_clean
+}
+
+@test "one whose journal cannot be read, in somebody's namespace: another tunnel's down leaves its room; a link that is none of ours is not named" {
+	local file
+	ip netns add other
+	sed -i '/^\[Peer/iPostUp = test -e /etc/resolv.conf' /etc/wireguard/wg0.conf
+	run wg-nsquick --netns other up wg0
+	assert_success
+	run wg-nsquick --netns other up wg1
+	assert_success
+	file=$(journal wg0)
+	echo garbage > "$file"
+	run wg-nsquick down wg1
+	assert_success
+	assert_line --partial "network namespace other stays as it is: \`wg0' is in it, whose journal could not be read"
+	assert [ -e "/run/wg-nsquick/room/$(basename "$file")" ]
+	run wg-nsquick --netns other up wg0
+	assert_failure 1
+	assert_line "[!] wg0: its journal could not be read; \`ip -n other link del wg0' takes the interface away, but not its rules and its nftables table"
+	# In another place it is somebody else's that is in the way.
+	ip netns add third
+	ip -n third link add wg0 type veth peer name out
+	run wg-nsquick --netns third up wg0
+	assert_failure 1
+	assert_line "wg-nsquick: \`wg0' already exists"
+	refute_output --partial "link del"
+	ip netns del third
+	ip -n other link del wg0
+	ip -n other link add wg0 type veth peer name out
+	run wg-nsquick --netns other down wg0
+	assert_failure 1
+	refute_output --partial "link del"
+	assert [ ! -e "/run/wg-nsquick/room/$(basename "$file")" ]
+	assert [ ! -e "$file.corrupt" ]
+	ip netns del other
+	assert_clean
+}
+
+@test "a namespace that has the name since keeps its resolver when a record of the one before goes" {
+	local file record
+	run wg-nsquick up wg0
+	assert_success
+	file=$(journal wg0)
+	record=/run/wg-nsquick/netns/${file##*@}
+	cp "$record" /run/record
+	run wg-nsquick down wg0
+	assert_success
+	run wg-nsquick up wg0
+	assert_success
+	sum=$(cat /etc/netns/wg0/*)
+	# As a version left it that knew no way out.
+	cp /run/record "$record"
+	echo garbage > "$file.corrupt"
+	run wg-nsquick recover
+	assert_success
+	assert [ ! -e "$record" ]
+	assert_equal "$(cat /etc/netns/wg0/*)" "$sum"
+	run wg-nsquick down wg0
+	assert_success
+	assert_clean
+}
+
+@test "a namespace that is taken away while an up has looked at it is not joined" {
+	local pid
+	ip netns add other
+	echo 'nameserver 192.0.2.1' > /run/late.conf
+	mount --bind /run/late.conf /etc/resolv.conf
+	sed -i 's/^Endpoint = .*/Endpoint = peer.test:51820/' /etc/wireguard/wg0.conf
+	wg-nsquick --netns other up wg0 > /run/up.log 2>&1 3>&- &
+	pid=$!
+	# There is no server yet: it has the namespace, and waits for the name.
+	timeout 20 bash -c 'until grep -q "again" /run/up.log; do sleep 0.05; done'
+	ip netns del other
+	ip netns add other
+	ip netns exec prov dnsmasq --conf-file=/dev/null --no-resolv --no-hosts --listen-address=192.0.2.1 --bind-interfaces --address=/peer.test/192.0.2.1 --pid-file=/run/dnsmasq.pid --user=root 3>&-
+	status=0
+	wait "$pid" || status=$?
+	kill "$(cat /run/dnsmasq.pid)"
+	umount /etc/resolv.conf
+	assert_equal "$status" 1
+	assert_equal "$(grep meanwhile /run/up.log)" "wg-nsquick: wg0: network namespace other was taken away meanwhile; expected it to stay"
+	ip netns del other
+	assert_clean
+}
+
+@test "a resolver that cannot be written is no reason to take the other tunnel's namespace" {
+	run wg-nsquick up wg0
+	assert_success
+	run wg-nsquick --netns wg0 up wg1
+	assert_success
+	ln /etc/netns/wg0/resolv.conf /etc/netns/second
+	run wg-nsquick down wg1
+	assert_failure
+	run ip netns exec wg0 ip link show wg0
+	assert_success
+	rm /etc/netns/second
+	run wg-nsquick recover
+	assert_success
+	run ip netns exec wg0 ip link show wg0
+	assert_success
+	run wg-nsquick down wg0
+	assert_success
 	assert_clean
 }
 
