@@ -205,13 +205,39 @@ static int leave_unknown(const struct ns_record *record)
 	return first;
 }
 
-/* Another one has the name since, and with it the files; what they are to become once it goes, it inherits. */
+static bool are_namesakes(const struct ns_record *one, const struct ns_record *other)
+{
+	return one->cookie != other->cookie && one->name && other->name && strcmp(one->name, other->name) == 0;
+}
+
+static int look_for_namesake(void *arg, struct ns_record *other)
+{
+	return are_namesakes(arg, other);
+}
+
+int namespace_is_superseded(struct ns_record *record)
+{
+	_cleanup_fd_ int fd = -1;
+	ns_cookie cookie = 0;
+	int r;
+
+	if (!record->name)
+		return 0;
+	r = ns_open(record->name, &fd);
+	if (r == 0)
+		r = ns_get_cookie(fd, &cookie);
+	if (r < 0 && r != -ENOENT && r != -EINVAL)
+		return r;
+	return r == 0 && cookie == record->cookie ? 0 : ns_record_each(look_for_namesake, record);
+}
+
+/* What the files are to become once the other one goes. */
 static int hand_over(void *arg, struct ns_record *other)
 {
 	const struct ns_record *record = arg;
 	int r;
 
-	if (other->cookie == record->cookie || !other->name || !record->name || strcmp(other->name, record->name) != 0)
+	if (!are_namesakes(record, other))
 		return 0;
 	if (!record->etc_made || other->etc_made)
 		return 1;
@@ -220,13 +246,11 @@ static int hand_over(void *arg, struct ns_record *other)
 	return r < 0 ? r : 1;
 }
 
-int namespace_leave(struct ns_record *record)
+int namespace_leave(struct ns_record *record, bool superseded)
 {
-	int first = ns_record_each(hand_over, record), r;
+	int first = superseded ? ns_record_each(hand_over, record) : dns_restore(record), r;
 
-	if (first == 0)
-		first = dns_restore(record);
-	else if (first > 0)
+	if (first > 0)
 		first = 0;
 	r = leave_unknown(record);
 	if (first == 0)
@@ -252,15 +276,6 @@ static int is_of(void *arg, struct journal *j)
 	return j->cookie == record->cookie;
 }
 
-static bool was_unknown(const struct ns_record *record)
-{
-	struct strv names = { 0 };
-	bool any = journal_set_aside_names(record->cookie, &names) == 0 && names.n > 0;
-
-	strv_free(&names);
-	return any;
-}
-
 static bool is_over(const struct ns_record *record)
 {
 	struct inside *processes = NULL;
@@ -283,32 +298,68 @@ static bool is_over(const struct ns_record *record)
 		return false;
 	r = inside_list(fd, &processes, &n);
 	free(processes);
-	return r == 0 && n == 0 && holds_unknown(fd, record, false) == 0;
+	return r == 0 && n == 0;
 }
 
-static void leave_told(struct ns_record *record)
+static bool was_unknown(const struct ns_record *record)
 {
-	bool unknown = was_unknown(record);
-	int r = namespace_leave(record);
+	struct strv names = { 0 };
+	bool any = journal_set_aside_names(record->cookie, &names) == 0 && names.n > 0;
 
+	strv_free(&names);
+	return any;
+}
+
+/* Whether the last of them is gone, too. */
+static bool unknown_is_gone(const struct ns_record *record)
+{
+	_cleanup_fd_ int fd = -1;
+	ns_cookie cookie;
+	int r;
+
+	if (!record->name)
+		return false;
+	r = ns_open(record->name, &fd);
 	if (r < 0)
-		log_warn("network namespace %s: cannot undo what a tunnel left there: %s", record->name, strerror(-r));
-	else if (unknown)
-		log_note("network namespace %s: undoing what a tunnel left whose journal could not be read", record->name);
+		return r == -ENOENT || r == -EINVAL;
+	return ns_get_cookie(fd, &cookie) == 0 && (cookie != record->cookie || holds_unknown(fd, record, false) == 0);
+}
+
+/* Programs may be inside for long: the namespace stays for them, but as any that lost its last tunnel. */
+static void sweep_unknown(struct ns_record *record, bool superseded)
+{
+	const struct strv nothing = { 0 };
+	int r = superseded ? 0 : dns_is_ours(record);
+
+	log_note("network namespace %s: undoing what a tunnel left whose journal could not be read", record->name);
+	if (r > 0)
+		r = dns_write(record, &nothing);
+	/* What the last tunnel could not note. */
+	record->kept = true;
+	if (r == 0)
+		r = ns_record_save(record);
+	if (r == 0)
+		r = leave_unknown(record);
+	if (r < 0)
+		log_warn("network namespace %s: cannot undo all that a tunnel left there: %s", record->name, strerror(-r));
 }
 
 static int sweep(void *arg, struct ns_record *record)
 {
+	bool unknown;
+	int superseded;
+
 	(void)arg;
 	if (journal_each(NULL, is_of, record) != 0)
 		return 0;
-	/* What its last tunnel could not note, as nobody could read of it. */
-	if (!record->kept && was_unknown(record)) {
-		record->kept = true;
-		(void)ns_record_save(record);
-	}
+	unknown = was_unknown(record);
+	superseded = unknown || record->kept ? namespace_is_superseded(record) : 0;
+	if (superseded < 0 || (unknown && !unknown_is_gone(record)))
+		return 0;
+	if (unknown)
+		sweep_unknown(record, superseded);
 	if (is_over(record))
-		leave_told(record);
+		(void)namespace_leave(record, superseded);
 	return 0;
 }
 

@@ -166,7 +166,7 @@ int txn_write_dns(struct ns_record *record, ns_cookie cookie, const struct journ
 	struct dns_walk walk = { .cookie = cookie, .without = without };
 	int r = journal_each(NULL, collect_dns, &walk);
 
-	if (r == 0 && (!without || walk.tunnels)) {
+	if (r == 0 && record && (!without || walk.tunnels)) {
 		r = walk.items.n ? 1 : dns_is_ours(record);
 		if (r > 0)
 			r = dns_write(record, &walk.items);

@@ -64,7 +64,7 @@ int txn_undo(struct txn *txn, unsigned int kinds);
 #define UNDO_ALL (~0U)
 #define UNDO_DEVICE (1U << UNDO_LINK | 1U << UNDO_USERSPACE | 1U << UNDO_RULE_MARK | 1U << UNDO_RULE_MAIN | 1U << UNDO_FIREWALL)
 
-/* resolv.conf of the journal's namespace from all tunnels in it; `without` (may be NULL) is left out. */
+/* resolv.conf of the journal's namespace from all tunnels in it; `without` (may be NULL) is left out. `record` NULL: they are only counted. */
 int txn_write_dns(struct ns_record *record, ns_cookie cookie, const struct journal *without, size_t *ret_tunnels);
 
 /* keep.c: whether the namespace of this record, whose last tunnel goes, is left for the programs in it. Tells. */
@@ -73,8 +73,13 @@ bool namespace_stays(const struct txn *txn, const struct ns_record *record);
 int namespace_holds_unknown(const struct txn *txn, const struct ns_record *record);
 /* Tells how such a tunnel of that name is taken away, where its interface still is. `ns_fd` -1: in any namespace. */
 void namespace_tell_unknown(const char *iface, int ns_fd);
+/*
+ * Whether the resolver files of its name are another record's: the name leads elsewhere now, and that one has it since. Of two
+ * that are gone, the first leaves them to the other. 1, 0 or -errno.
+ */
+int namespace_is_superseded(struct ns_record *record);
 /* Takes back what is recorded of a namespace without tunnels. Goes on after errors, and answers the first. */
-int namespace_leave(struct ns_record *record);
+int namespace_leave(struct ns_record *record, bool superseded);
 /* Those that were left for programs which have ended meanwhile. */
 void namespace_sweep(void);
 

@@ -190,7 +190,7 @@ static int undo_member(struct txn *txn, const struct undo *undo)
 	struct ns_record record = { 0 };
 	_cleanup_fd_ int lock = -1;
 	size_t others = 1; /* unless it is known that there are none */
-	int r, first;
+	int r, first, superseded;
 
 	(void)undo;
 	r = journal_lock_shared(&lock);
@@ -203,7 +203,9 @@ static int undo_member(struct txn *txn, const struct undo *undo)
 		return r;
 	if (txn->keep != KEEP_UNSET)
 		record.keep = txn->keep;
-	first = txn_write_dns(&record, txn->journal.cookie, &txn->journal, &others);
+	/* One that is being made has no name yet, and bars all others from that. */
+	superseded = txn->place && txn->place->create ? 0 : namespace_is_superseded(&record);
+	first = superseded < 0 ? superseded : txn_write_dns(superseded ? NULL : &record, txn->journal.cookie, &txn->journal, &others);
 	r = others == 0 ? namespace_holds_unknown(txn, &record) : 0;
 	if (r < 0) {
 		/* When it cannot be known, nobody loses his tunnel: the next run sees. */
@@ -228,7 +230,7 @@ static int undo_member(struct txn *txn, const struct undo *undo)
 		if (first == 0)
 			first = r;
 	} else if (others == 0) {
-		r = namespace_leave(&record);
+		r = namespace_leave(&record, superseded);
 		if (first == 0)
 			first = r;
 	}

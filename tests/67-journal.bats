@@ -259,20 +259,23 @@ is_missed() {
 	ip -n wg0 link del wg0
 	run wg-nsquick recover
 	assert_success
+	assert_line "[!] network namespace wg0: undoing what a tunnel left whose journal could not be read"
+	assert [ ! -e "$file.corrupt" ]
+	assert_equal "$(ls /run/wg-nsquick/applied)" ""
+	# As after any down: no way out, and nobody to ask.
+	assert_equal "$(grep -c '^nameserver' /etc/netns/wg0/resolv.conf)" 0
 	cp /etc/wireguard/wg0.conf /run/whole
 	sed -i '/^\[Peer/iPostUp = false' /etc/wireguard/wg0.conf
 	run wg-nsquick up wg0
 	assert_failure
 	run ip -n wg0 -br link
 	assert_line --partial "lo "
-	assert [ -e "$file.corrupt" ]
 	cp /run/whole /etc/wireguard/wg0.conf
 	kill "$pid"
 	wait "$pid" || true
 	run wg-nsquick recover
 	assert_success
-	assert_line "[!] network namespace wg0: undoing what a tunnel left whose journal could not be read"
-	assert [ ! -e "$file.corrupt" ]
+	assert_output ""
 	run find /run/wg-nsquick/{applied,netns} -mindepth 1
 	assert_output ""
 	assert_clean
@@ -335,6 +338,53 @@ is_missed() {
 	assert_equal "$(cat /etc/netns/wg0/*)" "$sum"
 	run wg-nsquick down wg0
 	assert_success
+	assert_clean
+}
+
+@test "tunnels of a namespace that is gone leave the files of the one that has its name since" {
+	local live name
+	KEY=$(wg genkey) ADDRESS=10.7.0.2/32 ALLOWED=10.7.0.0/24 config wg2
+	for name in wg0 wg1 wg2; do
+		sed -i "/^DNS/d; /^Address/aDNS = 10.9.0.1${name#wg}" "/etc/wireguard/$name.conf"
+		run wg-nsquick --netns vpn up "$name"
+		assert_success
+	done
+	ip netns del vpn
+	run wg-nsquick --netns vpn up wg0
+	assert_success
+	live=$(cat /etc/netns/vpn/*)
+	assert_regex "$live" "nameserver 10.9.0.10"
+	run wg-nsquick recover
+	assert_success
+	assert_line --partial "wg1: undoing"
+	assert_line --partial "wg2: undoing"
+	assert_equal "$(cat /etc/netns/vpn/*)" "$live"
+	run wg-nsquick down wg0
+	assert_success
+	assert [ ! -e /etc/netns/vpn ]
+	assert_clean
+}
+
+@test "a tunnel takes its resolver files along, whoever else had the name before" {
+	local name
+	for name in wg0 wg1; do
+		run wg-nsquick --netns vpn up "$name"
+		assert_success
+	done
+	ip netns del vpn
+	run wg-nsquick --netns vpn up wg0
+	assert_success
+	run wg-nsquick down wg0
+	assert_success
+	assert_equal "$(ls /etc/netns/vpn)" ""
+	run wg-nsquick --netns vpn up wg0
+	assert_success
+	run wg-nsquick down wg0
+	assert_success
+	assert_equal "$(ls /etc/netns/vpn)" ""
+	run wg-nsquick recover
+	assert_success
+	assert [ ! -e /etc/netns/vpn ]
 	assert_clean
 }
 
