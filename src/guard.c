@@ -17,7 +17,7 @@
 #include "spawn.h"
 
 /* What goes over the line: one byte a message. */
-enum { SAY_CLOSE = 'C', SAY_COMMIT = 'Y', SAY_ROLL_BACK = 'N', SAY_ABORT = 'A', SAY_KILL = 'K', SAY_TRANSIT = 'T', SAY_SETTLE = 'S', SAY_SETTLED = 's', SAY_DONE = 'D', SAY_LEAVE = 'L' };
+enum { SAY_CLOSE = 'C', SAY_COMMIT = 'Y', SAY_ROLL_BACK = 'N', SAY_ABORT = 'A', SAY_KILL = 'K', SAY_TRANSIT = 'T', SAY_EXPECTED = 'E', SAY_SETTLE = 'S', SAY_SETTLED = 's', SAY_DONE = 'D', SAY_LEAVE = 'L' };
 
 /* 0 or -errno. Neither a signal nor memory that is out for a moment must leave the other side waiting. */
 static int send_byte(int control, char byte, int flags)
@@ -116,7 +116,7 @@ void worker_settle(struct worker *w)
 
 int worker_announce_transit(struct worker *w)
 {
-	return send_byte(w->control, SAY_TRANSIT, 0);
+	return converse(w, SAY_TRANSIT) == SAY_EXPECTED ? 0 : -EPIPE;
 }
 
 /* Done; and it stays until the supervisor has seen all that was done: who is left alone with it takes over. */
@@ -190,8 +190,11 @@ static void hear_worker(struct guard *g, int control)
 		watch_hurry(false);
 		answer_close(g, control);
 		watch_hurry(true);
-	} else if (byte == SAY_TRANSIT && g->watch) {
-		watch_expect_transit(g->watch);
+	} else if (byte == SAY_TRANSIT) {
+		if (g->watch)
+			watch_expect_transit(g->watch);
+		if (send_byte(control, SAY_EXPECTED, MSG_DONTWAIT) < 0)
+			(void)shutdown(control, SHUT_WR);
 	} else if (byte == SAY_SETTLE) {
 		read_all_that_waits(g);
 		/* It must not wait for ever, but can still be heard. */

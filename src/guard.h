@@ -47,7 +47,10 @@ int worker_close(struct worker *w);
  */
 void worker_settle(struct worker *w);
 
-/* The worker is about to start a userspace implementation: its TUN will pass through the host. -errno. */
+/*
+ * The worker is about to start a userspace implementation: its TUN will pass through the host. Returns once the guard
+ * expects it: under noise it reads of the link before it hears a word that was only sent. -EPIPE: nobody is left to.
+ */
 int worker_announce_transit(struct worker *w);
 
 struct guarded_work {

@@ -133,6 +133,21 @@ tolerated() {
 	assert_clean
 }
 
+# bats test_tags=image
+@test "noise: a supervisor that comes late to everything has still heard of its own worker's link first" {
+	local n
+	renumber() { while :; do ip addr add 192.0.2.77/32 dev veth0; ip addr del 192.0.2.77/32 dev veth0; done; }
+	noise_start renumber
+	for ((n = 0; n < 5; n++)); do
+		# Of the two processes the supervisor alone is held up: what comes meanwhile waits for it all at once.
+		run timeout 60 strace -qq -o /dev/null -e trace=poll -e inject=poll:delay_exit=100000 "$(command -v wg-nsquick)" up wg0 3>&-
+		assert_success
+		refute_output --partial guard:
+		run wg-nsquick down wg0
+		assert_success
+	done
+}
+
 @test "noise: without hooks, whoever changes the host is somebody else, even where no notice says who" {
 	# Links and IPv6 addresses; and by somebody who is on no list. (Not faster: wireguard-go gives up when it misses notices.)
 	ip monitor link > /run/heard.log 2>&1 3>&- &
