@@ -71,6 +71,24 @@ static void tell_stranded(const struct txn *txn, const struct ns_record *record)
 	free(processes);
 }
 
+/* What the record's name leads to, where that is its namespace still: 1, 0 (it is gone, or another has the name) or -errno. */
+static int open_by_name(const struct ns_record *record, int *ret_fd)
+{
+	_cleanup_fd_ int fd = -1;
+	ns_cookie cookie;
+	int r = ns_open(record->name, &fd);
+
+	if (r < 0)
+		return r == -ENOENT || r == -EINVAL ? 0 : r;
+	r = ns_get_cookie(fd, &cookie);
+	if (r < 0)
+		return r;
+	if (cookie != record->cookie)
+		return 0;
+	*ret_fd = take_fd(&fd);
+	return 1;
+}
+
 struct unknown_search {
 	bool made;
 	struct strv names;
@@ -131,12 +149,10 @@ static int tell_way_out(void *arg, struct ns_record *record)
 	_cleanup_rt_ struct rt *rt = NULL;
 	_cleanup_fd_ int fd = -1;
 	struct rt_link link;
-	ns_cookie cookie;
 
-	if (!record->name || ns_open(record->name, &fd) < 0 || ns_get_cookie(fd, &cookie) < 0 || cookie != record->cookie ||
-	    (way->ns_fd >= 0 && !ns_same(way->ns_fd, fd)))
+	if (!record->name || open_by_name(record, &fd) <= 0 || (way->ns_fd >= 0 && !ns_same(way->ns_fd, fd)))
 		return 0;
-	if (!journal_was_set_aside(way->iface, cookie) || rt_open_in(fd, &rt) < 0 || rt_link_get(rt, way->iface, 0, &link) < 0 || !is_tunnel(&link))
+	if (!journal_was_set_aside(way->iface, record->cookie) || rt_open_in(fd, &rt) < 0 || rt_link_get(rt, way->iface, 0, &link) < 0 || !is_tunnel(&link))
 		return 0;
 	if (record->made)
 		log_note("%s: its journal could not be read; `ip -n %s link del %s' takes the interface away, and `%s recover' the namespace, once nobody is in it",
@@ -218,17 +234,11 @@ static int look_for_namesake(void *arg, struct ns_record *other)
 int namespace_is_superseded(struct ns_record *record)
 {
 	_cleanup_fd_ int fd = -1;
-	ns_cookie cookie = 0;
-	int r;
+	int r = record->name ? open_by_name(record, &fd) : 1;
 
-	if (!record->name)
-		return 0;
-	r = ns_open(record->name, &fd);
-	if (r == 0)
-		r = ns_get_cookie(fd, &cookie);
-	if (r < 0 && r != -ENOENT && r != -EINVAL)
+	if (r < 0)
 		return r;
-	return r == 0 && cookie == record->cookie ? 0 : ns_record_each(look_for_namesake, record);
+	return r > 0 ? 0 : ns_record_each(look_for_namesake, record);
 }
 
 /* What the files are to become once the other one goes. */
@@ -280,20 +290,15 @@ static bool is_over(const struct ns_record *record)
 {
 	struct inside *processes = NULL;
 	_cleanup_fd_ int fd = -1;
-	ns_cookie cookie;
 	size_t n = 0;
 	int r;
 
 	/* Without a record of being left, a run may be at work on it. */
 	if (!record->kept || !record->name)
 		return false;
-	r = ns_open(record->name, &fd);
-	if (r < 0)
-		return r == -ENOENT || r == -EINVAL;
-	if (ns_get_cookie(fd, &cookie) < 0)
-		return false;
-	if (cookie != record->cookie)
-		return true;
+	r = open_by_name(record, &fd);
+	if (r <= 0)
+		return r == 0;
 	if (record->made && record->keep == KEEP_YES)
 		return false;
 	r = inside_list(fd, &processes, &n);
@@ -314,15 +319,9 @@ static bool was_unknown(const struct ns_record *record)
 static bool unknown_is_gone(const struct ns_record *record)
 {
 	_cleanup_fd_ int fd = -1;
-	ns_cookie cookie;
-	int r;
+	int r = record->name ? open_by_name(record, &fd) : -ENOENT;
 
-	if (!record->name)
-		return false;
-	r = ns_open(record->name, &fd);
-	if (r < 0)
-		return r == -ENOENT || r == -EINVAL;
-	return ns_get_cookie(fd, &cookie) == 0 && (cookie != record->cookie || holds_unknown(fd, record, false) == 0);
+	return r == 0 || (r > 0 && holds_unknown(fd, record, false) == 0);
 }
 
 /* Programs may be inside for long: the namespace stays for them, but as any that lost its last tunnel. */
