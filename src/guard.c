@@ -181,6 +181,13 @@ static void read_all_that_waits(struct guard *g)
 		trip(g);
 }
 
+/* The supervisor waits for nobody; who can hear no answer shall not wait for one. */
+static void answer(int control, char byte, int how)
+{
+	if (send_byte(control, byte, MSG_DONTWAIT) < 0)
+		(void)shutdown(control, how);
+}
+
 static void hear_worker(struct guard *g, int control)
 {
 	/* Of a hook's filter this is, too. */
@@ -193,20 +200,17 @@ static void hear_worker(struct guard *g, int control)
 	} else if (byte == SAY_TRANSIT) {
 		if (g->watch)
 			watch_expect_transit(g->watch);
-		if (send_byte(control, SAY_EXPECTED, MSG_DONTWAIT) < 0)
-			(void)shutdown(control, SHUT_WR);
+		answer(control, SAY_EXPECTED, SHUT_WR);
 	} else if (byte == SAY_SETTLE) {
 		read_all_that_waits(g);
 		/* It must not wait for ever, but can still be heard. */
-		if (send_byte(control, SAY_SETTLED, MSG_DONTWAIT) < 0)
-			(void)shutdown(control, SHUT_WR);
+		answer(control, SAY_SETTLED, SHUT_WR);
 	} else if (byte == SAY_DONE) {
 		g->done = true;
 		/* What it did is in the queue: if it is undone before the worker leaves, there is always one of us to undo it. */
 		read_all_that_waits(g);
 		/* Who hears nothing takes over, which does no harm. */
-		if (send_byte(control, SAY_LEAVE, MSG_DONTWAIT) < 0)
-			(void)shutdown(control, SHUT_RDWR);
+		answer(control, SAY_LEAVE, SHUT_RDWR);
 	}
 }
 
