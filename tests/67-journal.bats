@@ -1,5 +1,5 @@
 #!/usr/bin/env bats
-# shellcheck disable=SC2154,SC2016
+# shellcheck disable=SC2016,SC2030,SC2031,SC2154
 # The journal: what cannot be read is set aside and told, never guessed at; what has our
 # name but is not ours is never touched.
 
@@ -173,18 +173,23 @@ is_missed() {
 	assert_clean
 }
 
-@test "a tunnel whose journal cannot be read keeps the namespace that it shares, until it is gone" {
-	local file
-	run wg-nsquick up wg0
+# NETNS: wg0 and wg1 are up in it, the first one's journal ($file) is spoilt, and the other goes down.
+share_with_unreadable() {
+	run wg-nsquick --netns "$1" up wg0
 	assert_success
-	run wg-nsquick --netns wg0 up wg1
+	run wg-nsquick --netns "$1" up wg1
 	assert_success
 	file=$(journal wg0)
 	echo garbage > "$file"
 	run wg-nsquick down wg1
 	assert_success
 	assert_line --partial "set aside as $file.corrupt"
-	assert_line --partial "network namespace wg0 stays as it is: \`wg0' is in it, whose journal could not be read"
+	assert_line --partial "network namespace $1 stays as it is: \`wg0' is in it, whose journal could not be read"
+}
+
+@test "a tunnel whose journal cannot be read keeps the namespace that it shares, until it is gone" {
+	local file
+	share_with_unreadable wg0
 	run ip netns exec wg0 ip link show wg0
 	assert_success
 	assert_equal "$(grep -c '^nameserver' /etc/netns/wg0/resolv.conf)" 0
@@ -285,15 +290,7 @@ is_missed() {
 	local file
 	ip netns add other
 	sed -i '/^\[Peer/iPostUp = test -e /etc/resolv.conf' /etc/wireguard/wg0.conf
-	run wg-nsquick --netns other up wg0
-	assert_success
-	run wg-nsquick --netns other up wg1
-	assert_success
-	file=$(journal wg0)
-	echo garbage > "$file"
-	run wg-nsquick down wg1
-	assert_success
-	assert_line --partial "network namespace other stays as it is: \`wg0' is in it, whose journal could not be read"
+	share_with_unreadable other
 	assert [ -e "/run/wg-nsquick/room/$(basename "$file")" ]
 	run wg-nsquick --netns other up wg0
 	assert_failure 1
