@@ -36,6 +36,19 @@ optional() {
 	"$@" 2>/dev/null || true
 }
 
+# settled LINK…: the kernel hears of a carrier later, at times after all that is done here, and gives the link
+# its own IPv6 address only then: that would be a difference which nobody made.
+settled() {
+	local d
+	for d in "$@"; do
+		for _ in {1..100}; do
+			[[ $(ip -6 -o addr show dev "$d" scope link) != *' fe80:'* ]] || continue 2
+			sleep 0.05
+		done
+		fail "$d has no link-local address after 5 s"
+	done
+}
+
 host_up() {
 	ip link set lo up
 	# Duplicate address detection takes a second or two; one test below turns it on.
@@ -50,6 +63,7 @@ host_up() {
 	for d in eA pA eB pB; do
 		ip link set "$d" up
 	done
+	settled eA pA eB pB
 	# In one piece each: a process for every line would take most of the tests' time.
 	ip -batch - <<-END
 		addr add 192.0.2.2/24 brd + dev eA
