@@ -13,9 +13,9 @@
  * Without a point FILE lists all calls in order, one a line: PROCESS CALL N. With one,
  * FILE says `hit PROCESSES PROGRAMS' if the point was reached: how many had been started by
  * then, as which of two processes comes first is a matter of chance. Not counted is what a
- * program does to see whether a daemon sleeps, /proc/PID/task and its stat files, and its own
- * sleep (clock_nanosleep) while it waits for something: how often, is a matter of chance,
- * too, and the next look comes whether the sleep was whole or not. The call, the Nth of its name in that process,
+ * program does to see whether a daemon sleeps, /proc/PID/task and its stat files, and of a
+ * process's own sleeps (clock_nanosleep) while it waits for something all but the first: how
+ * often, is a matter of chance, too. The call, the Nth of its name in that process,
  *   -e  is not made and fails with ERROR, a number (close(2) is made: it never keeps its descriptor)
  *   -s  is preceded by a signal to its process
  *   -g  is preceded by a signal to the process group, as from a terminal
@@ -188,7 +188,7 @@ static bool is_look(struct process *p, const struct __ptrace_syscall_info *info)
 	unsigned long fd = info->entry.args[0];
 
 	if (info->entry.nr == SYS_clock_nanosleep)
-		return true;
+		return p->calls[SYS_clock_nanosleep] > 0;
 	if (info->entry.nr == SYS_openat)
 		return p->opens_task = is_task_path(p->pid, info->entry.args[1]);
 	if (fd >= MAX_FILES || !p->task[fd])
