@@ -31,8 +31,7 @@ const char *dns_server_fault(struct rt *target, unsigned int ifindex, const stru
 	if (way.oif == ifindex)
 		return allowed(wg, &address) ? NULL : "is outside AllowedIPs: no peer takes it";
 	/* A resolver in the namespace itself has no other way out than all others; another tunnel has peers of its own. */
-	if (rt_link_get(target, NULL, way.oif, &link) == 0 &&
-	    (link.flags & IFF_LOOPBACK || strcmp(link.kind, "wireguard") == 0 || strcmp(link.kind, "tun") == 0))
+	if (rt_link_get(target, NULL, way.oif, &link) == 0 && (link.flags & IFF_LOOPBACK || rt_link_is_tunnel(&link)))
 		return NULL;
 	return "would be asked past the tunnel";
 }

@@ -45,6 +45,11 @@ int rt_link_get(struct rt *rt, const char *name, unsigned int ifindex, struct rt
 	return 0;
 }
 
+bool rt_link_is_tunnel(const struct rt_link *link)
+{
+	return strcmp(link->kind, "wireguard") == 0 || strcmp(link->kind, "tun") == 0;
+}
+
 int rt_link_create(struct rt *rt, const char *kind, const char *name, unsigned int ifindex, int target_fd)
 {
 	struct ifinfomsg info = { .ifi_index = (int)ifindex };

@@ -37,6 +37,8 @@ struct rt_link {
 
 /* By name, or by index when `name` is NULL. -ENODEV. */
 int rt_link_get(struct rt *rt, const char *name, unsigned int ifindex, struct rt_link *ret_link);
+/* WireGuard, or a TUN as userspace implementations have (so have others). */
+bool rt_link_is_tunnel(const struct rt_link *link);
 /*
  * One RTM_NEWLINK (CREATE|EXCL): the link is born in `target_fd`, with `rt`'s
  * namespace as its birth namespace (rtnetlink: IFLA_NET_NS_FD). ifindex 0 lets
