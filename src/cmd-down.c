@@ -7,6 +7,7 @@
 #include "out.h"
 #include "save.h"
 #include "tunnel.h"
+#include "unknown.h"
 #include "wg.h"
 
 static int worker_down(void *arg, struct worker *w)
@@ -55,7 +56,7 @@ static void tell_unknown(const char *iface, const char *netns)
 	_cleanup_fd_ int fd = -1;
 
 	if (!netns || ns_open(netns, &fd) == 0)
-		namespace_tell_unknown(iface, fd);
+		unknown_tell_way_out(iface, fd);
 }
 
 static int find(struct conf *conf, const struct options *options, struct settings *settings, struct txn *txn)

@@ -7,6 +7,7 @@
 #include "out.h"
 #include "resolve.h"
 #include "tunnel.h"
+#include "unknown.h"
 
 /* wg-quick ends with ip(8)'s status for an argument that it cannot read. */
 #define EXIT_IP_ARGUMENT 255
@@ -79,7 +80,7 @@ static int check_free(const struct conf *conf, const struct place *place)
 	if (!taken)
 		return 0;
 	log_error("`%s' already exists", conf->iface);
-	namespace_tell_unknown(conf->iface, place->target_fd);
+	unknown_tell_way_out(conf->iface, place->target_fd);
 	return 1;
 }
 

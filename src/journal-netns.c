@@ -154,6 +154,23 @@ int ns_record_each(int (*each)(void *arg, struct ns_record *record), void *arg)
 	return r;
 }
 
+int ns_record_open(const struct ns_record *record, int *ret_fd)
+{
+	_cleanup_fd_ int fd = -1;
+	ns_cookie cookie;
+	int r = ns_open(record->name, &fd);
+
+	if (r < 0)
+		return r == -ENOENT || r == -EINVAL ? 0 : r;
+	r = ns_get_cookie(fd, &cookie);
+	if (r < 0)
+		return r;
+	if (cookie != record->cookie)
+		return 0;
+	*ret_fd = take_fd(&fd);
+	return 1;
+}
+
 void ns_record_free(struct ns_record *record)
 {
 	free(record->name);

@@ -44,5 +44,7 @@ int journal_read(const char *path, int (*parse)(void *arg, const struct journal_
 int journal_which(const struct journal_field *f, const char *const names[], int n, int once, unsigned int *seen);
 /* Who held a lock before may have deleted the file: then what is locked now has no name, and the lock is on nothing. 1: it has, 0, or -errno. */
 int journal_lock_is_named(int fd, const char *path);
+/* A tunnel's file, with JOURNAL_ASIDE or another tail. -ENOMEM. The caller frees. */
+int journal_path(const char *iface, ns_cookie cookie, const char *tail, char **ret_path);
 /* Out of the way, and told. -EBADMSG, or the error of that. */
 int journal_set_aside(const char *path);

@@ -42,14 +42,22 @@ static int set_mark(struct journal *j)
 	return n < 0 ? -ENOMEM : 0;
 }
 
+int journal_path(const char *iface, ns_cookie cookie, const char *tail, char **ret_path)
+{
+	char *path;
+
+	if (asprintf(&path, TUNNEL_DIR "/%s@%" PRIx64 "%s", iface, cookie, tail) < 0)
+		return -ENOMEM;
+	*ret_path = path;
+	return 0;
+}
+
 /* The file's path, and the mark of its processes. */
 static int name_file(struct journal *j)
 {
-	if (!j->file && asprintf(&j->file, TUNNEL_DIR "/%s@%" PRIx64, j->iface, j->cookie) < 0) {
-		j->file = NULL;
-		return -ENOMEM;
-	}
-	return set_mark(j);
+	int r = j->file ? 0 : journal_path(j->iface, j->cookie, "", &j->file);
+
+	return r < 0 ? r : set_mark(j);
 }
 
 int journal_new_run(struct journal *j)
@@ -335,10 +343,9 @@ static int load_file(const char *path, struct journal *ret_journal)
 int journal_load(const char *iface, ns_cookie cookie, struct journal *ret_journal)
 {
 	_cleanup_free_ char *path = NULL;
+	int r = journal_path(iface, cookie, "", &path);
 
-	if (asprintf(&path, TUNNEL_DIR "/%s@%" PRIx64, iface, cookie) < 0)
-		return -ENOMEM;
-	return load_file(path, ret_journal);
+	return r < 0 ? r : load_file(path, ret_journal);
 }
 
 static int only_journals(const struct dirent *entry)
@@ -376,51 +383,6 @@ int journal_each(const char *iface, int (*each)(void *arg, struct journal *j), v
 	}
 	free(names);
 	return r;
-}
-
-int journal_set_aside_names(ns_cookie cookie, struct strv *ret_ifaces)
-{
-	CLEANUP(cleanup_dir) DIR *dir = opendir(TUNNEL_DIR);
-	const struct dirent *entry;
-	struct strv found = { 0 };
-	char tail[64];
-	int r = 0;
-
-	snprintf(tail, sizeof(tail), "@%" PRIx64 JOURNAL_ASIDE, cookie);
-	if (!dir)
-		return errno == ENOENT ? 0 : -errno;
-	while (r == 0 && (errno = 0, entry = readdir(dir))) {
-		size_t len = strlen(entry->d_name), end = strlen(tail);
-
-		if (len > end && strcmp(entry->d_name + len - end, tail) == 0)
-			r = strv_add(&found, entry->d_name, len - end);
-	}
-	if (r == 0)
-		r = -errno;
-	if (r < 0)
-		strv_free(&found);
-	else
-		*ret_ifaces = found;
-	return r;
-}
-
-bool journal_was_set_aside(const char *iface, ns_cookie cookie)
-{
-	_cleanup_free_ char *path = NULL, *aside = NULL;
-
-	/* One of before is history where another tunnel of that name has come up since. */
-	if (asprintf(&path, TUNNEL_DIR "/%s@%" PRIx64, iface, cookie) < 0 || access(path, F_OK) == 0)
-		return false;
-	return asprintf(&aside, "%s" JOURNAL_ASIDE, path) >= 0 && access(aside, F_OK) == 0;
-}
-
-int journal_forget_set_aside(const char *iface, ns_cookie cookie)
-{
-	_cleanup_free_ char *aside = NULL;
-
-	if (asprintf(&aside, TUNNEL_DIR "/%s@%" PRIx64 JOURNAL_ASIDE, iface, cookie) < 0)
-		return -ENOMEM;
-	return unlink(aside) < 0 && errno != ENOENT ? -errno : 0;
 }
 
 /* A first write that was killed before its rename: nothing but the temporary file tells of it. */

@@ -111,6 +111,11 @@ int ns_record_names(struct strv *ret_names);
 int ns_record_remove(ns_cookie cookie);
 /* Calls `each` with every record that can be read; ends early with its non-zero answer. */
 int ns_record_each(int (*each)(void *arg, struct ns_record *record), void *arg);
+/*
+ * What the record's name leads to, where that is its namespace still: 1, 0 (it is gone, or another one has the name) or -errno.
+ * The record has a name.
+ */
+int ns_record_open(const struct ns_record *record, int *ret_fd);
 void ns_record_free(struct ns_record *record);
 
 /*

@@ -3,14 +3,13 @@
  * keep.c - namespaces that outlive their tunnel. While programs live in one, `down`
  * leaves it: there is no link in it but lo, so no packet leaves, and the next
  * `up` joins it, so that a restart of the tunnel strands nobody. One with a tunnel
- * whose journal could not be read stays as well, until that is deleted by hand.
+ * whose journal could not be read (unknown.h) stays as well, until that is deleted by hand.
  */
-#include "applied.h"
 #include "dns.h"
 #include "inside.h"
 #include "log.h"
-#include "room.h"
 #include "txn.h"
+#include "unknown.h"
 
 /* How many of the programs a message names. */
 #define NAMED 4
@@ -71,105 +70,6 @@ static void tell_stranded(const struct txn *txn, const struct ns_record *record)
 	free(processes);
 }
 
-/* What the record's name leads to, where that is its namespace still: 1, 0 (it is gone, or another has the name) or -errno. */
-static int open_by_name(const struct ns_record *record, int *ret_fd)
-{
-	_cleanup_fd_ int fd = -1;
-	ns_cookie cookie;
-	int r = ns_open(record->name, &fd);
-
-	if (r < 0)
-		return r == -ENOENT || r == -EINVAL ? 0 : r;
-	r = ns_get_cookie(fd, &cookie);
-	if (r < 0)
-		return r;
-	if (cookie != record->cookie)
-		return 0;
-	*ret_fd = take_fd(&fd);
-	return 1;
-}
-
-struct unknown_search {
-	bool made;
-	struct strv names;
-	char found[IFNAMSIZ];
-};
-
-static bool is_tunnel(const struct rt_link *link)
-{
-	return strcmp(link->kind, "wireguard") == 0 || strcmp(link->kind, "tun") == 0;
-}
-
-/* Of a namespace that we made it is ours by whatever name; another's may have devices of its own. */
-static int look_at_link(void *arg, const struct rt_link *link)
-{
-	struct unknown_search *search = arg;
-	bool ours = search->made;
-
-	for (size_t i = 0; i < search->names.n; i++)
-		ours |= strcmp(search->names.v[i], link->name) == 0;
-	if (!ours || !is_tunnel(link))
-		return 0;
-	snprintf(search->found, sizeof(search->found), "%s", link->name);
-	return 1;
-}
-
-/* Whose journal could not be read may be up all the same: where no other tunnel is left, its device tells. 1, 0 or -errno. */
-static int holds_unknown(int ns_fd, const struct ns_record *record, bool tell_it)
-{
-	struct unknown_search search = { .made = record->made };
-	_cleanup_rt_ struct rt *rt = NULL;
-	int r = journal_set_aside_names(record->cookie, &search.names);
-
-	if (r == 0 && search.names.n) {
-		r = rt_open_in(ns_fd, &rt);
-		if (r == 0)
-			r = rt_links(rt, look_at_link, &search);
-		if (r > 0 && tell_it)
-			log_note("network namespace %s stays as it is: `%s' is in it, whose journal could not be read", record->name ? record->name : "(unnamed)",
-				 search.found);
-	}
-	strv_free(&search.names);
-	return r;
-}
-
-int namespace_holds_unknown(const struct txn *txn, const struct ns_record *record)
-{
-	return txn->target_fd >= 0 ? holds_unknown(txn->target_fd, record, true) : 0;
-}
-
-struct way_out {
-	const char *iface;
-	int ns_fd; /* -1: wherever it is */
-};
-
-static int tell_way_out(void *arg, struct ns_record *record)
-{
-	const struct way_out *way = arg;
-	_cleanup_rt_ struct rt *rt = NULL;
-	_cleanup_fd_ int fd = -1;
-	struct rt_link link;
-
-	if (!record->name || open_by_name(record, &fd) <= 0 || (way->ns_fd >= 0 && !ns_same(way->ns_fd, fd)))
-		return 0;
-	if (!journal_was_set_aside(way->iface, record->cookie) || rt_open_in(fd, &rt) < 0 || rt_link_get(rt, way->iface, 0, &link) < 0 || !is_tunnel(&link))
-		return 0;
-	if (record->made)
-		log_note("%s: its journal could not be read; `ip -n %s link del %s' takes the interface away, and `%s recover' the namespace, once nobody is in it",
-			 way->iface, record->name, way->iface, log_program());
-	else
-		log_note("%s: its journal could not be read; `ip -n %s link del %s' takes the interface away, but not its rules and its nftables table", way->iface,
-			 record->name, way->iface);
-	return 0;
-}
-
-void namespace_tell_unknown(const char *iface, int ns_fd)
-{
-	struct way_out way = { .iface = iface, .ns_fd = ns_fd };
-
-	(void)ns_record_each(tell_way_out, &way);
-}
-
 bool namespace_stays(const struct txn *txn, const struct ns_record *record)
 {
 	struct inside *processes = NULL;
@@ -202,25 +102,6 @@ bool namespace_stays(const struct txn *txn, const struct ns_record *record)
 	return stays;
 }
 
-/* What bears the names of tunnels whose journals could not be read: no other run knows that it was made. */
-static int leave_unknown(const struct ns_record *record)
-{
-	struct strv names = { 0 };
-	int first = journal_set_aside_names(record->cookie, &names), r;
-
-	for (size_t i = 0; i < names.n; i++) {
-		r = room_unpin(names.v[i], record->cookie);
-		if (r == 0 || r == -ENOENT)
-			r = applied_remove_unknown(names.v[i], record->cookie);
-		if (r == 0)
-			r = journal_forget_set_aside(names.v[i], record->cookie);
-		if (r < 0 && first == 0)
-			first = r;
-	}
-	strv_free(&names);
-	return first;
-}
-
 static bool are_namesakes(const struct ns_record *one, const struct ns_record *other)
 {
 	return one->cookie != other->cookie && one->name && other->name && strcmp(one->name, other->name) == 0;
@@ -234,7 +115,7 @@ static int look_for_namesake(void *arg, struct ns_record *other)
 int namespace_is_superseded(struct ns_record *record)
 {
 	_cleanup_fd_ int fd = -1;
-	int r = record->name ? open_by_name(record, &fd) : 1;
+	int r = record->name ? ns_record_open(record, &fd) : 1;
 
 	if (r < 0)
 		return r;
@@ -262,7 +143,7 @@ int namespace_leave(struct ns_record *record, bool superseded)
 
 	if (first > 0)
 		first = 0;
-	r = leave_unknown(record);
+	r = unknown_leave(record);
 	if (first == 0)
 		first = r;
 	if (record->made && record->name) {
@@ -296,7 +177,7 @@ static bool is_over(const struct ns_record *record)
 	/* Without a record of being left, a run may be at work on it. */
 	if (!record->kept || !record->name)
 		return false;
-	r = open_by_name(record, &fd);
+	r = ns_record_open(record, &fd);
 	if (r <= 0)
 		return r == 0;
 	if (record->made && record->keep == KEEP_YES)
@@ -304,43 +185,6 @@ static bool is_over(const struct ns_record *record)
 	r = inside_list(fd, &processes, &n);
 	free(processes);
 	return r == 0 && n == 0;
-}
-
-static bool was_unknown(const struct ns_record *record)
-{
-	struct strv names = { 0 };
-	bool any = journal_set_aside_names(record->cookie, &names) == 0 && names.n > 0;
-
-	strv_free(&names);
-	return any;
-}
-
-/* Whether the last of them is gone, too. */
-static bool unknown_is_gone(const struct ns_record *record)
-{
-	_cleanup_fd_ int fd = -1;
-	int r = record->name ? open_by_name(record, &fd) : -ENOENT;
-
-	return r == 0 || (r > 0 && holds_unknown(fd, record, false) == 0);
-}
-
-/* Programs may be inside for long: the namespace stays for them, but as any that lost its last tunnel. */
-static void sweep_unknown(struct ns_record *record, bool superseded)
-{
-	const struct strv nothing = { 0 };
-	int r = superseded ? 0 : dns_is_ours(record);
-
-	log_note("network namespace %s: undoing what a tunnel left whose journal could not be read", record->name);
-	if (r > 0)
-		r = dns_write(record, &nothing);
-	/* What the last tunnel could not note. */
-	record->kept = true;
-	if (r == 0)
-		r = ns_record_save(record);
-	if (r == 0)
-		r = leave_unknown(record);
-	if (r < 0)
-		log_warn("network namespace %s: cannot undo all that a tunnel left there: %s", record->name, strerror(-r));
 }
 
 static int sweep(void *arg, struct ns_record *record)
@@ -351,12 +195,12 @@ static int sweep(void *arg, struct ns_record *record)
 	(void)arg;
 	if (journal_each(NULL, is_of, record) != 0)
 		return 0;
-	unknown = was_unknown(record);
+	unknown = unknown_was_in(record);
 	superseded = unknown || record->kept ? namespace_is_superseded(record) : 0;
 	if (superseded < 0 || (unknown && !unknown_is_gone(record)))
 		return 0;
 	if (unknown)
-		sweep_unknown(record, superseded);
+		unknown_sweep(record, superseded);
 	if (is_over(record))
 		(void)namespace_leave(record, superseded);
 	return 0;

@@ -69,10 +69,6 @@ int txn_write_dns(struct ns_record *record, ns_cookie cookie, const struct journ
 
 /* keep.c: whether the namespace of this record, whose last tunnel goes, is left for the programs in it. Tells. */
 bool namespace_stays(const struct txn *txn, const struct ns_record *record);
-/* Whether a tunnel is in it that only a journal which cannot be read told of: 1 (told), 0 or -errno. */
-int namespace_holds_unknown(const struct txn *txn, const struct ns_record *record);
-/* Tells how such a tunnel of that name is taken away, where its interface still is. `ns_fd` -1: in any namespace. */
-void namespace_tell_unknown(const char *iface, int ns_fd);
 /*
  * Whether the resolver files of its name are another record's: the name leads elsewhere now, and that one has it since. Of two
  * that are gone, the first leaves them to the other. 1, 0 or -errno.

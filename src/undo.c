@@ -13,6 +13,7 @@
 #include "reload.h"
 #include "room.h"
 #include "txn.h"
+#include "unknown.h"
 
 /* What opening a namespace by its name or path answers when it is no more. Anything else leaves the question open. */
 static bool is_gone(int r)
@@ -206,7 +207,7 @@ static int undo_member(struct txn *txn, const struct undo *undo)
 	/* One that is being made has no name yet, and bars all others from that. */
 	superseded = txn->place && txn->place->create ? 0 : namespace_is_superseded(&record);
 	first = superseded < 0 ? superseded : txn_write_dns(superseded ? NULL : &record, txn->journal.cookie, &txn->journal, &others);
-	r = others == 0 ? namespace_holds_unknown(txn, &record) : 0;
+	r = others == 0 && txn->target_fd >= 0 ? unknown_is_in(txn->target_fd, &record) : 0;
 	if (r < 0) {
 		/* When it cannot be known, nobody loses his tunnel: the next run sees. */
 		if (first == 0)
