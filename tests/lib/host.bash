@@ -123,13 +123,24 @@ multicast_last() {
 	awk '/"dst":"ff00::\/8"/ { gsub(/[],]+$/, ""); last[++n] = $0; next } { gsub(/[],]+$/, ""); print } END { for (i = 1; i <= n; i++) print last[i] | "sort" }'
 }
 
+# wait_until WHAT COMMAND…: until it succeeds, for 20 s; then the test fails, and says what did not come.
+wait_until() {
+	local what=$1 end=$((SECONDS + 20))
+	shift
+	until "$@" > /dev/null 2>&1; do
+		((SECONDS < end)) || { fail "not within 20 s: $what"; return; }
+		sleep 0.05
+	done
+}
+
 # For assert_host_unchanged. On a busy machine a link has its carrier, and an address its
 # duplicates looked for, some time after the command that asked for it has ended.
 host_remember() {
-	local i
-	for ((i = 0; i < 40; i++)); do
-		host_state > "$BATS_FILE_TMPDIR/host.before"
-		grep -qE 'NO-CARRIER|"linkdown"|"tentative":true' "$BATS_FILE_TMPDIR/host.before" || return 0
+	local end=$((SECONDS + 20)) before=$BATS_FILE_TMPDIR/host.before unsettled
+	while :; do
+		host_state > "$before"
+		unsettled=$(grep -E 'NO-CARRIER|"linkdown"|"tentative":true' "$before") || return 0
+		((SECONDS < end)) || { fail "the host has not settled within 20 s: $unsettled"; return; }
 		sleep 0.1
 	done
 }
@@ -162,9 +173,9 @@ assert_clean() {
 }
 
 assert_host_unchanged() {
-	local i
+	local end=$((SECONDS + 20))
 	# A link that was down and up again takes a moment to have its carrier back.
-	for ((i = 0; i < 20; i++)); do
+	while ((SECONDS < end)); do
 		host_state | cmp -s "$BATS_FILE_TMPDIR/host.before" - && return
 		sleep 0.15
 	done
