@@ -23,6 +23,7 @@ setup() {
 
 teardown() {
 	local name
+	! grep -q ' /late.conf /etc/resolv.conf ' /proc/self/mountinfo || umount /etc/resolv.conf
 	wg-nsquick down wg0 > /dev/null 2>&1 || true
 	wg-nsquick --netns wg0 down wg1 > /dev/null 2>&1 || true
 	wg-nsquick down wg1 > /dev/null 2>&1 || true
@@ -30,12 +31,16 @@ teardown() {
 	rm -f /run/wg-nsquick/{tunnels,netns}/*.corrupt
 	for name in wg0 other third; do ip netns del "$name" 2> /dev/null || true; done
 	pkill -KILL -f '^wireguard-go wg[01]$' || true
+	daemons_end
 	rm -rf /run/wireguard/wg[01].sock /etc/netns/{wg0,wg1,other} /run/wg-nsquick/{tunnels,netns,applied}/*
 	umount -l /run/wg-nsquick/room/* 2> /dev/null || true
 	rm -rf /run/wg-nsquick/room/*
 	assert_clean
 	assert_host_unchanged
 }
+
+# Nobody ends the daemon of a tunnel whose journal could not be read: it does so itself, after its interface.
+daemons_end() { wait_until "the end of the daemons of wg0 and wg1" eval "! pgrep -f '^wireguard-go wg[01]$'"; }
 
 journal() { echo "$TUNNELS/$1"@*; }
 
@@ -241,6 +246,7 @@ share_with_unreadable() {
 	assert_success
 	assert_output ""
 	# The old one is nobody's business: a new one comes up, and goes.
+	daemons_end
 	run wg-nsquick up wg0
 	assert_success
 	run wg-nsquick down wg0
@@ -260,7 +266,10 @@ share_with_unreadable() {
 	echo garbage > "$file"
 	ip netns exec wg0 sleep 1000 3>&- &
 	pid=$!
+	wait_until "the program inside" grep -x sleep "/proc/$pid/comm"
 	run wg-nsquick recover
+	assert_success
+	assert_line --partial "set aside as $file.corrupt"
 	ip -n wg0 link del wg0
 	run wg-nsquick recover
 	assert_success
@@ -270,6 +279,7 @@ share_with_unreadable() {
 	# As after any down: no way out, and nobody to ask.
 	assert_equal "$(grep -c '^nameserver' /etc/netns/wg0/resolv.conf)" 0
 	cp /etc/wireguard/wg0.conf /run/whole
+	daemons_end
 	sed -i '/^\[Peer/iPostUp = false' /etc/wireguard/wg0.conf
 	run wg-nsquick up wg0
 	assert_failure
@@ -311,6 +321,7 @@ share_with_unreadable() {
 	assert [ ! -e "/run/wg-nsquick/room/$(basename "$file")" ]
 	assert [ ! -e "$file.corrupt" ]
 	ip netns del other
+	daemons_end
 	assert_clean
 }
 
@@ -394,14 +405,13 @@ share_with_unreadable() {
 	wg-nsquick --netns other up wg0 > /run/up.log 2>&1 3>&- &
 	pid=$!
 	# There is no server yet: it has the namespace, and waits for the name.
-	timeout 20 bash -c 'until grep -q "again" /run/up.log; do sleep 0.05; done'
+	wait_until "the first attempt's end" grep "again" /run/up.log
 	ip netns del other
 	ip netns add other
 	ip netns exec prov dnsmasq --conf-file=/dev/null --no-resolv --no-hosts --listen-address=192.0.2.1 --bind-interfaces --address=/peer.test/192.0.2.1 --pid-file=/run/dnsmasq.pid --user=root 3>&-
 	status=0
 	wait "$pid" || status=$?
 	kill "$(cat /run/dnsmasq.pid)"
-	umount /etc/resolv.conf
 	assert_equal "$status" 1
 	assert_equal "$(grep meanwhile /run/up.log)" "wg-nsquick: wg0: network namespace other was taken away meanwhile; expected it to stay"
 	ip netns del other
