@@ -8,7 +8,7 @@ setup_file() {
 	load lib/host
 	command -v radvd > /dev/null || { echo "radvd is not installed" >&2; return 1; }
 	host_up
-	sleep 1 # until links and addresses are settled
+	host_remember
 }
 
 teardown_file() {

@@ -8,7 +8,6 @@ setup_file() {
 	load lib/host
 	host_up
 	ip -n prov addr add 203.0.113.7/32 dev lo
-	sleep 1 # until links and addresses are settled
 	local dir=$BATS_FILE_TMPDIR
 	ssh-keygen -q -t ed25519 -N '' -f "$dir/host-key"
 	ssh-keygen -q -t ed25519 -N '' -f "$dir/user-key"
@@ -27,7 +26,7 @@ setup_file() {
 	echo "192.0.2.2 $(cat "$dir/host-key.pub")" > "$dir/known-hosts"
 	mkdir -p /run/sshd
 	/usr/sbin/sshd -f "$dir/sshd.conf" -E "$dir/sshd.log" 3>&-
-	host_state > "$dir/host.before"
+	host_remember
 }
 
 teardown_file() {

@@ -203,6 +203,7 @@ noise_down() {
 	for link in ra0 dh0 fl0 vh2 vh3 br-noise br-noise1; do ip link del $link; done 2> /dev/null
 	for link in rt ct2 ct3; do ip netns del $link; done 2> /dev/null
 	ip route flush 10.55.0.0/16
+	ip addr del 192.0.2.77/32 dev veth0 2> /dev/null
 	ip neigh del 192.0.2.77 dev veth0 2> /dev/null
 	ip -n prov route del 203.0.113.9/32 2> /dev/null
 	return 0
