@@ -152,6 +152,9 @@ int userspace_start(struct txn *txn, unsigned int mtu)
 	r = worker_announce_transit(txn->worker);
 	if (r < 0)
 		return refuse(txn, 1, "cannot tell the supervisor", strerror(-r));
+	/* An order that came before the answer is read by now: while the program runs, only the next one would be heard. */
+	if (worker_aborted(txn->worker))
+		return refuse(txn, 1, program, "interrupted before it was started");
 	log_trace("%s %s", program, iface);
 	r = start(txn, program);
 	if (r == -ECANCELED)

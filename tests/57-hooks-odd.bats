@@ -386,3 +386,32 @@ undo_by() {
 	soon is_gone
 	assert_clean
 }
+
+is_noted() { grep -qs '^undo userspace' /run/wg-nsquick/tunnels/wg0@*; }
+
+@test "a userspace implementation that stays in the foreground is not started any more once a signal has come" {
+	local lock worker
+	[[ $WG_KIND == go ]] || return 0
+	config wg0
+	printf '#!/bin/sh\nsleep 54321\n' > /run/foreground
+	chmod +x /run/foreground
+	mkdir -p /run/wg-nsquick/lock
+	exec {lock}> "/run/wg-nsquick/lock/tun lock"
+	flock "$lock"
+	# Without the guard, as that takes the lock before.
+	WG_QUICK_USERSPACE_IMPLEMENTATION=/run/foreground wg-nsquick --guard off up wg0 > /run/words 2>&1 3>&- {lock}>&- &
+	soon is_noted
+	worker=$(pgrep -P $!)
+	kill -STOP "$worker"
+	kill -TERM $!
+	soon grep -q '^ShdPnd:.0*$' "/proc/$!/status"
+	exec {lock}>&-
+	# The supervisor has told the worker, which announces its TUN before it looks.
+	kill -CONT "$worker"
+	timeout 10 tail --pid=$! -f /dev/null || { kill -KILL $!; fail "deaf"; }
+	run wait $!
+	assert_failure 1
+	run tail -n 1 /run/words
+	assert_output --partial ': interrupted'
+	assert_clean
+}
