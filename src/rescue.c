@@ -302,7 +302,8 @@ int rescue_dead(int host_fd, const struct strv *foreign)
 			r = ns_get_cookie(host_fd, &host);
 		if (r == 0)
 			r = rescue_one(entry->d_name, (pid_t)pid, host, host_fd, foreign);
-		if (r < 0)
+		/* One of those that still are to be told. */
+		if (r < 0 && (result == 0 || result == -EREMCHG || result == -EBADMSG))
 			result = r;
 	}
 	return errno ? -errno : result;

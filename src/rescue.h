@@ -35,6 +35,7 @@ void rescue_leave(struct rescue *rescue);
 
 /*
  * Puts the host back to how it was before runs that are dead. 0: there was nothing, or it was put
- * back; -EREMCHG: something of it stays, and was told; else -errno: it cannot be looked for.
+ * back; -EREMCHG: something of it stays, -EBADMSG: a note was set aside, and all of that was told;
+ * else -errno, not told: one cannot be looked for.
  */
 int rescue_dead(int host_fd, const struct strv *foreign);

@@ -170,6 +170,24 @@ killed() {
 	assert_output ""
 }
 
+@test "one that cannot be looked at is told beside one that is set aside" {
+	local order note
+	config wg0
+	wg-nsquick recover
+	# In which order they are read, is the file system's affair.
+	for order in "999999 999998" "999998 999999"; do
+		for note in $order; do
+			[[ $note == 999999 ]] && ln -s nowhere /run/wg-nsquick/host/999999 || echo x > "/run/wg-nsquick/host/$note"
+		done
+		run wg-nsquick up wg0
+		assert_success
+		assert_line --partial "/run/wg-nsquick/host/999998 is not a journal that this version can read"
+		assert_line --partial "Warning: cannot put back what a killed run did to the host: Too many levels of symbolic links"
+		wg-nsquick down wg0
+		rm -r /run/wg-nsquick/host/99999*
+	done
+}
+
 # bats test_tags=image
 @test "one that cannot be deleted says nothing any more: what is changed afterwards stays" {
 	config wg0 'PostUp = :'
