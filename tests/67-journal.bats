@@ -189,7 +189,7 @@ share_with_unreadable() {
 	run wg-nsquick down wg1
 	assert_success
 	assert_line --partial "set aside as $file.corrupt"
-	assert_line --partial "network namespace $1 stays as it is: \`wg0' is in it, whose journal could not be read"
+	assert_line --partial "network namespace $1 stays as it is: \`wg0' is in it, and a tunnel's journal could not be read"
 }
 
 @test "a tunnel whose journal cannot be read keeps the namespace that it shares, until it is gone" {
@@ -322,6 +322,81 @@ share_with_unreadable() {
 	assert [ ! -e "$file.corrupt" ]
 	ip netns del other
 	daemons_end
+	assert_clean
+}
+
+@test "one whose journal cannot be read, in somebody's namespace: by another name it may be at work; what it leaves is told" {
+	local file
+	ip netns add other
+	sed -i '/^\[Peer/iPostUp = test -e /etc/resolv.conf' /etc/wireguard/wg0.conf
+	run wg-nsquick --netns other up wg0
+	assert_success
+	file=$(journal wg0)
+	echo garbage > "$file"
+	ip -n other link set wg0 name foo
+	for _ in 1 2; do
+		run wg-nsquick recover
+		assert_success
+		refute_output --partial "undoing"
+		assert [ -e "$file.corrupt" ]
+		assert [ -e "/run/wg-nsquick/room/$(basename "$file")" ]
+	done
+	ip -n other link del foo
+	run wg-nsquick recover
+	assert_success
+	assert_line "[!] network namespace other: undoing what a tunnel left whose journal could not be read"
+	assert_line "[!] wg0: rules and the nftables table wg-quick-wg0, if it had any, stay in network namespace other, which is not ours"
+	assert [ ! -e "$file.corrupt" ]
+	run wg-nsquick recover
+	assert_success
+	assert_output ""
+	# Nothing stays of a namespace that is gone.
+	run wg-nsquick --netns other up wg0
+	assert_success
+	file=$(journal wg0)
+	echo garbage > "$file"
+	ip netns del other
+	run wg-nsquick recover
+	assert_success
+	refute_output --partial "not ours"
+	assert [ ! -e "$file.corrupt" ]
+	# Without a TUN it ends by itself.
+	timeout 20 bash -c 'while pgrep -f "^wireguard-go wg0$" > /dev/null; do sleep 0.05; done'
+	assert_clean
+}
+
+@test "one whose journal cannot be read, in a namespace without a name: the way out is told where it is at hand" {
+	local file pid told="[!] wg0: its journal could not be read; \`ip link del wg0' inside its network namespace takes the interface away, but not its rules and its nftables table"
+	unshare -n sleep 1000 3>&- &
+	pid=$!
+	timeout 20 bash -c "until [[ \$(cat /proc/$pid/comm) == sleep ]]; do sleep 0.05; done"
+	run wg-nsquick --netns "/proc/$pid/ns/net" up wg0
+	assert_success
+	file=$(journal wg0)
+	echo garbage > "$file"
+	run wg-nsquick --netns "/proc/$pid/ns/net" down wg0
+	assert_failure 1
+	assert_line "$told"
+	run wg-nsquick --netns "/proc/$pid/ns/net" up wg0
+	assert_failure 1
+	assert_line "$told"
+	run nsenter -t "$pid" -n wg-nsquick down wg0
+	assert_failure 1
+	assert_line "$told"
+	# Elsewhere it is nobody's.
+	run wg-nsquick down wg0
+	assert_failure 1
+	refute_output --partial "link del"
+	# The next tunnel in it takes the rest away.
+	nsenter -t "$pid" -n ip link del wg0
+	run wg-nsquick --netns "/proc/$pid/ns/net" up wg1
+	assert_success
+	run wg-nsquick --netns "/proc/$pid/ns/net" down wg1
+	assert_success
+	assert_line "[!] wg0: rules and the nftables table wg-quick-wg0, if it had any, stay in network namespace (unnamed), which is not ours"
+	assert [ ! -e "$file.corrupt" ]
+	kill "$pid"
+	wait "$pid" || true
 	assert_clean
 }
 
