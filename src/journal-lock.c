@@ -10,7 +10,7 @@
 
 #define LOCK_POLL_MS 10
 
-int journal_lock_is_named(int fd, const char *path)
+int journal_is_named(int fd, const char *path)
 {
 	struct stat opened, named;
 
@@ -37,7 +37,7 @@ static int open_lock(const char *path, bool patient, int *ret_fd)
 		if (r == -EINTR)
 			continue;
 		if (r == 0)
-			r = journal_lock_is_named(fd, path);
+			r = journal_is_named(fd, path);
 		if (r < 0)
 			return r;
 		if (r > 0) {

@@ -3,6 +3,7 @@
 #include "journal-text.h"
 
 #include <dirent.h>
+#include <fcntl.h>
 #include <inttypes.h>
 
 #include "atomic.h"
@@ -52,29 +53,42 @@ static int parse_line(void *arg, const struct journal_field *f)
 	return field < 0 ? field : parse_field(&reading->record, (enum field)field, f->value);
 }
 
-static int read_record(const char *path, struct reading *reading)
+static int read_record(int fd, struct reading *reading)
 {
 	const unsigned int always = (1U << FIELDS_ALWAYS) - 1;
-	int r = journal_read(path, parse_line, reading);
+	int r = journal_read(fd, parse_line, reading);
 
 	return r == 0 && (reading->seen & always) != always ? -EBADMSG : r;
 }
 
-int ns_record_load(ns_cookie cookie, struct ns_record *ret_record)
+static int load_once(const char *path, struct ns_record *record)
 {
-	struct reading reading = { .record.cookie = cookie };
-	_cleanup_free_ char *path = NULL;
-	int r;
+	_cleanup_fd_ int fd = open(path, O_RDONLY | O_CLOEXEC);
+	struct reading reading = { .record.cookie = record->cookie };
+	int r = fd < 0 ? -errno : read_record(fd, &reading);
 
-	r = record_path(cookie, &path);
-	if (r == 0)
-		r = read_record(path, &reading);
 	if (r < 0) {
 		ns_record_free(&reading.record);
-		return r == -EBADMSG ? journal_set_aside(path) : r;
+		return r == -EBADMSG ? journal_set_aside(fd, path) : r;
 	}
-	*ret_record = reading.record;
+	*record = reading.record;
 	return 0;
+}
+
+int ns_record_load(ns_cookie cookie, struct ns_record *ret_record)
+{
+	struct ns_record record = { .cookie = cookie };
+	_cleanup_free_ char *path = NULL;
+	int r = record_path(cookie, &path);
+
+	if (r < 0)
+		return r;
+	do
+		r = load_once(path, &record);
+	while (r == -ESTALE);
+	if (r == 0)
+		*ret_record = record;
+	return r;
 }
 
 int ns_record_save(const struct ns_record *record)

@@ -82,12 +82,17 @@ int journal_text_into(char **slot, const char *value)
 	return *slot ? 0 : -ENOMEM;
 }
 
-int journal_set_aside(const char *path)
+int journal_set_aside(int fd, const char *path)
 {
 	_cleanup_free_ char *aside = NULL;
+	int r;
 
 	if (asprintf(&aside, "%s" JOURNAL_ASIDE, path) < 0)
 		return -ENOMEM;
+	/* Who reads without a lock may have been slow. */
+	r = journal_is_named(fd, path);
+	if (r <= 0)
+		return r < 0 ? r : -ESTALE;
 	if (rename(path, aside) < 0)
 		return -errno;
 	log_warn("%s is not a journal that this version can read; expected `%s' of this boot; set aside as %s", path, MAGIC, aside);
@@ -129,11 +134,11 @@ int journal_parse(char *text, size_t len, int (*parse)(void *arg, const struct j
 
 #define MAX_SIZE (1 << 20) /* bytes of a file that can be one of ours */
 
-int journal_read(const char *path, int (*parse)(void *arg, const struct journal_field *f), void *arg)
+int journal_read(int fd, int (*parse)(void *arg, const struct journal_field *f), void *arg)
 {
 	_cleanup_free_ char *text = NULL;
 	size_t len;
-	int r = read_file(path, MAX_SIZE, &text, &len);
+	int r = read_all(fd, MAX_SIZE, &text, &len);
 
 	if (r == -EFBIG)
 		return -EBADMSG;

@@ -35,16 +35,19 @@ int journal_text_into(char **slot, const char *value);
  * Changes `text`.
  */
 int journal_parse(char *text, size_t len, int (*parse)(void *arg, const struct journal_field *f), void *arg);
-/* The same with a whole file; -EBADMSG, too: it is larger than any of ours. Else read(2)'s errors. */
-int journal_read(const char *path, int (*parse)(void *arg, const struct journal_field *f), void *arg);
+/* The same with a whole file, from where it stands; -EBADMSG, too: it is larger than any of ours. Else read(2)'s errors. */
+int journal_read(int fd, int (*parse)(void *arg, const struct journal_field *f), void *arg);
 /*
  * Which of `names` a field is, noted in *seen (1U << number). -EBADMSG: none of them, or once more one
  * of the first `once`, which a file has once. For the callbacks of journal_parse.
  */
 int journal_which(const struct journal_field *f, const char *const names[], int n, int once, unsigned int *seen);
 /* Who held a lock before may have deleted the file: then what is locked now has no name, and the lock is on nothing. 1: it has, 0, or -errno. */
-int journal_lock_is_named(int fd, const char *path);
+int journal_is_named(int fd, const char *path);
 /* A tunnel's file, with JOURNAL_ASIDE or another tail. -ENOMEM. The caller frees. */
 int journal_path(const char *iface, ns_cookie cookie, const char *tail, char **ret_path);
-/* Out of the way, and told. -EBADMSG, or the error of that. */
-int journal_set_aside(const char *path);
+/*
+ * Out of the way, and told. -EBADMSG; -ESTALE: the path does not name what was opened any more, so that it is to be
+ * read again; or the error of that.
+ */
+int journal_set_aside(int fd, const char *path);

@@ -2,6 +2,7 @@
 #include "journal-text.h"
 
 #include <dirent.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <time.h>
 
@@ -314,10 +315,10 @@ static int parse_line(void *arg, const struct journal_field *f)
 	return field < 0 ? field : parse_field(&reading->j, (enum field)field, f->value);
 }
 
-static int read_journal(const char *path, struct reading *reading)
+static int read_journal(int fd, const char *path, struct reading *reading)
 {
 	const unsigned int always = (1U << FIELDS_ALWAYS) - 1;
-	int r = journal_read(path, parse_line, reading);
+	int r = journal_read(fd, parse_line, reading);
 
 	if (r == 0 && (reading->seen & always) != always)
 		r = -EBADMSG;
@@ -327,17 +328,28 @@ static int read_journal(const char *path, struct reading *reading)
 	return r == 0 && strcmp(reading->j.file, path) != 0 ? -EBADMSG : r;
 }
 
-static int load_file(const char *path, struct journal *ret_journal)
+static int load_once(const char *path, struct journal *ret_journal)
 {
+	_cleanup_fd_ int fd = open(path, O_RDONLY | O_CLOEXEC);
 	struct reading reading = { 0 };
-	int r = read_journal(path, &reading);
+	int r = fd < 0 ? -errno : read_journal(fd, path, &reading);
 
 	if (r < 0) {
 		journal_free(&reading.j);
-		return r == -EBADMSG ? journal_set_aside(path) : r;
+		return r == -EBADMSG ? journal_set_aside(fd, path) : r;
 	}
 	*ret_journal = reading.j;
 	return 0;
+}
+
+static int load_file(const char *path, struct journal *ret_journal)
+{
+	int r;
+
+	do
+		r = load_once(path, ret_journal);
+	while (r == -ESTALE);
+	return r;
 }
 
 int journal_load(const char *iface, ns_cookie cookie, struct journal *ret_journal)

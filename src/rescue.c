@@ -240,7 +240,7 @@ static int lock_dead(const char *path, pid_t pid, int *ret_fd)
 			return -EAGAIN;
 		sleep_ms(POLL_MS);
 	}
-	r = journal_lock_is_named(fd, path);
+	r = journal_is_named(fd, path);
 	if (r <= 0)
 		return r < 0 ? r : -EAGAIN;
 	*ret_fd = take_fd(&fd);
@@ -275,7 +275,7 @@ static int rescue_one(const char *name, pid_t pid, ns_cookie host, int host_fd, 
 	if (r == 0)
 		r = execute(&will, saved, len - (size_t)(saved - text), host_fd, foreign);
 	if (r == -EBADMSG || r == -EFBIG)
-		return journal_set_aside(path);
+		return journal_set_aside(fd, path);
 	/* What could not be done now is not tried again and again. */
 	if ((r == 0 || r == -EREMCHG) && unlink(path) < 0)
 		return -errno;

@@ -192,6 +192,26 @@ share_with_unreadable() {
 	assert_line --partial "network namespace $1 stays as it is: \`wg0' is in it, and a tunnel's journal could not be read"
 }
 
+# bats test_tags=image
+@test "what is set aside is what was read, not what has its place since" {
+	local file
+	run wg-nsquick up wg0
+	assert_success
+	file=$(journal wg0)
+	cp -p "$file" "$file.whole"
+	echo garbage > "$file"
+	rm -f /run/trace
+	strace -qq -o /run/trace -P "$file" -e trace=read -e inject=read:delay_exit=2000000 wg-nsquick status > /run/words 2>&1 3>&- &
+	timeout 20 bash -c 'until [[ -s /run/trace ]]; do sleep 0.05; done'
+	mv "$file.whole" "$file"
+	wait $!
+	assert [ -e "$file" ]
+	assert [ ! -e "$file.corrupt" ]
+	run wg-nsquick down wg0
+	assert_success
+	assert_clean
+}
+
 @test "a tunnel whose journal cannot be read keeps the namespace that it shares, until it is gone" {
 	local file
 	share_with_unreadable wg0
