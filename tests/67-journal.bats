@@ -24,6 +24,7 @@ setup() {
 teardown() {
 	local name
 	! grep -q ' /late.conf /etc/resolv.conf ' /proc/self/mountinfo || umount /etc/resolv.conf
+	[[ -z ${up_pid-} ]] || { kill "$up_pid" && wait "$up_pid"; } 2> /dev/null || true
 	wg-nsquick down wg0 > /dev/null 2>&1 || true
 	wg-nsquick --netns wg0 down wg1 > /dev/null 2>&1 || true
 	wg-nsquick down wg1 > /dev/null 2>&1 || true
@@ -492,20 +493,19 @@ share_with_unreadable() {
 }
 
 @test "a namespace that is taken away while an up has looked at it is not joined" {
-	local pid
 	ip netns add other
 	echo 'nameserver 192.0.2.1' > /run/late.conf
 	mount --bind /run/late.conf /etc/resolv.conf
 	sed -i 's/^Endpoint = .*/Endpoint = peer.test:51820/' /etc/wireguard/wg0.conf
 	wg-nsquick --netns other up wg0 > /run/up.log 2>&1 3>&- &
-	pid=$!
+	up_pid=$!
 	# There is no server yet: it has the namespace, and waits for the name.
 	wait_until "the first attempt's end" grep "again" /run/up.log
 	ip netns del other
 	ip netns add other
 	ip netns exec prov dnsmasq --conf-file=/dev/null --no-resolv --no-hosts --listen-address=192.0.2.1 --bind-interfaces --address=/peer.test/192.0.2.1 --pid-file=/run/dnsmasq.pid --user=root 3>&-
 	status=0
-	wait "$pid" || status=$?
+	wait "$up_pid" || status=$?
 	kill "$(cat /run/dnsmasq.pid)"
 	assert_equal "$status" 1
 	assert_equal "$(grep meanwhile /run/up.log)" "wg-nsquick: wg0: network namespace other was taken away meanwhile; expected it to stay"
