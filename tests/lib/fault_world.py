@@ -88,6 +88,16 @@ class Done:
         return re.search(r"^(wg-nsquick|\S*/wg-nsquick): |shared libraries|TLS data", self.err, re.M) is not None
 
 
+def carrier(link, netns="host"):
+    """The kernel notices it, at either end, some time after both ends of a pair are up."""
+    at = [] if netns == "host" else ["-n", netns]
+    deadline = time.monotonic() + 20
+    while "state UP" not in call("ip", *at, "link", "show", link):
+        if time.monotonic() > deadline:
+            raise SystemExit(f"{link} ({netns}) has no carrier within 20 s")
+        time.sleep(0.05)
+
+
 class World:
     def __init__(self, build):
         self.program = os.path.join(build, "wg-nsquick")
@@ -114,7 +124,7 @@ class World:
         call("ip", "link", "set", "veth0", "up")
         call("ip", "-n", "prov", "link", "set", "eth0", "up")
         call(*UNHARM)
-        time.sleep(0.3)
+        carrier("veth0")
         self.sight = Namespace()
         self.sysctls = self.read_sysctls()
         # Folders and the shared mount of /run/netns come with the first run and stay.
@@ -307,7 +317,8 @@ class World:
         os.makedirs("/etc/netns/other", exist_ok=True)
         with open("/etc/netns/other/resolv.conf", "w", encoding="utf-8") as f:
             f.write("nameserver 203.0.113.1\n")
-        time.sleep(0.3)
+        carrier("veth1")
+        carrier("eth0", "other")
 
     @staticmethod
     def unmake_other():
