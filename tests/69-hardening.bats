@@ -92,16 +92,19 @@ teardown() {
 }
 
 @test "/run/netns is locked as ip netns does: whoever holds it is waited for" {
-	local begun
+	local holder pid
 	config wg0
 	mkdir -p /run/netns
-	flock /run/netns sleep 2 3>&- &
-	sleep 0.3
-	begun=$(date +%s%N)
-	run wg-nsquick up wg0
-	assert_success
-	assert [ "$((($(date +%s%N) - begun) / 1000000))" -ge 1400 ]
-	wait
+	flock --no-fork /run/netns sleep 60 3>&- &
+	holder=$!
+	wait_until "the holder's lock" eval '! flock -n /run/netns true'
+	wg-nsquick up wg0 > /run/up.log 2>&1 3>&- &
+	pid=$!
+	wait_until "up's word that it waits" grep -F '[!] waiting for /run/netns, which another program has locked' /run/up.log
+	assert [ ! -e /run/netns/wg0 ]
+	kill "$holder"
+	wait "$pid"
+	assert [ -e /run/netns/wg0 ]
 }
 
 @test "a symbolic link in place of a namespace's name is not followed" {
