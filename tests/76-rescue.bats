@@ -32,6 +32,7 @@ teardown_file() {
 setup() {
 	load lib/host
 	rm -f /run/harmed
+	mkdir -p /run/wg-nsquick/host
 }
 
 teardown() {
