@@ -30,7 +30,7 @@ teardown() {
 consumer_up() {
 	wg-nsquick exec wg0 -- "$@" > output 2>&1 3>&- &
 	consumer=$!
-	timeout 10 bash -c "until [[ \$(< /proc/$consumer/comm) == ${1##*/} ]]; do sleep 0.05; done"
+	timeout 20 bash -c "until [[ \$(< /proc/$consumer/comm) == ${1##*/} ]]; do sleep 0.05; done"
 }
 
 consumer_down() {
@@ -116,6 +116,7 @@ while True:
 	config wg0
 	wg-nsquick up wg0
 	ip netns exec prov busybox nc -l -p 7777 -e cat 3>&- &
+	timeout 20 bash -c "until ip netns exec prov ss -Hltn 'sport = :7777' | grep -q .; do sleep 0.1; done"
 	consumer_up python3 -c '
 import socket, time
 s = socket.create_connection(("10.9.0.1", 7777))
@@ -175,7 +176,7 @@ for n in range(400):
 }
 
 @test "a killed down, and an up that fails, keep it too" {
-	config wg0 "PreDown = kill -KILL \$(ps -o ppid= -p \$PPID) \$PPID; sleep 1"
+	config wg0 "PreDown = both=\"\$(ps -o ppid= -p \$PPID) \$PPID\"; kill -STOP \$both; kill -KILL \$both; sleep 1"
 	wg-nsquick up wg0
 	local before
 	before=$(cookie)
@@ -216,7 +217,7 @@ for n in range(400):
 	unshare -n sleep 600 3>&- &
 	owner=$!
 	place=/proc/$owner/ns/net
-	timeout 10 bash -c "until [[ \$(< /proc/$owner/comm) == sleep ]]; do sleep 0.05; done"
+	timeout 20 bash -c "until [[ \$(< /proc/$owner/comm) == sleep ]]; do sleep 0.05; done"
 	config wg0 "DNS = 10.9.0.1"
 	wg-nsquick up wg0 --netns "$place"
 	for command in "exec wg0 -- true" "down wg0" "reload wg0" "reresolve wg0"; do
@@ -227,7 +228,7 @@ for n in range(400):
 	done
 	wg-nsquick --netns "$place" exec wg0 -- sleep 600 3>&- &
 	consumer=$!
-	timeout 10 bash -c "until [[ \$(< /proc/$consumer/comm) == sleep ]]; do sleep 0.05; done"
+	timeout 20 bash -c "until [[ \$(< /proc/$consumer/comm) == sleep ]]; do sleep 0.05; done"
 	run nsenter -t "$consumer" -m grep nameserver /etc/resolv.conf
 	assert_output "nameserver 10.9.0.1"
 	# Who owns it was there before, and has the host's files.
