@@ -53,6 +53,8 @@ hooks() {
 
 # Of a namespace, all that `up` made; a TUN has a link-local address at random.
 made_in() { # NETNS
+	# An IPv6 address has its route once the kernel is done with it, which it is in its own time.
+	timeout 20 bash -c "while ip -n $1 -6 addr show dev wg0 tentative | grep -q .; do sleep 0.05; done"
 	ip -n "$1" -br addr show wg0 | sed 's/fe80[^ ]*//'
 	ip -n "$1" -4 route show table all dev wg0
 	ip -n "$1" -6 route show table all dev wg0 | grep -v -e fe80: -e ff00: -e 'ff00::'
@@ -242,12 +244,16 @@ made_in() { # NETNS
 }
 
 @test "U22: SIGTERM during a hook: the hook ends, then all is undone, status 1 (deviation: once, not twice)" {
-	vector I "PostUp = echo started; sleep 1; echo finished" "PostUp = echo second"
+	rm -f /run/termed
+	# The word of it goes from one process to the other, which takes a moment, too.
+	vector I "PostUp = echo started; timeout 20 bash -c 'until [[ -e /run/termed ]]; do sleep 0.05; done'; sleep 1; echo finished" "PostUp = echo second"
 	wg-nsquick up wg0 > "$BATS_TEST_TMPDIR/out" 2>&1 3>&- &
 	local pid=$! status=0
 	timeout 30 bash -c "until grep -qx started '$BATS_TEST_TMPDIR/out'; do sleep 0.05; done"
 	kill -TERM $pid
+	touch /run/termed
 	wait $pid || status=$?
+	rm -f /run/termed
 	assert_equal $status 1
 	run cat "$BATS_TEST_TMPDIR/out"
 	assert_line "finished"
