@@ -17,7 +17,16 @@ setup_file() {
 		stty "$before" <&4
 		[[ $pin == 1234 ]] && cat /run/secret
 	END
-	chmod 755 /run/bin/pass
+	# Says where it is once it is ready for a signal, and waits for that.
+	cat > /run/bin/awaits <<-'END'
+		#!/usr/bin/perl
+		$SIG{$ARGV[0]} = sub { exit };
+		$| = 1;
+		print "going to\n";
+		sleep 20;
+		die "no SIG$ARGV[0] within 20 s\n";
+	END
+	chmod 755 /run/bin/pass /run/bin/awaits
 	host_up
 	# Nobody answers for a name, which is said at once.
 	echo "nameserver 192.0.2.1" > /run/resolv.conf
@@ -159,7 +168,8 @@ of_hooks() {
 }
 
 @test "^C that a hook ignores: it ends, then rollback with status 1, as under wg-quick" {
-	vector I 'PostUp = trap "" INT; echo "going to"; sleep 0.5; echo reached'
+	# The supervisor's word of it takes a moment to reach the worker.
+	vector I 'PostUp = trap "" INT; awaits INT; sleep 1; echo reached'
 	terminal -i $'\003' -w $'\ngoing to\n' wg-nsquick up wg0
 	assert_failure 1
 	assert_line "reached"
@@ -189,15 +199,17 @@ of_hooks() {
 	# After a second there would be a next one.
 	assert_equal "${#lines[@]}" 1
 	# Its other process ends with it, but not before it.
-	timeout 5 bash -c "while pgrep -x wg-nsquick > /dev/null; do sleep 0.05; done"
+	timeout 20 bash -c "while pgrep -x wg-nsquick > /dev/null; do sleep 0.05; done"
 	assert_clean
 }
 
 # bats test_tags=image
 @test "^Z stops the program and its hook, fg lets both go on" {
-	vector I 'PostUp = echo "going to"; sleep 0.5; echo over'
-	terminal -i $'\032' -w $'\ngoing to\n' bash -c 'set -m; wg-nsquick up wg0; echo "status $?"
-		sleep 1; ps -e -o pgid=,stat= | awk "\$1 == $(jobs -p) { print substr(\$2, 1, 1) }" | sort | uniq -c; echo going on; fg; echo "status $?"'
+	vector I 'PostUp = awaits CONT; echo over'
+	terminal -i $'\032' -w $'\ngoing to\n' bash -c 'set -m; wg-nsquick up wg0; echo "status $?"; job=$(jobs -p)
+		states() { ps -e -o pgid=,stat= | awk "\$1 == $job { print substr(\$2, 1, 1) }" | sort | uniq -c; }
+		for i in {1..200}; do [[ $(states | awk "{ print \$2 }") == T ]] && break; sleep 0.1; done
+		states; echo going on; fg; echo "status $?"'
 	assert_success
 	assert_line "status 148"
 	# The supervisor, the worker, the hook and perhaps its child: all of them.
