@@ -41,11 +41,11 @@ optional() {
 settled() {
 	local d
 	for d in "$@"; do
-		for _ in {1..100}; do
+		for _ in {1..400}; do
 			[[ $(ip -6 -o addr show dev "$d" scope link) != *' fe80:'* ]] || continue 2
 			sleep 0.05
 		done
-		fail "$d has no link-local address after 5 s"
+		fail "$d has no link-local address after 20 s"
 	done
 }
 
@@ -392,7 +392,7 @@ ignores() {
 	echo 1 >/proc/sys/net/ipv6/conf/eA/accept_dad
 	run "$TOOL" watch bash -ec 'ip link set eA down; ip link set eA up'
 	assert_equal "$status" 3
-	for _ in {1..40}; do
+	for _ in {1..100}; do
 		save "$BATS_TEST_TMPDIR/after"
 		cmp -s "$BATS_TEST_TMPDIR/before" "$BATS_TEST_TMPDIR/after" && break
 		sleep 0.1
@@ -406,7 +406,7 @@ ignores() {
 	ip -6 addr add 2001:db8:b::77/64 dev eB
 	run ip -6 addr show dev eB tentative
 	assert_output --partial '2001:db8:b::77'
-	ignores 'for i in {1..40}; do ip -6 addr show dev eB tentative | grep -q . || break; sleep 0.1; done
+	ignores 'for i in {1..200}; do ip -6 addr show dev eB tentative | grep -q . || break; sleep 0.1; done
 		ip -6 route show table local | grep -q "local 2001:db8:b::77"'
 }
 
@@ -450,7 +450,7 @@ ignores() {
 neighbour_up() {
 	unshare -n sleep 60 3>&- &
 	NEIGHBOUR=$!
-	while [[ $(readlink "/proc/$NEIGHBOUR/ns/net") == "$(readlink /proc/self/ns/net)" ]]; do sleep 0.01; done
+	timeout 20 bash -c "while [[ \$(readlink /proc/$NEIGHBOUR/ns/net) == \$(readlink /proc/self/ns/net) ]]; do sleep 0.01; done"
 	ip link add x0 type veth peer name c1
 	# Link-local addresses would come when they like.
 	ip link set x0 addrgenmode none
@@ -459,14 +459,17 @@ neighbour_up() {
 	ip -6 addr add 2001:db8:88::2/64 dev x0 nodad
 	ip link set x0 up
 	nsenter -t "$NEIGHBOUR" -n bash -ec 'ip link set c1 up; ip addr add 10.88.0.1/24 dev c1'
+	# Until the kernel has heard of the carrier nothing is sent.
+	timeout 20 bash -c "until ip link show x0 | grep -q 'state UP'; do sleep 0.05; done"
 	ip route add 198.18.0.0/24 via 10.88.0.1
 }
 
 @test "fib: the loss of a carrier is no difference" {
 	neighbour_up
-	ignores "nsenter -t $NEIGHBOUR -n ip link set c1 down; for i in {1..20}; do ip link show x0 | grep -q NO-CARRIER && break; sleep 0.1; done
-		ip route show 198.18.0.0/24 | grep -q linkdown"
-	ignores "nsenter -t $NEIGHBOUR -n ip link set c1 up; for i in {1..20}; do ip link show x0 | grep -q LOWER_UP && break; sleep 0.1; done"
+	ignores "nsenter -t $NEIGHBOUR -n ip link set c1 down; for i in {1..100}; do ip route show 198.18.0.0/24 | grep -q linkdown && break; sleep 0.1; done
+		ip link show x0 | grep -q NO-CARRIER"
+	ignores "nsenter -t $NEIGHBOUR -n ip link set c1 up; for i in {1..100}; do ip link show x0 | grep -q 'state UP' && break; sleep 0.1; done
+		ip link show x0 | grep -q 'state UP'"
 	kill "$NEIGHBOUR"
 }
 
@@ -474,7 +477,7 @@ neighbour_up() {
 	neighbour_up
 	nsenter -t "$NEIGHBOUR" -n bash -ec 'echo 1 >/proc/sys/net/ipv4/ip_forward; ip link add d0 mtu 1000 type veth peer name d1
 		ip addr add 10.89.0.1/24 dev d0; ip link set d0 up; ip link set d1 up; ip route add 198.18.0.0/24 dev d0'
-	ignores 'for i in {1..20}; do
+	ignores 'for i in {1..100}; do
 			head -c 1300 /dev/zero >/dev/udp/198.18.0.9/9 || true
 			ip route get 198.18.0.9 | grep -q "mtu 1000" && exit 0
 			sleep 0.1
