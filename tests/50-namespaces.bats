@@ -248,7 +248,7 @@ egress_down() {
 	config wg0
 	unshare -n sleep 600 3>&- &
 	local pid=$!
-	timeout 5 bash -c "until [[ \$(readlink /proc/$pid/ns/net) != \$(readlink /proc/self/ns/net) ]]; do sleep 0.1; done"
+	timeout 20 bash -c "until [[ \$(readlink /proc/$pid/ns/net) != \$(readlink /proc/self/ns/net) ]]; do sleep 0.1; done"
 	run nsenter -t $pid -n wg-nsquick up wg0 --transport host
 	assert_success
 	run wg-nsquick recover

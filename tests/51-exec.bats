@@ -224,7 +224,7 @@ no_capability() {
 	assert_output "$(bash -c 'trap "" HUP; env grep -E "^Sig(Ign|Blk)" /proc/self/status')"
 	wg-nsquick exec wg0 -- sleep 60 3>&- &
 	local pid=$!
-	timeout 5 bash -c "until [[ \$(< /proc/$pid/comm) == sleep ]]; do sleep 0.05; done"
+	timeout 20 bash -c "until [[ \$(< /proc/$pid/comm) == sleep ]]; do sleep 0.05; done"
 	kill -TERM $pid
 	local ended=0
 	wait $pid || ended=$?
@@ -281,7 +281,7 @@ no_capability() {
 	mkfifo go
 	wg-nsquick exec wg0 -- sh -c 'read -r line < go; cat /etc/resolv.conf; grep ^hosts /etc/nsswitch.conf; ls /run /run/systemd; test ! -e /run/nscd/socket' > seen 3>&- &
 	local pid=$!
-	timeout 5 bash -c "until [[ \$(< /proc/$pid/comm) == sh ]]; do sleep 0.05; done"
+	timeout 20 bash -c "until [[ \$(< /proc/$pid/comm) == sh ]]; do sleep 0.05; done"
 	# As NetworkManager, resolved and package upgrades do: a new file renamed over the old one, new folders.
 	cp /etc/resolv.conf resolv.kept; cp /etc/nsswitch.conf nsswitch.kept
 	echo "nameserver 198.18.0.1" > /etc/resolv.conf.new; mv /etc/resolv.conf.new /etc/resolv.conf

@@ -10,7 +10,6 @@ setup_file() {
 	servers_up
 	# As systemd sets it on a booted host.
 	sysctl -qw net.ipv4.ping_group_range="0 2147483647"
-	host_state > "$BATS_FILE_TMPDIR/host.before"
 	echo "nameserver 127.0.0.1" > /etc/resolv.conf
 	dnsmasq --conf-file=/dev/null --no-resolv --no-hosts --bind-interfaces --listen-address=127.0.0.1 --address=/page.test/203.0.113.66 \
 		--log-queries --log-facility="$BATS_FILE_TMPDIR/queries" --pid-file=/run/host-dnsmasq.pid --user=root 3>&-
@@ -95,7 +94,7 @@ while True:
 	echo "hosts: resolve" > /etc/nsswitch.conf.new; mv /etc/nsswitch.conf.new /etc/nsswitch.conf
 	python3 -c 'import socket, time; s = socket.socket(socket.AF_UNIX); s.bind("/run/nscd/socket"); s.listen(); time.sleep(600)' 3>&- &
 	daemon=$!
-	timeout 10 bash -c "until [[ -S /run/nscd/socket ]]; do sleep 0.05; done"
+	timeout 20 bash -c "until [[ -S /run/nscd/socket ]]; do sleep 0.05; done"
 	run wg-nsquick down wg0
 	kill $daemon
 	rm -r /run/nscd
