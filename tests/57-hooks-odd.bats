@@ -30,8 +30,9 @@ settings() { printf '%s\n' "$@" > /etc/wg-nsquick.d/wg0.conf; }
 
 # FUNCTION, until it succeeds; a process takes a moment to end.
 soon() {
-	local i
-	for ((i = 0; i < ${WG_NSQUICK_VM:+5}50; i++)); do
+	local i tries=200
+	[[ -z ${WG_NSQUICK_VM-} ]] || tries=550
+	for ((i = 0; i < tries; i++)); do
 		"$@" && return
 		sleep 0.1
 	done
@@ -293,7 +294,7 @@ undo_by() {
 }
 
 @test "a hook that stops itself waits until it is told to go on" {
-	config wg0 'PostUp = (sleep 0.5; kill -CONT $$) & kill -STOP $$; echo went on'
+	config wg0 'PostUp = (until [[ $(ps -o stat= -p $$) == T* ]]; do sleep 0.05; done; sleep 0.5; kill -CONT $$) & kill -STOP $$; echo went on'
 	run timeout 20 wg-nsquick up wg0
 	assert_success
 	assert_line "went on"
@@ -382,7 +383,7 @@ undo_by() {
 	WG_QUICK_USERSPACE_IMPLEMENTATION=/run/foreground wg-nsquick up wg0 > /run/words 2>&1 3>&- &
 	soon stays
 	kill -TERM $!
-	timeout 10 tail --pid=$! -f /dev/null || { kill -KILL $!; fail "deaf"; }
+	timeout 20 tail --pid=$! -f /dev/null || { kill -KILL $!; fail "deaf"; }
 	soon is_gone
 	assert_clean
 }
