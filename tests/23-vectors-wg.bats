@@ -680,7 +680,7 @@ endpoints() {
 	# wireguard-go tells peers and their allowed IPs in any order.
 	diff -u <(in_order theirs) <(in_order ours)
 	assert_equal "$(grep -c '^\[Peer\]' ours)" 8
-	for n in {1..50}; do
+	for n in {1..200}; do
 		[[ -e /run/wireguard/wg0.sock ]] || break
 		sleep 0.1
 	done
