@@ -125,19 +125,20 @@ received() { wgns show wg0 transfer | awk -v key="$PROVIDER_PUB" '$1 == key { pr
 	mkfifo "$BATS_TEST_TMPDIR/in"
 	ip netns exec prov busybox nc -l -p 7 < "$BATS_TEST_TMPDIR/in" > "$BATS_TEST_TMPDIR/heard" 3>&- &
 	exec 9> "$BATS_TEST_TMPDIR/in"
-	for _ in {1..50}; do ip netns exec prov ss -Hltn 'sport = :7' | grep -q . && break; sleep 0.1; done
+	wait_until "the peer's server" eval "ip netns exec prov ss -Hltn 'sport = :7' | grep ."
 	mkfifo "$BATS_TEST_TMPDIR/out"
 	wg-nsquick exec wg0 busybox nc 10.9.0.1 7 < "$BATS_TEST_TMPDIR/out" > "$BATS_TEST_TMPDIR/answer" 3>&- 9>&- &
 	exec 8> "$BATS_TEST_TMPDIR/out"
 	echo one >&8
-	for _ in {1..50}; do grep -q one "$BATS_TEST_TMPDIR/heard" && break; sleep 0.1; done
+	wait_until "the first word" grep one "$BATS_TEST_TMPDIR/heard"
 	add "[Peer]" "PublicKey = $SECOND" "AllowedIPs = 10.77.0.0/16"
 	edit 's,^Address.*,Address = 10.9.0.2/24\, 10.9.8.1/24\, fd09::2/64,'
 	run wg-nsquick reload wg0
 	assert_success
 	echo two >&8
 	echo back >&9
-	for _ in {1..50}; do grep -q back "$BATS_TEST_TMPDIR/answer" && grep -q two "$BATS_TEST_TMPDIR/heard" && break; sleep 0.1; done
+	wait_until "the second word" grep two "$BATS_TEST_TMPDIR/heard"
+	wait_until "the answer" grep back "$BATS_TEST_TMPDIR/answer"
 	exec 8>&- 9>&-
 	run cat "$BATS_TEST_TMPDIR/heard" "$BATS_TEST_TMPDIR/answer"
 	assert_line one
@@ -430,7 +431,7 @@ keys_left() { compgen -G '/run/wg-nsquick/applied/*before*'; }
 
 # killed CALL N: a reload whose worker dies at its Nth CALL; STOP: and its supervisor, too, while it stands there.
 killed() {
-	local signal=$1 call=$2 n=$3 pid _
+	local signal=$1 call=$2 n=$3 pid _ end=$((SECONDS + 20))
 	if [[ $signal == KILL ]]; then
 		strace -f -qq -o /dev/null -e trace="$call" -e inject="$call:signal=KILL:when=$n" "$WG_NSQUICK" reload wg0
 		return
@@ -438,6 +439,7 @@ killed() {
 	strace -f -qq -o /dev/null -e trace="$call" -e inject="$call:signal=STOP:when=$n" "$WG_NSQUICK" reload wg0 3>&- &
 	# Under strace a stopped process is seen as a traced one that goes on being so.
 	while kill -0 $! 2> /dev/null; do
+		((SECONDS < end)) || { stuck=1; break; }
 		for pid in $(pgrep -x wg-nsquick); do
 			for _ in 1 2 3; do
 				grep -qs '^State:.t' "/proc/$pid/status" || continue 2
@@ -453,7 +455,7 @@ killed() {
 
 # bats test_tags=long,image
 @test "wherever a reload is killed, and by itself or with its supervisor: all or nothing, and the keys that it wrote down are gone" {
-	local signal call n points=0 kept=0
+	local signal call n points=0 kept=0 stuck=
 	changed
 	run wg-nsquick reload wg0
 	tunnel_state > "$BATS_TEST_TMPDIR/after"
@@ -468,6 +470,7 @@ killed() {
 			for ((n = 1; n < 30; n++)); do
 				cp "$BATS_TEST_TMPDIR/new" /etc/wireguard/wg0.conf
 				if killed "$signal" "$call" "$n" > "$BATS_TEST_TMPDIR/out" 2>&1; then break; fi
+				[[ -z $stuck ]] || fail "$signal $call $n: neither stopped nor ended within 20 s"
 				points=$((points + 1))
 				[[ -z $(keys_left) ]] || kept=$((kept + 1))
 				wg-nsquick recover > /dev/null 2>&1
