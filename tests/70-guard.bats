@@ -141,9 +141,11 @@ way() {
 		assert_host_unchanged
 		assert_clean
 	done
-	config wg0 "PostUp = touch /run/in-hook; nsenter -t 1 -n sleep 1"
-	bash -c 'until [[ -e /run/in-hook ]]; do sleep 0.05; done; ip link add br9 type bridge' > /dev/null 2>&1 3>&- &
+	mkfifo /run/made
+	config wg0 "PostUp = touch /run/in-hook; nsenter -t 1 -n timeout 20 cat /run/made"
+	bash -c 'until [[ -e /run/in-hook ]]; do sleep 0.05; done; ip link add br9 type bridge; sleep 0.3; echo > /run/made' > /dev/null 2>&1 3>&- &
 	run wg-nsquick up wg0 --hooks open
+	rm /run/made
 	assert_success
 	refute_output --partial "guard:"
 	ip link del br9
@@ -373,7 +375,7 @@ way() {
 	assert_output "wg-nsquick: \`--lvel' is not an option of guard; expected --level off, warn, default or strict, or a COMMAND of that name behind --"
 	[[ ! -e /run/in-hook ]]
 	wg-nsquick guard -- sleep 60 3>&- &
-	sleep 0.5
+	wait_until "the command" pgrep -f '^sleep 60'
 	kill -TERM $!
 	wait $! || true
 	pgrep -f '^sleep 60' && fail "the command did not get the signal"
@@ -390,7 +392,7 @@ way() {
 	ALLOWED=10.9.0.0/24 ADDRESS=10.9.0.2/24 config wq0
 	run timeout 60 wg-nsquick guard -- wg-quick up wq0
 	assert_success
-	run ping -c 1 -W 5 10.9.0.1
+	run ping -c 1 -W 20 10.9.0.1
 	assert_success
 	wg-quick down wq0 2> /dev/null
 	assert_host_unchanged
