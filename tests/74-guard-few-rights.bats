@@ -23,7 +23,7 @@ host='
 	ip link set veth0 addrgenmode none; ip link set veth1 addrgenmode none
 	ip link set veth0 up; ip link set veth1 up
 	ip route add default via 192.0.2.1
-	until [[ $(ip link show veth0) == *LOWER_UP*"state UP"* ]]; do sleep 0.05; done
+	until (($(ip link show type veth | grep -c "LOWER_UP.*state UP") == 2)); do sleep 0.05; done
 	state() { ip -d addr; ip -d route show table all; ip rule; cat /etc/resolv.conf; }
 	state > /run/before
 	printf "[Interface]\nPrivateKey = %s\nAddress = 10.9.0.2/24, fd09::2/64\n%s\n" "$(wg genkey)" "$2" > /etc/wireguard/wg0.conf
