@@ -213,9 +213,9 @@ what_becomes() {
 	local holder
 	vector I
 	mkdir -p /run/wg-nsquick/lock
-	flock /run/wg-nsquick/lock/wg0 sleep 0.7 3>&- &
+	flock /run/wg-nsquick/lock/wg0 bash -c 'touch held; until pgrep -x wg-nsquick; do sleep 0.02; done; sleep 0.3' > /dev/null 3>&- &
 	holder=$!
-	timeout 30 bash -c "until ! flock -n /run/wg-nsquick/lock/wg0 true; do sleep 0.02; done"
+	wait_until "the holder's lock" test -e held
 	run wg-nsquick up wg0
 	assert_success
 	refute_output --partial "another run"
