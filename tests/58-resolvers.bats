@@ -61,6 +61,9 @@ daemons_up() {
 	printf '[server]\nhost-name=pretended\nallow-interfaces=veth0\n[wide-area]\nenable-wide-area=no\n[publish]\npublish-addresses=yes\n' > /etc/avahi/avahi-daemon.conf
 	daemon avahi avahi-daemon --no-drop-root --no-chroot --no-rlimits
 	timeout 30 bash -c 'until [[ -S /run/systemd/resolve/io.systemd.Resolve && -S /run/avahi-daemon/socket ]]; do sleep 0.1; done'
+	# Before that it does not know the host's own name.
+	wait_until "avahi's start" grep "Server startup complete" "$BATS_FILE_TMPDIR/avahi.log"
+	wait_until "systemd-resolved on the bus" resolvectl status
 	printf 'passwd: files\ngroup: files\nhosts: files mdns4_minimal resolve [!UNAVAIL=return] dns\n' > /etc/nsswitch.conf
 	echo 'nameserver 127.0.0.53' > /etc/resolv.conf
 	printf 'enable-cache hosts yes\nshared hosts no\npersistent hosts no\nenable-cache passwd no\nenable-cache group no\nenable-cache services no\nenable-cache netgroup no\n' > /etc/nscd.conf
