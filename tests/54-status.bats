@@ -65,6 +65,8 @@ field() { wg-nsquick status wg0 --json | python3 -c "import json, sys; d = json.
 	run field '[(p["pid"], p["uid"], p["name"]) for p in t["programs"]]'
 	assert_output "[($pid, 65534, 'sleep')]"
 	kill $pid
+	# Or it holds the namespace still, when that has no name any more.
+	wait $pid || true
 }
 
 @test "the JSON has what the manual page says, and no secret" {
@@ -139,7 +141,7 @@ print([k for k in keys(d) if k not in page])'
 @test "degraded: a peer that never answers" {
 	ENDPOINT=192.0.2.1:9 config wg0 "Peer:PersistentKeepalive = 1"
 	wg-nsquick up wg0
-	sleep 1
+	wait_until "a first packet to the peer" eval "((\$(ip netns exec wg0 wg show wg0 transfer | cut -f 3) > 0))"
 	# As if it had been up for an hour.
 	sed -i -E 's/^since .*/since 1000000000/' /run/wg-nsquick/tunnels/wg0@*
 	run wg-nsquick status wg0

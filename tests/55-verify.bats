@@ -32,10 +32,11 @@ fails() {
 }
 
 @test "all points hold; the probe is a packet of the tunnel on the uplink, and nothing else" {
-	tcpdump --immediate-mode -i any -nn -w "$BATS_TEST_TMPDIR/host.pcap" 'not arp' 2> "$BATS_TEST_TMPDIR/ready" 3>&- &
+	tcpdump --immediate-mode -i any -nn -U -w "$BATS_TEST_TMPDIR/host.pcap" 'not arp' 2> "$BATS_TEST_TMPDIR/ready" 3>&- &
 	local tap=$!
 	timeout 20 bash -c "until grep -q 'listening on' '$BATS_TEST_TMPDIR/ready'; do sleep 0.1; done"
 	run wg-nsquick verify wg0
+	wait_until "the probes in the capture" eval "((\$(tcpdump -nn -r '$BATS_TEST_TMPDIR/host.pcap' | grep -c UDP) >= 2))"
 	sleep 0.3
 	kill "$tap"; wait "$tap" || true
 	assert_success

@@ -120,10 +120,7 @@ look() { echo "{ '$FIND' /run/private wg-nsquick; '$FIND' /run/preshared wg-nsqu
 	mkdir -p /run/cores
 	cd /run/cores
 	(ulimit -c unlimited; exec wg-nsquick up wg0) > /dev/null 2>&1 3>&- &
-	for ((i = 0; i < 100; i++)); do
-		pgrep -f '^sleep 54321' > /dev/null && break
-		sleep 0.1
-	done
+	wait_until "the hook" pgrep -f '^sleep 54321'
 	for pid in $(pgrep -x wg-nsquick); do
 		# The default action makes one, if it may.
 		kill -ABRT "$pid"
