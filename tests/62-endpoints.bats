@@ -62,7 +62,7 @@ mtu_in_use() {
 	assert_success
 	assert_equal "$(endpoint_in_use)" 192.0.2.1:51820
 	assert_equal "$(mtu_in_use)" "mtu 1420"
-	run wg-nsquick exec wg0 -- ping -c 1 -W 5 10.9.0.1
+	run wg-nsquick exec wg0 -- ping -c 1 -W 20 10.9.0.1
 	assert_success
 }
 

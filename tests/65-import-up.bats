@@ -23,7 +23,7 @@ setup_file() {
 	printf '192.0.2.1 %s\n' se1.wg.ivpn.net ca1.wg.ivpn.net nl3.vpn.airdns.org atl-106-wg.whiskergalaxy.com us-nyc.prod.surfshark.com se-sto.pvdata.host \
 		nl834.nordvpn.com engage.cloudflareclient.com >> /run/hosts
 	mount --bind /run/hosts /etc/hosts
-	host_state > "$BATS_FILE_TMPDIR/host.before"
+	host_remember
 }
 
 teardown_file() {
@@ -64,7 +64,7 @@ comes_up() {
 	let_in "/etc/wireguard/$name.conf"
 	run wg-nsquick up "$name"
 	assert_success
-	run ip netns exec "$name" ping -c 1 -W 5 10.9.0.1
+	run ip netns exec "$name" ping -c 1 -W 20 10.9.0.1
 	assert_success
 	run wg-nsquick down "$name"
 	assert_success

@@ -44,7 +44,7 @@ endpoint() { ip netns exec wg0 wg show wg0 endpoints | cut -f 2; }
 
 @test "a name that moved: the endpoint moves, the session and its counters stay" {
 	wg-nsquick up wg0
-	wg-nsquick exec wg0 curl -s -m 5 http://10.9.0.1/
+	wg-nsquick exec wg0 curl -s -m 20 http://10.9.0.1/
 	local shake
 	shake=$(ip netns exec wg0 wg show wg0 latest-handshakes)
 	hosts "192.0.2.9 vpn.example"
@@ -53,7 +53,7 @@ endpoint() { ip netns exec wg0 wg show wg0 endpoints | cut -f 2; }
 	assert_output "[#] wg set wg0 peer $PROVIDER_PUB endpoint 192.0.2.9:51820"
 	assert_equal "$(endpoint)" 192.0.2.9:51820
 	assert_equal "$(ip netns exec wg0 wg show wg0 latest-handshakes)" "$shake"
-	wg-nsquick exec wg0 curl -s -m 5 http://10.9.0.1/
+	wg-nsquick exec wg0 curl -s -m 20 http://10.9.0.1/
 	assert_equal "$(ip netns exec wg0 wg show wg0 latest-handshakes)" "$shake"
 }
 
