@@ -740,10 +740,7 @@ share_with_unreadable() {
 	for moment in PreUp PostUp; do
 		config wg0 "$moment = sleep 54321"
 		wg-nsquick up wg0 > /dev/null 2>&1 3>&- &
-		for ((i = 0; i < 100; i++)); do
-			pgrep -f '^sleep 54321' > /dev/null && break
-			sleep 0.1
-		done
+		wait_until "the hook" pgrep -f '^sleep 54321'
 		# Or the one that is killed last would have the time to undo it.
 		pkill -STOP -x wg-nsquick
 		pkill -KILL -x wg-nsquick
