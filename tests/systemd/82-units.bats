@@ -5,7 +5,7 @@ setup_file() {
 	load ../lib/host
 	host_up
 	servers_up
-	host_state > "$BATS_FILE_TMPDIR/host.before"
+	host_remember
 }
 
 teardown_file() {

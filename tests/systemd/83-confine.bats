@@ -32,7 +32,7 @@ setup_file() {
 	unit other.service "[Service]" "User=nobody" "ExecStart=/bin/stat -L -c %%i /proc/self/ns/net" "StandardOutput=file:/run/other.ns"
 	unit other.socket "[Socket]" "ListenStream=/run/other.sock"
 	systemctl daemon-reload
-	host_state > "$BATS_FILE_TMPDIR/host.before"
+	host_remember
 }
 
 teardown_file() {
