@@ -184,9 +184,9 @@ static int do_link_delete(struct txn *txn, struct step *step)
 	(void)step;
 	/* From here on there is no way back but to the end: whoever finds the journal goes on. */
 	txn->journal.state = JOURNAL_STOPPING;
-	r = journal_save(&txn->journal);
-	if (r == 0)
-		r = txn_undo(txn, UNDO_DEVICE);
+	/* Where that cannot be written down, a tunnel that is said to be up and has no device is undone all the same. */
+	(void)journal_save(&txn->journal);
+	r = txn_undo(txn, UNDO_DEVICE);
 	return r < 0 ? txn_fail(EXIT_KERNEL, txn, "cannot delete the interface: %s", strerror(-r)) : 0;
 }
 

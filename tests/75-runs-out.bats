@@ -73,6 +73,20 @@ uncover() {
 	done
 }
 
+@test "down on a full /run/wg-nsquick: hooks run, and nothing is left" {
+	config wg0 "DNS = 10.9.0.1" "PreDown = echo before" "PostDown = echo after"
+	small /run/wg-nsquick "size=256k"
+	run wg-nsquick up wg0
+	assert_success
+	cat /dev/zero > /run/wg-nsquick/full 2> /dev/null || true
+	run wg-nsquick down wg0
+	assert_success
+	assert_line before
+	assert_line after
+	assert_clean
+	uncover
+}
+
 @test "/run/wg-nsquick without inodes" {
 	local inodes
 	for inodes in 4 6 8 10 12 14; do
