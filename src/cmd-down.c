@@ -189,7 +189,7 @@ int cmd_save(const struct options *options, char **args)
 	}
 	if (!status) {
 		log_trace("wg showconf %s", conf.iface);
-		status = save_tunnel(&conf, &txn.journal, txn.target);
+		status = save_tunnel(&txn);
 		if (!status)
 			status = note_saved(args[0], &txn);
 	}

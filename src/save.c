@@ -8,7 +8,7 @@
 #include "log.h"
 #include "place.h"
 #include "resolve.h"
-#include "wg.h"
+#include "tunnel.h"
 
 /* The kernel's and the TUN's own link-local addresses are nobody's configuration. */
 static void drop_automatic(const struct conf *conf, struct prefix *addresses, size_t *n)
@@ -107,8 +107,10 @@ void save_sweep_folder(void)
 	}
 }
 
-int save_tunnel(const struct conf *conf, const struct journal *journal, struct rt *rt)
+int save_tunnel(const struct txn *txn)
 {
+	const struct conf *conf = txn->conf;
+	const struct journal *journal = &txn->journal;
 	_cleanup_free_ struct prefix *addresses = NULL;
 	_cleanup_buf_ struct buf text = { 0 };
 	struct wg_iface live = { 0 };
@@ -116,11 +118,12 @@ int save_tunnel(const struct conf *conf, const struct journal *journal, struct r
 	struct rt_link link;
 	int r;
 
-	r = wg_read(journal->userspace ? WG_USERSPACE : WG_KERNEL, conf->iface, &live);
+	/* By index: somebody may have renamed it, or given another link its name. */
+	r = tunnel_wg_read(txn, &live);
 	if (r == 0)
-		r = rt_link_get(rt, conf->iface, 0, &link);
+		r = rt_link_get(txn->target, NULL, journal->ifindex, &link);
 	if (r == 0)
-		r = rt_addresses(rt, link.ifindex, &addresses, &what.n_addresses);
+		r = rt_addresses(txn->target, link.ifindex, &addresses, &what.n_addresses);
 	if (r < 0) {
 		log_error("%s: Unable to access interface: %s", conf->iface, strerror(-r));
 		wg_iface_free(&live);

@@ -2,14 +2,13 @@
 /* save.h - the live tunnel written back to its file. */
 #pragma once
 
-#include "journal.h"
-#include "nl.h"
+#include "txn.h"
 
 /*
- * The calling thread is in the target namespace, `rt` too. The file is replaced
+ * The calling thread is in the target namespace. The file is replaced
  * atomically, mode 0600; a symlink to it stays. Returns an exit status; what failed was told.
  */
-int save_tunnel(const struct conf *conf, const struct journal *journal, struct rt *rt);
+int save_tunnel(const struct txn *txn);
 
 /* Removes what a killed save left beside the file `config`, which has its keys, and says so. The caller holds the lock of `iface`. */
 void save_sweep(const char *iface, const char *config);

@@ -206,7 +206,7 @@ static int do_save(struct txn *txn, struct step *step)
 	int status;
 
 	txn_trace(txn, step);
-	status = save_tunnel(txn->conf, &txn->journal, txn->target);
+	status = save_tunnel(txn);
 	conf_forget_keys(txn->conf);
 	secret_scrub();
 	return status;

@@ -408,6 +408,35 @@ small() { # SIZE LINE…: a configuration on a file system of its own
 	assert_clean
 }
 
+@test "a device that somebody renamed is saved, and not another link that has its name" {
+	config wg0 "SaveConfig = true"
+	run wg-nsquick up wg0
+	assert_success
+	# Before Linux 6.2 none is renamed while it is up.
+	ip -n wg0 link set wg0 down
+	ip -n wg0 link set wg0 name tun9
+	ip -n wg0 link set tun9 up
+	ip -n wg0 addr add 10.9.0.77/32 dev tun9
+	run wg-nsquick save wg0
+	assert_success
+	ip -n wg0 link add wg0 type veth peer name other
+	ip -n wg0 addr add 10.99.0.1/24 dev wg0
+	run wg-nsquick save wg0
+	assert_success
+	run grep ^Address /etc/wireguard/wg0.conf
+	assert_line "Address = 10.9.0.2/24"
+	assert_line "Address = 10.9.0.77/32"
+	refute_line --partial 10.99
+	ip -n wg0 addr del 10.9.0.77/32 dev tun9
+	run wg-nsquick down wg0
+	assert_success
+	run grep ^Address /etc/wireguard/wg0.conf
+	assert_line "Address = 10.9.0.2/24"
+	refute_line --partial 10.99
+	refute_line "Address = 10.9.0.77/32"
+	assert_clean
+}
+
 @test "save of what is not up" {
 	config wg0
 	run wg-nsquick save wg0
