@@ -147,7 +147,8 @@ static int exists(const char *path)
 
 	if (lstat(path, &st) == 0)
 		return 1;
-	return errno == ENOENT || errno == ENOTDIR ? 0 : -errno;
+	/* A name that is too long for a file nobody could give one. */
+	return errno == ENOENT || errno == ENOTDIR || errno == ENAMETOOLONG ? 0 : -errno;
 }
 
 /* ---- whose a file is, is told by its text: no note of it can be lost or outlive it ---- */

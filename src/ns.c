@@ -269,7 +269,7 @@ static int publish(void *arg)
 	if (placeholder < 0 && errno != EEXIST)
 		return -errno;
 	/* What a killed publication left is an empty file; a mount would follow a symbolic link. */
-	if (placeholder < 0 && (lstat(target, &st) < 0 || !S_ISREG(st.st_mode)))
+	if (placeholder < 0 && (lstat(target, &st) < 0 || !S_ISREG(st.st_mode) || st.st_size != 0))
 		return -EEXIST;
 	if (mount(source, target, "none", MS_BIND, NULL) < 0) {
 		r = -errno;

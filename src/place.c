@@ -1,7 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "place.h"
 
+#include <limits.h>
+#include <sys/stat.h>
+
+#include "atomic.h"
 #include "journal.h"
+
+/* Of a namespace that tunnels are made in: files are named after it, somebody's saved resolv.conf (dns.c) the longest. */
+#define TARGET_NAME_MAX (NAME_MAX - (sizeof(".resolv.conf" ATOMIC_TMP) - 1))
 
 const char *place_target(const struct place *place)
 {
@@ -41,6 +48,16 @@ static int duplicate(const char *text, char **ret_copy)
 	return *ret_copy ? 0 : -ENOMEM;
 }
 
+/* Anything but the empty file that a killed publication leaves. */
+static bool is_somebodys_file(const char *name)
+{
+	char path[PATH_MAX];
+	struct stat st;
+
+	snprintf(path, sizeof(path), NETNS_RUN_DIR "/%s", name);
+	return lstat(path, &st) == 0 && (!S_ISREG(st.st_mode) || st.st_size != 0);
+}
+
 static int named_target(struct place *p, const char *netns, char *error)
 {
 	int r = ns_open(netns, &p->target_fd);
@@ -66,7 +83,11 @@ static int named_target(struct place *p, const char *netns, char *error)
 		snprintf(error, 512, "`%s' cannot be a namespace's name; expected one without blanks or slashes that does not begin with - or .", netns);
 		return -EINVAL;
 	}
-	/* An empty file is what a killed publication leaves: it is taken over. */
+	if (r == -EINVAL && is_somebodys_file(netns)) {
+		snprintf(error, 512, "`" NETNS_RUN_DIR "/%s' is not a network namespace; expected one, or nothing", netns);
+		return -EINVAL;
+	}
+	/* The empty file is taken over. */
 	p->create = r == -ENOENT || r == -EINVAL;
 	if (r < 0 && !p->create) {
 		snprintf(error, 512, "cannot open namespace `%s': %s", netns, strerror(-r));
@@ -135,6 +156,10 @@ int place_find(const struct settings *settings, const char *iface, struct place 
 	r = find_target(&p, settings->netns, iface, ret_error);
 	if (r == 0 && p.target_fd >= 0 && ns_same(p.target_fd, p.host_fd)) {
 		snprintf(ret_error, 512, "`%s' is the host's own network namespace: the tunnel would land there; expected another one", settings->netns ? settings->netns : "");
+		r = -EINVAL;
+	}
+	if (r == 0 && p.name && strlen(p.name) > TARGET_NAME_MAX) {
+		snprintf(ret_error, 512, "`%s' cannot be a namespace's name; expected one of up to %zu bytes", p.name, TARGET_NAME_MAX);
 		r = -EINVAL;
 	}
 	if (r == 0)

@@ -119,6 +119,40 @@ teardown() {
 	rm /run/netns/wg0
 }
 
+@test "somebody's file in place of a namespace's name is not mounted over, nor deleted" {
+	config wg0
+	echo precious > /run/netns/wg0
+	run wg-nsquick up wg0
+	assert_failure 1
+	assert_output --partial "/run/netns/wg0"
+	assert_equal "$(cat /run/netns/wg0)" precious
+	rm /run/netns/wg0
+	: > /run/netns/wg0
+	run wg-nsquick up wg0
+	assert_success
+}
+
+@test "a namespace's name that leaves no room for what is named after it is refused" {
+	local name long
+	printf -v long '%0244d' 0
+	config wg0
+	config wg1
+	ip netns add "$long"
+	for name in "$long" "${long}0"; do
+		run wg-nsquick up wg0 --netns "$name"
+		assert_failure 1
+		assert_equal "$(grep -c '^\[#\]' <<< "$output")" 0
+		assert_output --partial "cannot be a namespace's name"
+		refute_output --partial "could not undo everything"
+	done
+	ip netns del "$long"
+	long=${long%?????????????????????????????}
+	run wg-nsquick up wg0 --netns "$long"
+	assert_success
+	run wg-nsquick down wg0
+	assert_success
+}
+
 @test "a symbolic link in place of our folder or of a lock is not followed" {
 	config wg0
 	echo precious > /run/precious
