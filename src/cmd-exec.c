@@ -42,11 +42,14 @@ static bool changes_user(const struct options *options, const struct user *user)
 
 static int enter(const struct txn *txn, const struct settings *settings, const struct user *user)
 {
-	_cleanup_free_ char *dir = dns_dir(txn->journal.ns_name, txn->journal.cookie);
-	struct seal_spec seal = { .target_fd = txn->target_fd, .etc_dir = dir, .mask_bus = settings->dbus == DBUS_MASKED, .user = user->uid };
+	_cleanup_free_ char *dir = NULL;
+	struct seal_spec seal = { .target_fd = txn->target_fd, .mask_bus = settings->dbus == DBUS_MASKED, .user = user->uid };
 	const char *what = "";
-	int r = dir ? seal_enter(&seal, &what) : -ENOMEM;
+	int r = dns_dir_of(&txn->journal, &dir);
 
+	seal.etc_dir = dir;
+	if (r == 0)
+		r = seal_enter(&seal, &what);
 	if (r < 0)
 		log_error("%s: cannot enter its network namespace (%s): %s; nothing was run", txn->journal.iface, what, strerror(-r));
 	return r;

@@ -15,9 +15,6 @@
 #define STATE_DIR "/var/lib/wg-nsquick"
 #define MAX_SIZE (1 << 20)
 #define PAGE 4096
-/* The first line of what we write: after a power cut it tells whose a file is. */
-#define HEADER "# Written by wg-nsquick for this network namespace.\n"
-#define HOSTS_LINE "hosts: files dns\n"
 
 char *dns_dir(const char *ns_name, ns_cookie cookie)
 {
@@ -31,79 +28,20 @@ char *dns_dir(const char *ns_name, ns_cookie cookie)
 	return n < 0 ? NULL : dir;
 }
 
-void dns_format_resolv(const struct strv *items, struct buf *text)
+int dns_dir_of(const struct journal *j, char **ret_dir)
 {
-	bool search = false, server = false;
+	struct ns_record record = { 0 };
+	char *dir;
+	int r = ns_record_load(j->cookie, &record);
 
-	buf_str(text, HEADER);
-	for (size_t i = 0; i < items->n; i++)
-		if (dns_item_is_server(items->v[i])) {
-			buf_fmt(text, "nameserver %s\n", items->v[i]);
-			server = true;
-		}
-	if (!server)
-		/* glibc then asks 127.0.0.1, where nobody answers in a namespace of its own. */
-		buf_str(text, "# No DNS server is configured: names do not resolve here.\n");
-	for (size_t i = 0; i < items->n; i++)
-		if (!dns_item_is_server(items->v[i])) {
-			buf_str(text, search ? " " : "search ");
-			buf_str(text, items->v[i]);
-			search = true;
-		}
-	if (search)
-		buf_str(text, "\n");
-}
-
-/* As glibc reads it (process_line() in nss/nss_database.c): blanks may come first, and without its colon it still is one. */
-static bool is_about_hosts(const char *line)
-{
-	while (*line != '\n' && is_space(*line))
-		line++;
-	return strncmp(line, "hosts", 5) == 0 && (line[5] == ':' || is_space(line[5]));
-}
-
-void dns_format_nsswitch(const char *host_text, struct buf *text)
-{
-	buf_str(text, HEADER);
-	for (const char *line = host_text; *line;) {
-		const char *end = strchrnul(line, '\n');
-
-		if (!is_about_hosts(line)) {
-			buf_add(text, line, (size_t)(end - line));
-			buf_str(text, "\n");
-		}
-		line = *end ? end + 1 : end;
-	}
-	buf_str(text, HOSTS_LINE);
-}
-
-/* Of a line about hosts, from its first letter: the names of services, and actions in brackets, up to a comment. */
-static bool asks_others(const char *line)
-{
-	const char *end = line + strcspn(line, "#\n");
-	size_t len;
-
-	for (const char *p = line + strlen("hosts:"); p < end; p += len) {
-		len = *p == '[' ? strcspn(p, "]") + 1 : strspn(p, " \t\r\f\v");
-		if (len)
-			continue;
-		len = strcspn(p, " \t\r\f\v[#\n");
-		if (!(len == 5 && strncmp(p, "files", 5) == 0) && !(len == 3 && strncmp(p, "dns", 3) == 0))
-			return true;
-	}
-	return false;
-}
-
-bool dns_nsswitch_is_closed(const char *text)
-{
-	for (const char *line = text; *line;) {
-		const char *end = strchrnul(line, '\n');
-
-		if (is_about_hosts(line) && asks_others(line + strspn(line, " \t\r\f\v")))
-			return false;
-		line = *end ? end + 1 : end;
-	}
-	return true;
+	if (r < 0 && r != -ENOENT && r != -EBADMSG)
+		return r;
+	dir = dns_dir(r == 0 ? record.name : j->ns_name, j->cookie);
+	ns_record_free(&record);
+	if (!dir)
+		return -ENOMEM;
+	*ret_dir = dir;
+	return 0;
 }
 
 /* The names of a namespace's files. */
@@ -170,7 +108,7 @@ static int is_ours(const char *path)
 
 	if (is_transient(r))
 		return r;
-	return r == 0 && strncmp(text, HEADER, strlen(HEADER)) == 0;
+	return r == 0 && dns_text_is_ours(text);
 }
 
 /* By its other names, the host's file must not be written either. */

@@ -13,6 +13,8 @@
 
 /* The folder. The caller frees; NULL when memory is out. */
 char *dns_dir(const char *ns_name, ns_cookie cookie);
+/* The one of a tunnel's namespace, by its record: a namespace may have two names, or have had none when the first tunnel came. -errno. The caller frees. */
+int dns_dir_of(const struct journal *j, char **ret_dir);
 
 /*
  * Makes the folder and the files so that they can be bound: whoever looks a
@@ -40,3 +42,5 @@ void dns_format_resolv(const struct strv *items, struct buf *text);
 void dns_format_nsswitch(const char *host_text, struct buf *text);
 /* Whether hosts are looked up by files and DNS, whatever their order, and by nobody else. */
 bool dns_nsswitch_is_closed(const char *text);
+/* Whether it is the text of a file that we wrote. */
+bool dns_text_is_ours(const char *text);

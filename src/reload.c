@@ -234,8 +234,8 @@ static int write_dns(struct txn *txn, const struct conf *conf)
 
 static int apply_dns(struct txn *txn, const struct conf *conf)
 {
-	_cleanup_free_ char *dir = dns_dir(txn->journal.ns_name, txn->journal.cookie);
-	int r = dir ? 0 : -ENOMEM;
+	_cleanup_free_ char *dir = NULL;
+	int r = dns_dir_of(&txn->journal, &dir);
 
 	if (r == 0) {
 		log_trace("install -m 644 /dev/fd/63 %s/resolv.conf", dir);

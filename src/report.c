@@ -60,10 +60,9 @@ static void judge_peers(struct report_tunnel *t, int64_t now)
 
 static void judge_files(struct report_tunnel *t)
 {
-	_cleanup_free_ char *dir = dns_dir(t->txn.journal.ns_name, t->txn.journal.cookie);
-	_cleanup_free_ char *path = NULL;
+	_cleanup_free_ char *dir = NULL, *path = NULL;
 
-	if (!dir || asprintf(&path, "%s/resolv.conf", dir) < 0)
+	if (dns_dir_of(&t->txn.journal, &dir) < 0 || asprintf(&path, "%s/resolv.conf", dir) < 0)
 		path = NULL;
 	if (path && t->txn.journal.dns.n && access(path, R_OK) < 0)
 		worsen(t, REPORT_DEGRADED, "%s is gone", path);

@@ -191,13 +191,15 @@ static int write_dns(struct txn *txn, struct ns_record *record)
 
 int step_dns(struct txn *txn, struct step *step)
 {
-	_cleanup_free_ char *dir = dns_dir(txn->place->name, txn->journal.cookie);
+	_cleanup_free_ char *dir = NULL;
 	struct ns_record record = { 0 };
 	_cleanup_fd_ int lock = -1;
 	int r;
 
 	(void)step;
-	r = dir ? journal_lock_shared(&lock) : -ENOMEM;
+	r = dns_dir_of(&txn->journal, &dir);
+	if (r == 0)
+		r = journal_lock_shared(&lock);
 	if (r == 0)
 		r = ns_record_load(txn->journal.cookie, &record);
 	if (r == 0 && !record.made && !has_server(txn->conf)) {
@@ -208,5 +210,5 @@ int step_dns(struct txn *txn, struct step *step)
 		r = write_dns(txn, &record);
 	}
 	ns_record_free(&record);
-	return r < 0 ? txn_fail(1, txn, "cannot write %s/resolv.conf: %s", dir ? dir : "", strerror(-r)) : 0;
+	return r < 0 ? txn_fail(1, txn, "cannot write %s/resolv.conf: %s", dir ? dir : NETNS_ETC_DIR, strerror(-r)) : 0;
 }

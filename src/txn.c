@@ -68,19 +68,18 @@ int txn_close(struct txn *txn)
 
 int txn_make_room(struct txn *txn)
 {
-	_cleanup_free_ char *dir = dns_dir(txn->journal.ns_name, txn->journal.cookie);
+	_cleanup_free_ char *dir = NULL;
 	struct room_spec spec = {
 		.target_fd = txn->target_fd,
-		.etc_dir = dir,
 		.name = txn->place && txn->place->create ? txn->place->name : NULL,
 		.names = &txn->host_names,
 	};
 	const char *what = "";
-	int r;
+	int r = dns_dir_of(&txn->journal, &dir);
 
-	if (!dir)
-		return txn_fail(1, txn, "out of memory");
-	r = journal_note(&txn->journal, UNDO_ROOM, 0, 0, 0);
+	spec.etc_dir = dir;
+	if (r == 0)
+		r = journal_note(&txn->journal, UNDO_ROOM, 0, 0, 0);
 	if (r == 0 && spec.name)
 		r = room_host_names(&txn->host_names);
 	if (r == 0)
@@ -130,7 +129,7 @@ static int do_hook(struct txn *txn, struct step *step)
 {
 	_cleanup_free_ char *text = hook_expand(step->hook, txn->conf->iface);
 	_cleanup_free_ char *name = NULL;
-	_cleanup_free_ char *dir = dns_dir(txn->journal.ns_name, txn->journal.cookie);
+	_cleanup_free_ char *dir = NULL;
 	const char *netns = txn->journal.ns_path ? txn->journal.ns_path : "";
 	struct hook_env env = {
 		.iface = txn->conf->iface,
@@ -139,7 +138,6 @@ static int do_hook(struct txn *txn, struct step *step)
 		.netns = netns,
 		.target_fd = txn->target_fd,
 		.room_fd = txn->room_fd,
-		.etc_dir = dir,
 		.control = txn->worker->control,
 		.mask = txn->worker->mask,
 		.timeout = txn->hook_timeout,
@@ -149,7 +147,7 @@ static int do_hook(struct txn *txn, struct step *step)
 
 	if (asprintf(&name, "%s:%u: %s", txn->conf->path, step->line, hook_names[step->hook->kind]) < 0)
 		name = NULL;
-	if (!text || !name || !dir)
+	if (!text || !name)
 		return txn_fail(1, txn, "out of memory");
 	if (txn->hooks == HOOKS_NONE) {
 		log_note("%s: skipped, as hooks are set to none", name);
@@ -158,7 +156,10 @@ static int do_hook(struct txn *txn, struct step *step)
 	if (txn->hooks != HOOKS_OPEN)
 		env.guarded = name;
 	log_trace("%s", text);
-	r = hook_run(&env, text, txn->worker->control, on_word, txn->worker);
+	r = dns_dir_of(&txn->journal, &dir);
+	env.etc_dir = dir;
+	if (r == 0)
+		r = hook_run(&env, text, txn->worker->control, on_word, txn->worker);
 	if (r == -ENOENT)
 		return txn_fail(127, txn, "%s needs bash, which was not found in PATH; expected the package bash", hook_names[step->hook->kind]);
 	if (r == -ETIME) {

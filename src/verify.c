@@ -453,8 +453,9 @@ int verify_run(const struct report_tunnel *tunnel, bool mask_bus, struct verify 
 {
 	struct run run = { .tunnel = tunnel, .txn = &tunnel->txn, .verify = ret_verify, .mask_bus = mask_bus };
 
-	run.etc_dir = dns_dir(tunnel->txn.journal.ns_name, tunnel->txn.journal.cookie);
-	run.error = run.etc_dir ? journal_each(NULL, add_tunnel, &run) : -ENOMEM;
+	run.error = dns_dir_of(&tunnel->txn.journal, &run.etc_dir);
+	if (run.error == 0)
+		run.error = journal_each(NULL, add_tunnel, &run);
 	if (run.error == 0) {
 		check_links(&run);
 		check_routes(&run);

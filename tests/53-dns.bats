@@ -111,6 +111,69 @@ setup() {
 	assert_clean
 }
 
+# A namespace of somebody's own, under two names.
+two_names() {
+	unshare -n sleep 600 3>&- &
+	owner=$!
+	wait_until "the namespace" grep -qx sleep "/proc/$owner/comm"
+	ip netns attach aa "$owner"
+	ip netns attach bb "$owner"
+}
+
+@test "one namespace under two names: hooks, exec, status and verify go by the one where its resolver's files are" {
+	local owner seen=$BATS_TEST_TMPDIR/seen
+	two_names
+	ALLOWED=10.9.0.0/24 config wg0
+	wg-nsquick up wg0 --netns aa
+	KEY=$(wg genkey) config wg1 "DNS = 10.8.0.1" "PreUp = grep nameserver /etc/resolv.conf > $seen || true" \
+		"PostUp = grep nameserver /etc/resolv.conf >> $seen"
+	run wg-nsquick up wg1 --netns bb
+	assert_success
+	assert_line "[#] install -m 644 /dev/fd/63 /etc/netns/aa/resolv.conf"
+	assert_equal "$(< "$seen")" "nameserver 10.8.0.1"
+	run wg-nsquick exec wg1 -- grep nameserver /etc/resolv.conf
+	assert_output "nameserver 10.8.0.1"
+	run wg-nsquick verify wg1
+	assert_line --regexp "^✓ dns .*10\.8\.0\.1"
+	run wg-nsquick status wg1
+	refute_output --partial "is gone"
+	sed -i 's/10\.8\.0\.1/10.8.0.2/' /etc/wireguard/wg1.conf
+	run wg-nsquick reload wg1
+	assert_success
+	assert_line "[#] install -m 644 /dev/fd/63 /etc/netns/aa/resolv.conf"
+	run wg-nsquick exec wg1 -- grep nameserver /etc/resolv.conf
+	assert_output "nameserver 10.8.0.2"
+	wg-nsquick down wg1
+	# While the owner lives he may have them bound.
+	kill "$owner"
+	wait "$owner" || true
+	wg-nsquick down wg0
+	ip netns del aa
+	ip netns del bb
+	assert_clean
+}
+
+@test "a namespace that was joined without a name, and by its name later: its resolver's files stay where they are" {
+	local owner seen=$BATS_TEST_TMPDIR/seen
+	unshare -n sleep 600 3>&- &
+	owner=$!
+	wait_until "the namespace" grep -qx sleep "/proc/$owner/comm"
+	ALLOWED=10.9.0.0/24 config wg0
+	nsenter -t "$owner" -n wg-nsquick up wg0 --transport host
+	ip netns attach aa "$owner"
+	KEY=$(wg genkey) config wg1 "DNS = 10.8.0.1" "PostUp = grep nameserver /etc/resolv.conf > $seen"
+	wg-nsquick up wg1 --netns aa
+	assert_equal "$(< "$seen")" "nameserver 10.8.0.1"
+	run wg-nsquick exec wg1 -- grep nameserver /etc/resolv.conf
+	assert_output "nameserver 10.8.0.1"
+	wg-nsquick down wg1
+	kill "$owner"
+	wait "$owner" || true
+	wg-nsquick down wg0 --netns aa
+	ip netns del aa
+	assert_clean
+}
+
 @test "after all of this the host is the same" {
 	assert_host_unchanged
 }
