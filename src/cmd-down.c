@@ -113,7 +113,7 @@ int cmd_down(const struct options *options, char **args)
 		log_error("out of memory");
 		return 1;
 	}
-	if (!options->dry_run && tunnel_lock(conf.iface, conf.path, &lock) < 0)
+	if (!options->dry_run && tunnel_lock_to_leave(conf.iface, conf.path, &lock) < 0)
 		return 1;
 	status = find(&conf, options, &settings, &txn);
 	/* `--hooks none' takes it down all the same. */

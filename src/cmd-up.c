@@ -306,7 +306,7 @@ int cmd_up(const struct options *options, char **args)
 	if (conffile_check_writers(&conf, settings.hooks != HOOKS_NONE, settings.strict_files) < 0)
 		return 1;
 	/* Before the namespaces are looked at: a killed run's may still have its name. */
-	if (!options->dry_run && tunnel_lock(conf.iface, conf.path, &lock) < 0)
+	if (!options->dry_run && tunnel_lock_to_leave(conf.iface, conf.path, &lock) < 0)
 		return 1;
 	if (find_place(options, &settings, conf.iface, &place, &netns_lock) < 0)
 		return 1;

@@ -256,17 +256,18 @@ static int restore(void *arg)
 	struct txn *txn = arg;
 	_cleanup_live_ struct live before = { 0 };
 	CLEANUP(conf_free) struct conf outline = { 0 };
-	int r = before_load(&txn->journal, &before);
+	int first = before_load(&txn->journal, &before), r;
 
 	/* The note is written after the file, and goes before it. */
-	if (r == -ENOENT)
+	if (first == -ENOENT)
 		return 0;
-	if (r == 0 && bring_to(txn, &before))
-		r = -EIO;
+	if (first == 0 && bring_to(txn, &before))
+		first = -EIO;
 	/* It still is the one from before. */
+	r = applied_load(&txn->journal, &outline);
 	if (r == 0)
-		r = applied_load(&txn->journal, &outline);
-	return r == 0 ? write_dns(txn, &outline) : r;
+		r = write_dns(txn, &outline);
+	return first < 0 ? first : r;
 }
 
 int reload_undo(struct txn *txn, const struct undo *undo)
@@ -274,8 +275,8 @@ int reload_undo(struct txn *txn, const struct undo *undo)
 	int r;
 
 	(void)undo;
-	/* Without the device there is nothing to be restored. */
-	r = tunnel_alive(txn);
+	/* Without the device there is nothing to be restored, nor when that is about to go. */
+	r = txn->journal.state == JOURNAL_UP ? tunnel_alive(txn) : 0;
 	if (r > 0)
 		r = ns_call(txn->target_fd, restore, txn);
 	if (r == 0)

@@ -170,6 +170,7 @@ static int dead(const struct txn *txn)
 
 struct recovery {
 	bool locked;
+	bool leaves; /* what stays of a reload is no error: nobody needs that tunnel as one of the files has it */
 	int done;
 	int error;
 };
@@ -190,12 +191,19 @@ static int undo_dead(struct txn *txn)
 	return r == 0 ? journal_remove(&txn->journal) : r;
 }
 
+static int undo_interrupted_reload(struct txn *txn)
+{
+	log_note("%s: undoing what an interrupted reload left in network namespace %s", txn->journal.iface,
+		 txn->journal.ns_path ? txn->journal.ns_path : "(unnamed)");
+	return txn_undo(txn, 1U << UNDO_RELOAD);
+}
+
 static int recover_one(void *arg, struct journal *j)
 {
 	struct recovery *recovery = arg;
 	struct txn txn = TXN_INIT;
 	_cleanup_fd_ int lock = -1;
-	int r, is_dead = 0;
+	int r, is_dead = 0, is_reload = 0;
 
 	/* It may just be dying, as when a unit's processes are killed. */
 	r = recovery->locked ? 0 : journal_lock(j->iface, RECOVER_PATIENCE_MS, &lock);
@@ -216,26 +224,27 @@ static int recover_one(void *arg, struct journal *j)
 	if (is_dead > 0) {
 		r = undo_dead(&txn);
 	} else if (r == 0 && reload_interrupted(&txn.journal)) {
-		is_dead = 1;
-		log_note("%s: undoing what an interrupted reload left in network namespace %s", txn.journal.iface,
-			 txn.journal.ns_path ? txn.journal.ns_path : "(unnamed)");
-		r = txn_undo(&txn, 1U << UNDO_RELOAD);
+		is_reload = 1;
+		r = undo_interrupted_reload(&txn);
 	}
-	if (r == 0 && applied_sweep(&txn.journal) && !is_dead)
+	if (r == 0 && applied_sweep(&txn.journal) && !is_dead && !is_reload)
 		log_note("%s: a file that a killed reload left is deleted", txn.journal.iface);
-	if (r < 0) {
-		log_error("%s: could not undo everything: %s", j->iface, strerror(-r));
+	if (r < 0 && is_reload && recovery->leaves) {
+		log_warn("%s: could not undo the reload: %s", j->iface, strerror(-r));
+	} else if (r < 0) {
+		log_error("%s: could not undo %s: %s%s", j->iface, is_reload ? "the reload" : "everything", strerror(-r),
+			  is_reload ? "; expected another try, or `down'" : "");
 		recovery->error = r;
-	} else if (is_dead) {
+	} else if (is_dead || is_reload) {
 		recovery->done++;
 	}
 	txn_free(&txn);
 	return 0;
 }
 
-int tunnel_recover(const char *iface, bool locked)
+static int recover(const char *iface, bool locked, bool leaves)
 {
-	struct recovery recovery = { .locked = locked };
+	struct recovery recovery = { .locked = locked, .leaves = leaves };
 	int r = journal_each(iface, recover_one, &recovery);
 
 	if (r < 0)
@@ -245,6 +254,11 @@ int tunnel_recover(const char *iface, bool locked)
 	if (!iface || locked)
 		journal_sweep(iface);
 	return r < 0 ? r : recovery.done;
+}
+
+int tunnel_recover(const char *iface, bool locked)
+{
+	return recover(iface, locked, false);
 }
 
 int tunnel_recover_files(void)
@@ -265,7 +279,7 @@ int tunnel_recover_files(void)
 	return r;
 }
 
-int tunnel_lock(const char *iface, const char *config, int *ret_lock)
+static int take_lock(const char *iface, const char *config, bool leaves, int *ret_lock)
 {
 	int r;
 
@@ -284,12 +298,22 @@ int tunnel_lock(const char *iface, const char *config, int *ret_lock)
 	if (r == 0 && config)
 		save_sweep(iface, config);
 	if (r == 0)
-		r = tunnel_recover(iface, true);
+		r = recover(iface, true, leaves);
 	if (r >= 0)
 		namespace_sweep();
 	else
 		*ret_lock = close_fd(*ret_lock);
 	return r < 0 ? r : 0;
+}
+
+int tunnel_lock(const char *iface, const char *config, int *ret_lock)
+{
+	return take_lock(iface, config, false, ret_lock);
+}
+
+int tunnel_lock_to_leave(const char *iface, const char *config, int *ret_lock)
+{
+	return take_lock(iface, config, true, ret_lock);
 }
 
 /* ---- one key, two devices ---- */

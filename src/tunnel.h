@@ -42,6 +42,8 @@ int tunnel_recover_files(void);
  * is at work (-EAGAIN), or /run cannot be written.
  */
 int tunnel_lock(const char *iface, const char *config, int *ret_lock);
+/* The same for who has no use for the tunnel as it is: a reload that cannot be undone is told, and no error. */
+int tunnel_lock_to_leave(const char *iface, const char *config, int *ret_lock);
 
 /* Who else on this machine has this public key: *ret_where "wg0 in network namespace x" (the caller frees), or -ENOENT. */
 int tunnel_key_in_use(const struct key *public_key, const struct place *place, char **ret_where);

@@ -26,6 +26,7 @@
 #include "hook.h"
 #include "hoststate.h"
 #include "log.h"
+#include "reload.h"
 #include "room.h"
 #include "secret.h"
 #include "spawn.h"
@@ -206,6 +207,10 @@ static int do_save(struct txn *txn, struct step *step)
 {
 	int status;
 
+	if (reload_interrupted(&txn->journal)) {
+		log_warn("%s: not saved, as it has some of the file before a reload and some of the one after", txn->conf->iface);
+		return 0;
+	}
 	txn_trace(txn, step);
 	status = save_tunnel(txn);
 	conf_forget_keys(txn->conf);

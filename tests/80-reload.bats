@@ -426,6 +426,58 @@ changed() {
 	assert_clean
 }
 
+@test "a reload that cannot be undone: save and reload are refused, down goes on without" {
+	config wg0 "DNS = 10.9.0.1" "SaveConfig = true"
+	wg-nsquick up wg0
+	edit 's,^Address.*,Address = 10.9.0.2/24\, 10.9.8.1/24\, fd09::2/64,; s/^DNS.*/DNS = 9.9.9.9/'
+	cp /etc/wireguard/wg0.conf "$BATS_TEST_TMPDIR/edited"
+	# What has another name may be the host's, and is not written to.
+	ln /etc/netns/wg0/resolv.conf /etc/netns/wg0/second
+	run wg-nsquick reload wg0
+	assert_failure 1
+	assert_output --partial "could not undo the reload: Too many links"
+	for command in reload save recover; do
+		run wg-nsquick "$command" wg0
+		[[ $command != recover ]] || run wg-nsquick recover
+		assert_failure 1
+		assert_output --partial "wg-nsquick: wg0: could not undo the reload: Too many links; expected another try, or \`down'"
+	done
+	run wg-nsquick down wg0
+	assert_success
+	assert_output --partial "Warning: wg0: could not undo the reload: Too many links"
+	assert_output --partial "wg0: not saved"
+	diff "$BATS_TEST_TMPDIR/edited" /etc/wireguard/wg0.conf
+	rm /etc/netns/wg0/second
+	rmdir /etc/netns/wg0
+	assert_clean
+}
+
+@test "the port that was given up is another's when a killed reload is undone: DNS is restored, and down goes on" {
+	local taker
+	config wg0 "DNS = 10.9.0.1" "ListenPort = 40001"
+	wg-nsquick up wg0
+	edit 's/^ListenPort.*/ListenPort = 40002/; s/^DNS.*/DNS = 9.9.9.9/'
+	strace -f -qq -o /dev/null -e trace=/^rename -e inject=/^rename:signal=STOP:when=4 "$WG_NSQUICK" reload wg0 > "$BATS_TEST_TMPDIR/out" 2>&1 3>&- &
+	wait_until "the new resolver" grep 9.9.9.9 /etc/netns/wg0/resolv.conf
+	wait_until "the stop" eval "grep -l '^State:.t' \$(pgrep -x wg-nsquick | sed 's,.*,/proc/&/status,')"
+	sleep 0.3
+	pkill -KILL -x wg-nsquick
+	wait $! || true
+	python3 -c 'import socket, time; s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.bind(("", 40001)); time.sleep(60)' 3>&- &
+	taker=$!
+	wait_until "the port's taker" eval "ss -Hlun 'sport = :40001' | grep ."
+	run wg-nsquick recover
+	assert_failure 1
+	assert_output --partial "could not undo the reload"
+	run cat /etc/netns/wg0/resolv.conf
+	assert_line "nameserver 10.9.0.1"
+	run wg-nsquick down wg0
+	kill "$taker"
+	assert_success
+	assert_output --partial "could not undo the reload: "
+	assert_clean
+}
+
 # keys_left: the files with what the tunnel had, keys and all, also half-written ones.
 keys_left() { compgen -G '/run/wg-nsquick/applied/*before*'; }
 
