@@ -185,6 +185,16 @@ static int undo_room(struct txn *txn, const struct undo *undo)
 	return room_unpin(txn->journal.iface, txn->journal.cookie);
 }
 
+/* Who lives there came for a tunnel that stood: the others may only be on their way up, and if they fail, it is his home none the less. */
+static void keep_for_residents(const struct txn *txn, struct ns_record *record)
+{
+	if (txn->journal.state == JOURNAL_STARTING || record->kept)
+		return;
+	record->kept = true;
+	/* Without it, only who fails at this very time strands somebody. */
+	(void)ns_record_save(record);
+}
+
 /* The last tunnel out takes the namespace along, if we made it. */
 static int undo_member(struct txn *txn, const struct undo *undo)
 {
@@ -234,6 +244,8 @@ static int undo_member(struct txn *txn, const struct undo *undo)
 		r = namespace_leave(&record, superseded);
 		if (first == 0)
 			first = r;
+	} else {
+		keep_for_residents(txn, &record);
 	}
 	ns_record_free(&record);
 	return first;

@@ -253,6 +253,27 @@ for n in range(400):
 	assert_clean
 }
 
+@test "an up that fails after another tunnel went down beside it: that one's programs keep the namespace" {
+	local up go=$BATS_TEST_TMPDIR/go began=$BATS_TEST_TMPDIR/began
+	config wg0
+	KEY=$(wg genkey) config wg1 "PostUp = touch $began; until [[ -e $go ]]; do sleep 0.05; done; false"
+	wg-nsquick up wg0 --netns vpn
+	consumer_up sleep 600
+	wg-nsquick up wg1 --netns vpn > up.log 2>&1 3>&- &
+	up=$!
+	wait_until "the hook" test -e "$began"
+	wg-nsquick down wg0
+	touch "$go"
+	! wait "$up" || fail "up did not fail"
+	run cat up.log
+	assert_line --regexp "^\[!\] wg1: network namespace vpn stays for the programs in it, which have no network now: .*sleep \($consumer\)"
+	run ip netns exec vpn stat -L -c %i /proc/self/ns/net
+	assert_output "$(stat -L -c %i "/proc/$consumer/ns/net")"
+	consumer_down
+	wg-nsquick recover
+	assert_clean
+}
+
 @test "after all of this the host is the same" {
 	assert_host_unchanged
 }
