@@ -69,6 +69,18 @@ static int read_here(void *arg)
 
 /* ---- what is refused ---- */
 
+/* In the same words, or in others for the same namespace. */
+static bool is_transport(const char *transport, const struct txn *txn)
+{
+	_cleanup_fd_ int fd = -1;
+
+	if (strcmp(transport, txn->journal.transport) == 0)
+		return true;
+	if (txn->transport_fd < 0 || place_open_transport(transport, &fd) < 0)
+		return false;
+	return ns_same(fd >= 0 ? fd : txn->target_fd, txn->transport_fd);
+}
+
 static int check_place(const struct txn *txn, const struct options *options, const struct settings *settings)
 {
 	const struct journal *j = &txn->journal;
@@ -83,7 +95,7 @@ static int check_place(const struct txn *txn, const struct options *options, con
 			  settings->netns, where);
 		return 1;
 	}
-	if ((options->transport || settings->transport) && j->transport && strcmp(transport, j->transport) != 0) {
+	if ((options->transport || settings->transport) && j->transport && !is_transport(transport, txn)) {
 		log_error("%s: the transport now is %s, and the tunnel was made with %s; a reload moves no socket: expected `down' and `up'", j->iface,
 			  transport, j->transport);
 		return 1;
@@ -234,7 +246,7 @@ int cmd_reload(const struct options *options, char **args)
 	if (check_place(&txn, options, &settings) != 0)
 		return 1;
 	if (place_of_journal(&txn.journal, txn.target_fd, &place) < 0) {
-		log_error("%s: cannot open the namespaces it was made with", conf.iface);
+		log_error("%s: cannot open the namespaces it was made with (transport %s)", conf.iface, txn.journal.transport);
 		return 1;
 	}
 	txn.conf = &conf;

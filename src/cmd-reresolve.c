@@ -134,7 +134,11 @@ int cmd_reresolve(const struct options *options, char **args)
 		log_error("`%s' is not a WireGuard interface", iface);
 	if (r < 0)
 		return 1;
-	if (applied_load(&txn.journal, &outline) < 0 || place_of_journal(&txn.journal, txn.target_fd, &place) < 0) {
+	if (place_of_journal(&txn.journal, txn.target_fd, &place) < 0) {
+		log_error("%s: cannot open the namespaces it was made with (transport %s)", iface, txn.journal.transport);
+		return 1;
+	}
+	if (applied_load(&txn.journal, &outline) < 0) {
 		log_error("%s: its journal does not say what its endpoints are; expected a tunnel that this version brought up", iface);
 		return 1;
 	}

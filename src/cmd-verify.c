@@ -63,8 +63,12 @@ int cmd_verify(const struct options *options, char **args)
 		log_error("%s: cannot see whether it is up: %s", iface, strerror(-r));
 		return 1;
 	}
-	if (r < 0 || report.tunnels[0].state == REPORT_DOWN || report.tunnels[0].txn.transport_fd < 0) {
+	if (r < 0 || report.tunnels[0].state == REPORT_DOWN) {
 		log_error("`%s' is not up; expected `%s up %s' first", iface, log_program(), iface);
+		return 1;
+	}
+	if (report.tunnels[0].txn.transport_fd < 0) {
+		log_error("%s: its transport namespace (%s) cannot be opened any more", iface, report.tunnels[0].txn.journal.transport);
 		return 1;
 	}
 	r = verify_run(&report.tunnels[0], settings.dbus == DBUS_MASKED, &verify);

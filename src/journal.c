@@ -97,6 +97,8 @@ int journal_save(struct journal *j)
 	buf_fmt(&text, "auto-fwmark %u\nauto-listen-port %u\napplied %" PRIu64 "\n", j->auto_fwmark, j->auto_listen_port, j->applied);
 	if (j->run)
 		buf_fmt(&text, "run %" PRIu64 "\n", j->run);
+	if (j->transport_cookie)
+		buf_fmt(&text, "transport-cookie %" PRIu64 "\n", j->transport_cookie);
 	for (size_t i = 0; i < j->dns.n; i++)
 		journal_add_text(&text, "dns", j->dns.v[i]);
 	for (size_t i = 0; i < j->host.n; i++)
@@ -163,7 +165,7 @@ enum field {
 	FIELD_AUTO_LISTEN_PORT, FIELD_APPLIED,
 	FIELDS_ALWAYS, /* from the first write on */
 	FIELD_NS_NAME = FIELDS_ALWAYS, FIELD_NS_PATH, FIELD_PUBLIC_KEY,
-	FIELD_RUN, /* the previous version had none */
+	FIELD_RUN, FIELD_TRANSPORT_COOKIE, /* the previous version had none */
 	FIELDS_ONCE,
 	FIELD_DNS = FIELDS_ONCE, FIELD_HOST, FIELD_UNDO,
 	FIELDS,
@@ -174,6 +176,7 @@ static const char *const field_names[FIELDS] = {
 	[FIELD_TRANSPORT] = "transport", [FIELD_USERSPACE] = "userspace", [FIELD_IFINDEX] = "ifindex",   [FIELD_SINCE] = "since",
 	[FIELD_AUTO_FWMARK] = "auto-fwmark", [FIELD_AUTO_LISTEN_PORT] = "auto-listen-port", [FIELD_APPLIED] = "applied",
 	[FIELD_NS_NAME] = "ns-name",	 [FIELD_NS_PATH] = "ns-path",	[FIELD_PUBLIC_KEY] = "public-key", [FIELD_RUN] = "run",
+	[FIELD_TRANSPORT_COOKIE] = "transport-cookie",
 	[FIELD_DNS] = "dns",		 [FIELD_HOST] = "host",		[FIELD_UNDO] = "undo",
 };
 
@@ -291,6 +294,9 @@ static int parse_field(struct journal *j, enum field field, const char *value)
 		break;
 	case FIELD_APPLIED:
 		r = parse_number(value, UINT64_MAX, &j->applied);
+		break;
+	case FIELD_TRANSPORT_COOKIE:
+		r = parse_number(value, UINT64_MAX, &j->transport_cookie);
 		break;
 	case FIELD_RUN:
 		r = parse_number(value, UINT64_MAX, &j->run);

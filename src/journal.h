@@ -49,6 +49,7 @@ struct journal {
 	char *ns_name;	 /* its name under /run/netns, NULL: unnamed */
 	char *ns_path;	 /* how to open it again, NULL: only from inside */
 	char *transport; /* "host", "self", a name or a path */
+	ns_cookie transport_cookie; /* 0: not known */
 	bool userspace;
 	unsigned int ifindex;
 	struct key public_key; /* all zero: not known */

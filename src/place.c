@@ -35,6 +35,21 @@ int place_open_transport(const char *transport, int *ret_fd)
 	return strcmp(transport, "host") == 0 ? ns_open_host(ret_fd) : ns_open(transport, ret_fd);
 }
 
+int place_open_transport_of(const struct journal *j, int *ret_fd)
+{
+	_cleanup_fd_ int fd = -1;
+	ns_cookie cookie = 0;
+	int r = place_open_transport(j->transport ? j->transport : "host", &fd);
+
+	if (r == 0 && fd >= 0 && j->transport_cookie)
+		r = ns_get_cookie(fd, &cookie);
+	if (r == 0 && fd >= 0 && j->transport_cookie && cookie != j->transport_cookie)
+		r = -ESTALE;
+	if (r == 0)
+		*ret_fd = take_fd(&fd);
+	return r;
+}
+
 const char *place_resolver_name(const char *transport, const char *target_name)
 {
 	if (strcmp(transport, "self") == 0)
@@ -122,6 +137,30 @@ static int find_target(struct place *p, const char *netns, const char *iface, ch
 	return -EINVAL;
 }
 
+/* A path in words that mean the same to later runs, wherever, and whoever, these are. */
+static int settle_transport(struct place *p, char *error)
+{
+	_cleanup_free_ char *typed = p->transport, *cwd = NULL;
+	int r;
+
+	p->transport = NULL;
+	r = ns_find_name(p->transport_fd, &p->transport);
+	if (r < 0 && r != -ENOENT)
+		snprintf(error, 512, "cannot look at the names in " NETNS_RUN_DIR ": %s", strerror(-r));
+	if (r != -ENOENT)
+		return r;
+	if (strncmp(typed, "/proc/self/", 11) == 0 || strncmp(typed, "/proc/thread-self/", 18) == 0) {
+		if (p->target_fd >= 0 && ns_same(p->transport_fd, p->target_fd))
+			return duplicate("self", &p->transport);
+		snprintf(error, 512, "transport `%s' is another namespace for every program; expected host, self, a name, or a path that stays", typed);
+		return -EINVAL;
+	}
+	if (*typed == '/')
+		return duplicate(typed, &p->transport);
+	cwd = getcwd(NULL, 0);
+	return !cwd || asprintf(&p->transport, "%s/%s", cwd, typed) < 0 ? -ENOMEM : 0;
+}
+
 static int find_transport(struct place *p, const char *transport, char *error)
 {
 	int r;
@@ -135,7 +174,7 @@ static int find_transport(struct place *p, const char *transport, char *error)
 		snprintf(error, 512, "transport `%s' is not a network namespace: %s; expected host, self, a name or a path", p->transport, strerror(-r));
 		return -EINVAL;
 	}
-	return 0;
+	return strchr(p->transport, '/') ? settle_transport(p, error) : 0;
 }
 
 int place_find(const struct settings *settings, const char *iface, struct place *ret_place, char ret_error[static 512])
@@ -184,7 +223,7 @@ int place_of_journal(const struct journal *j, int target_fd, struct place *ret_p
 	if (r == 0)
 		r = duplicate(j->transport ? j->transport : "host", &p.transport);
 	if (r == 0)
-		r = place_open_transport(p.transport, &p.transport_fd);
+		r = place_open_transport_of(j, &p.transport_fd);
 	if (r == 0 && j->ns_name)
 		r = duplicate(j->ns_name, &p.name);
 	if (r == 0 && j->ns_path)

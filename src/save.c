@@ -74,7 +74,7 @@ static void resolve_file(const struct conf *conf, const struct journal *journal)
 	struct resolve_place place = { .ns_fd = -1, .ns_name = place_resolver_name(transport, journal->ns_name), .once = true };
 	struct conf_error ignored = { 0 };
 
-	if (place_open_transport(transport, &place.ns_fd) < 0)
+	if (place_open_transport_of(journal, &place.ns_fd) < 0)
 		return;
 	(void)resolve_endpoints((struct wg_iface *)&conf->wg, &place, &ignored);
 	close_fd(place.ns_fd);

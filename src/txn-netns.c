@@ -98,6 +98,9 @@ int step_netns(struct txn *txn, struct step *step)
 	if (txn->transport_fd < 0)
 		return txn_fail(1, txn, "out of descriptors");
 	r = rt_open_in(txn->transport_fd, &txn->transport);
+	/* The other words for one always mean what they meant. */
+	if (r == 0 && txn->place->transport_fd >= 0 && strcmp(txn->place->transport, "host") != 0)
+		r = ns_get_cookie(txn->transport_fd, &txn->journal.transport_cookie);
 	if (r == 0)
 		r = ns_enter(txn->target_fd);
 	if (r == 0)

@@ -66,7 +66,7 @@ int txn_open_journal(struct txn *txn)
 		if (r < 0)
 			return r;
 	}
-	r = j->transport ? place_open_transport(j->transport, &txn->transport_fd) : -ENOENT;
+	r = j->transport ? place_open_transport_of(j, &txn->transport_fd) : -ENOENT;
 	if (is_transient(r))
 		return r;
 	if (r == 0 && txn->transport_fd < 0 && txn->target_fd >= 0)

@@ -1,5 +1,5 @@
 #!/usr/bin/env bats
-# shellcheck disable=SC2034
+# shellcheck disable=SC2016,SC2034
 # Endpoint names: whom they are asked of, when, and how long. (Words and numbers
 # of attempts are the vectors W37 to W46.)
 
@@ -72,6 +72,60 @@ mtu_in_use() {
 	assert_success
 	assert_equal "$(endpoint_in_use)" 198.51.100.1:51820
 	assert_equal "$(mtu_in_use)" "mtu 1320"
+}
+
+@test "a transport by a path is the same for later runs, wherever these are started; one that is gone is told" {
+	local pid
+	ENDPOINT=vpn.test:51820 config wg0
+	cd /run
+	run wg-nsquick up wg0 --transport netns/hop
+	assert_success
+	cd /
+	run wg-nsquick status wg0
+	assert_line --regexp "transport +hop|  hop  "
+	assert_equal "$(endpoint_in_use)" 198.51.100.1:51820
+	printf '[tunnel]\ntransport = /run/netns/hop\n' > /etc/wg-nsquick.d/wg0.conf
+	run wg-nsquick reload wg0
+	assert_success
+	run wg-nsquick reresolve wg0
+	assert_success
+	run wg-nsquick verify wg0
+	refute_output --partial "is not up"
+	wg-nsquick down wg0
+	# By a program that ends; another namespace is there by the path then.
+	rm /etc/wg-nsquick.d/wg0.conf
+	config wg0
+	: > /run/some.netns
+	unshare -n sleep 600 3>&- &
+	pid=$!
+	wait_until "its namespace" eval '[[ $(readlink /proc/'$pid'/ns/net) != $(readlink /proc/self/ns/net) ]]'
+	run nsenter -t "$pid" -n wg-nsquick up wg0 --netns wg0 --transport /proc/self/ns/net
+	assert_failure 1
+	assert_output --partial "is another namespace for every program"
+	mount --bind /proc/$pid/ns/net /run/some.netns
+	cd /run
+	run wg-nsquick up wg0 --transport ./some.netns
+	cd /
+	assert_success
+	run wg-nsquick reload wg0
+	assert_success
+	umount /run/some.netns
+	mount --bind /run/netns/hop /run/some.netns
+	run wg-nsquick reload wg0
+	assert_failure 1
+	assert_output "wg-nsquick: wg0: cannot open the namespaces it was made with (transport /run/./some.netns)"
+	run wg-nsquick reresolve wg0
+	assert_failure 1
+	assert_output "wg-nsquick: wg0: cannot open the namespaces it was made with (transport /run/./some.netns)"
+	run wg-nsquick verify wg0
+	assert_failure 1
+	assert_output "wg-nsquick: wg0: its transport namespace (/run/./some.netns) cannot be opened any more"
+	umount /run/some.netns
+	rm /run/some.netns
+	kill "$pid"
+	run wg-nsquick down wg0
+	assert_success
+	assert_clean
 }
 
 @test "save asks the same ones: the name is kept while it leads to the address in use" {
