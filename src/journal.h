@@ -24,8 +24,8 @@ enum undo_kind {
 	UNDO_LINK,	/* arg: ifindex in the target namespace */
 	UNDO_USERSPACE, /* arg: ifindex in the transport namespace, 0 while unknown; arg2, arg3: the daemon's pid and start time, 0 while unknown */
 	UNDO_ROOM,	/* the pinned mount namespace of the hooks */
-	UNDO_RULE_MARK, /* arg: family, arg2: mark, arg3: table; in the target */
-	UNDO_RULE_MAIN, /* arg: family; `table main suppress_prefixlength 0` in the target */
+	UNDO_RULE_MARK, /* arg: journal_rule_arg(), arg2: mark, arg3: table; in the target */
+	UNDO_RULE_MAIN, /* arg: journal_rule_arg(); `table main suppress_prefixlength 0` in the target */
 	UNDO_FIREWALL,	/* arg: family; the nftables table of wg-quick's form, in the target */
 	UNDO_RELOAD,	/* what the tunnel had before a reload stands in its file (applied.h) */
 	UNDO_KINDS,
@@ -35,6 +35,15 @@ struct undo {
 	enum undo_kind kind;
 	uint64_t arg, arg2, arg3;
 };
+
+/*
+ * A rule's family, and above it its preference and one: 0 there is of a version that left the choice to the kernel, and the first
+ * rule of that look is taken for it.
+ */
+static inline uint64_t journal_rule_arg(int family, uint32_t priority)
+{
+	return (uint64_t)(uint32_t)family | ((uint64_t)priority + 1) << 32;
+}
 
 enum journal_state { JOURNAL_STARTING, JOURNAL_UP, JOURNAL_STOPPING };
 

@@ -347,40 +347,89 @@ int rt_rules(struct rt *rt, int family, int (*each)(void *arg, const struct rt_r
 	return rt_dump_again(rt, RTM_GETRULE, &info, sizeof(info), read_rule, &walk);
 }
 
-static int change_rule(struct rt *rt, int type, int family, uint32_t table, bool suppress, uint32_t mark)
+/* What a request for deletion by preference cannot tell from it: the kernel takes what a request does not say for alike. */
+static bool rule_looks_like(const struct rt_rule *one, const struct rt_rule *other)
+{
+	if (one->table != other->table)
+		return false;
+	return other->has_suppress ? one->has_suppress && one->suppress_prefixlen == other->suppress_prefixlen :
+				     one->has_fwmark && one->fwmark == other->fwmark;
+}
+
+/* As fib_default_rule_pref() in the kernel's net/core/fib_rules.c. If it is not 0, at most the first rule has it. */
+struct choice {
+	const struct rt_rule *rule;
+	size_t n;
+	uint32_t first, priority;
+	bool first_alike, zero_alike;
+};
+
+static int choose_priority(void *arg, const struct rt_rule *rule)
+{
+	struct choice *choice = arg;
+	bool alike = rule_looks_like(rule, choice->rule);
+
+	if (choice->n == 0) {
+		choice->first = rule->priority;
+		choice->first_alike = alike;
+	} else if (choice->n == 1 && rule->priority) {
+		choice->priority = rule->priority - 1;
+	}
+	if (alike && rule->priority == 0)
+		choice->zero_alike = true;
+	choice->n++;
+	return 0;
+}
+
+int rt_rule_choose_priority(struct rt *rt, const struct rt_rule *rule, uint32_t *ret_priority)
+{
+	struct fib_rule_hdr info = { .family = (uint8_t)rule->family };
+	struct choice choice;
+	int r, tries = 0;
+
+	/* Which is the second can only be told of a list that is whole. */
+	do {
+		struct rule_walk walk = { choose_priority, &choice };
+
+		choice = (struct choice){ .rule = rule };
+		r = rt_dump(rt, RTM_GETRULE, &info, sizeof(info), read_rule, &walk);
+	} while (r == -EINTR && ++tries < 20);
+	if (r < 0)
+		return r;
+	if (choice.priority ? choice.first_alike && choice.first == choice.priority : choice.zero_alike)
+		return -EEXIST;
+	*ret_priority = choice.priority;
+	return 0;
+}
+
+static int change_rule(struct rt *rt, int type, const struct rt_rule *rule, bool any_priority)
 {
 	struct fib_rule_hdr info = {
-		.family = (uint8_t)family,
-		.table = table < 256 ? (uint8_t)table : RT_TABLE_UNSPEC,
+		.family = (uint8_t)rule->family,
+		.table = rule->table < 256 ? (uint8_t)rule->table : RT_TABLE_UNSPEC,
 		.action = FR_ACT_TO_TBL,
-		.flags = suppress ? 0 : FIB_RULE_INVERT,
+		.flags = rule->invert ? FIB_RULE_INVERT : 0,
 	};
 	int flags = type == RTM_NEWRULE ? NLM_F_CREATE | NLM_F_EXCL : 0;
 	_cleanup_msg_ struct nl_msg *msg = rt_message(type, flags, &info, sizeof(info));
 
-	if (!msg || nla_put_u32(msg, FRA_TABLE, table) < 0)
+	if (!msg || nla_put_u32(msg, FRA_TABLE, rule->table) < 0)
 		return -ENOMEM;
-	if (suppress ? nla_put_u32(msg, FRA_SUPPRESS_PREFIXLEN, 0) < 0 : nla_put_u32(msg, FRA_FWMARK, mark) < 0)
+	if (rule->has_suppress && nla_put_u32(msg, FRA_SUPPRESS_PREFIXLEN, rule->suppress_prefixlen) < 0)
+		return -ENOMEM;
+	if (rule->has_fwmark && nla_put_u32(msg, FRA_FWMARK, rule->fwmark) < 0)
+		return -ENOMEM;
+	if (!any_priority && nla_put_u32(msg, FRA_PRIORITY, rule->priority) < 0)
 		return -ENOMEM;
 	return rt_request(rt, msg, NULL, NULL);
 }
 
-int rt_rule_add_mark(struct rt *rt, int family, uint32_t mark, uint32_t table)
+int rt_rule_add(struct rt *rt, const struct rt_rule *rule)
 {
-	return change_rule(rt, RTM_NEWRULE, family, table, false, mark);
+	return change_rule(rt, RTM_NEWRULE, rule, false);
 }
 
-int rt_rule_add_suppress(struct rt *rt, int family)
+int rt_rule_del(struct rt *rt, const struct rt_rule *rule, bool any_priority)
 {
-	return change_rule(rt, RTM_NEWRULE, family, RT_TABLE_MAIN, true, 0);
-}
-
-int rt_rule_del_mark(struct rt *rt, int family, uint32_t mark, uint32_t table)
-{
-	return change_rule(rt, RTM_DELRULE, family, table, false, mark);
-}
-
-int rt_rule_del_suppress(struct rt *rt, int family)
-{
-	return change_rule(rt, RTM_DELRULE, family, RT_TABLE_MAIN, true, 0);
+	return change_rule(rt, RTM_DELRULE, rule, any_priority);
 }

@@ -119,10 +119,22 @@ struct rt_rule {
 };
 
 int rt_rules(struct rt *rt, int family, int (*each)(void *arg, const struct rt_rule *rule), void *arg);
-/* `ip rule add not fwmark MARK table MARK`; the kernel chooses the priority, which is returned. */
-int rt_rule_add_mark(struct rt *rt, int family, uint32_t mark, uint32_t table);
-/* `ip rule add table main suppress_prefixlength 0` */
-int rt_rule_add_suppress(struct rt *rt, int family);
-/* Deletes one rule of exactly that form. -ENOENT when there is none. */
-int rt_rule_del_mark(struct rt *rt, int family, uint32_t mark, uint32_t table);
-int rt_rule_del_suppress(struct rt *rt, int family);
+
+/* `not fwmark MARK table TABLE`, and `table main suppress_prefixlength 0`: wg-quick's two of a default route. */
+static inline struct rt_rule rt_rule_of_mark(int family, uint32_t mark, uint32_t table)
+{
+	return (struct rt_rule){ .family = family, .invert = true, .has_fwmark = true, .fwmark = mark, .fwmask = UINT32_MAX, .table = table };
+}
+static inline struct rt_rule rt_rule_of_main(int family)
+{
+	return (struct rt_rule){ .family = family, .has_suppress = true, .table = RT_MAIN_TABLE };
+}
+/*
+ * The preference that the kernel would choose for one of these two: one less than the second rule's of its family.
+ * -EEXIST: one that has it already is such that rt_rule_del() might take it instead.
+ */
+int rt_rule_choose_priority(struct rt *rt, const struct rt_rule *rule, uint32_t *ret_priority);
+/* One of these two, with its preference. -EEXIST: there is one like it. */
+int rt_rule_add(struct rt *rt, const struct rt_rule *rule);
+/* The one of that preference, or the first of any. -ENOENT when there is none. */
+int rt_rule_del(struct rt *rt, const struct rt_rule *rule, bool any_priority);

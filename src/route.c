@@ -17,6 +17,8 @@
 
 #define FIRST_TABLE 51820
 #define EXIT_NOT_FOUND 127
+/* Each is one more rule that another added between our look and our request. */
+#define RULE_TRIES 20
 
 static int family_number(const struct prefix *p)
 {
@@ -176,6 +178,28 @@ static int add_firewall(struct txn *txn, int family, uint32_t mark)
 	return 0;
 }
 
+/* With the preference that the kernel would choose, noted before: what looks the same elsewhere in the list is never taken for ours. */
+static int add_rule(struct txn *txn, enum undo_kind kind, struct rt_rule rule)
+{
+	bool marked = kind == UNDO_RULE_MARK;
+
+	for (int tries = 0;; tries++) {
+		int r = rt_rule_choose_priority(txn->target, &rule, &rule.priority), popped;
+
+		if (r == 0)
+			r = journal_note(&txn->journal, kind, journal_rule_arg(rule.family, rule.priority), marked ? rule.fwmark : 0, marked ? rule.table : 0);
+		if (r < 0)
+			return r;
+		r = rt_rule_add(txn->target, &rule);
+		if (r != -EEXIST)
+			return r;
+		/* Somebody else added its like since, which stays. */
+		popped = journal_pop(&txn->journal);
+		if (popped < 0 || tries == RULE_TRIES)
+			return popped < 0 ? popped : r;
+	}
+}
+
 static int add_ruled_default(struct txn *txn, struct wg_iface *live, const struct prefix *route)
 {
 	int v = family_number(route), family = route->family, r;
@@ -189,15 +213,11 @@ static int add_ruled_default(struct txn *txn, struct wg_iface *live, const struc
 	if (r < 0)
 		return refused(txn, "the mark of the default route", r);
 	log_trace("ip -%d rule add not fwmark %u table %u", v, table, table);
-	r = journal_note(&txn->journal, UNDO_RULE_MARK, (uint64_t)family, table, table);
-	if (r == 0)
-		r = rt_rule_add_mark(txn->target, family, table, table);
+	r = add_rule(txn, UNDO_RULE_MARK, rt_rule_of_mark(family, table, table));
 	if (r < 0)
 		return refused(txn, "the rule of the default route", r);
 	log_trace("ip -%d rule add table main suppress_prefixlength 0", v);
-	r = journal_note(&txn->journal, UNDO_RULE_MAIN, (uint64_t)family, 0, 0);
-	if (r == 0)
-		r = rt_rule_add_suppress(txn->target, family);
+	r = add_rule(txn, UNDO_RULE_MAIN, rt_rule_of_main(family));
 	if (r < 0)
 		return refused(txn, "the rule for table main", r);
 	log_trace("ip -%d route add %s dev %s table %u", v, format_prefix(route, text), iface, table);

@@ -133,26 +133,39 @@ static int undo_link(struct txn *txn, const struct undo *undo)
 	return r == -ENODEV ? 0 : r;
 }
 
-static int family_number(const struct undo *undo)
+/* Ours by its preference, at which none of its look was when it was noted. */
+static int undo_rule(struct txn *txn, const struct undo *undo, struct rt_rule rule)
 {
-	return undo->arg == AF_INET6 ? 6 : 4;
+	uint64_t above = undo->arg >> 32;
+
+	if (!txn->target)
+		return -ENOENT;
+	rule.priority = above ? (uint32_t)(above - 1) : 0;
+	return rt_rule_del(txn->target, &rule, above == 0);
+}
+
+static int family_number(int family)
+{
+	return family == AF_INET6 ? 6 : 4;
 }
 
 static int undo_rule_mark(struct txn *txn, const struct undo *undo)
 {
-	int r = txn->target ? rt_rule_del_mark(txn->target, (int)undo->arg, (uint32_t)undo->arg2, (uint32_t)undo->arg3) : -ENOENT;
+	int family = (int)(uint32_t)undo->arg;
+	int r = undo_rule(txn, undo, rt_rule_of_mark(family, (uint32_t)undo->arg2, (uint32_t)undo->arg3));
 
 	if (r == 0)
-		log_trace("ip -%d rule delete table %" PRIu64, family_number(undo), undo->arg3);
+		log_trace("ip -%d rule delete table %" PRIu64, family_number(family), undo->arg3);
 	return r == -ENOENT ? 0 : r;
 }
 
 static int undo_rule_main(struct txn *txn, const struct undo *undo)
 {
-	int r = txn->target ? rt_rule_del_suppress(txn->target, (int)undo->arg) : -ENOENT;
+	int family = (int)(uint32_t)undo->arg;
+	int r = undo_rule(txn, undo, rt_rule_of_main(family));
 
 	if (r == 0)
-		log_trace("ip -%d rule delete table main suppress_prefixlength 0", family_number(undo));
+		log_trace("ip -%d rule delete table main suppress_prefixlength 0", family_number(family));
 	return r == -ENOENT ? 0 : r;
 }
 

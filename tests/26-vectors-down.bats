@@ -296,6 +296,111 @@ in_wg0() {
 	assert_other_unchanged
 }
 
+@test "rules: down of the older of two, in a namespace with its own default route: the newer's rules stay, in their order" {
+	local v before
+	other_up
+	ip -n other -6 route add default dev eth9
+	other_state > "$BATS_TEST_TMPDIR/other.before"
+	vector I R "AllowedIPs = 0.0.0.0/0, ::/0"
+	up --netns other
+	NAME=wg1 vector "[Interface]" "PrivateKey = $(wg genkey)" R "AllowedIPs = 0.0.0.0/0, ::/0"
+	wg-nsquick up wg1 --netns other
+	before=$(ip -n other rule; ip -n other -6 rule)
+	down
+	for v in -4 -6; do
+		run ip -n other "$v" rule
+		assert_line --index 1 --regexp "lookup main suppress_prefixlength 0 ?$"
+		assert_line --index 2 --regexp "not from all fwmark 0xca6d lookup 51821 ?$"
+		assert_line --index 3 --regexp "lookup main ?$"
+		# Their preferences are what they were.
+		assert_equal "$(grep -vxF "$before" <<<"$output")" ""
+	done
+	wg-nsquick down wg1
+	assert_other_unchanged
+}
+
+# Rules as wg0 makes them; of two such the kernel would take these.
+admin_rules() { # add|del
+	ip -n other rule "$1" pref 50 table main suppress_prefixlength 0
+	ip -n other rule "$1" pref 60 not fwmark 51820 table 51820
+}
+
+@test "rules: down leaves rules of the same look that the administrator added later" {
+	other_up
+	vector I R "AllowedIPs = 0.0.0.0/0"
+	up --netns other
+	admin_rules add
+	down
+	run ip -n other rule
+	assert_line --index 1 --regexp "^50:"
+	assert_line --index 2 --regexp "^60:"
+	admin_rules del
+	assert_other_unchanged
+}
+
+@test "rules: down of a tunnel that the previous version made, which noted no preferences" {
+	other_up
+	vector I R "AllowedIPs = 0.0.0.0/0, ::/0"
+	up --netns other --transport self
+	sed -i -E 's/^(undo rule-[a-z]+ )[0-9]+ /\1FAMILY /; s/^end .*/end/' /run/wg-nsquick/tunnels/wg0@*
+	# They were noted in this order.
+	sed -i '0,/FAMILY/s//10/; 0,/FAMILY/s//10/; s/FAMILY/2/' /run/wg-nsquick/tunnels/wg0@*
+	down
+	assert_other_unchanged
+}
+
+# rule_call N: of wg0's up, which sendmsg of its process asks for the Nth new rule (not every strace knows its type's name).
+rule_call() {
+	strace -f -qq -b execve -o /run/rule.calls -e trace=sendmsg wg-nsquick up wg0 --netns other --transport self > /dev/null 2>&1
+	wg-nsquick down wg0 2> /dev/null
+	awk -v n="$1" '/ sendmsg\(/ { calls[$1]++ } /nlmsg_type=(RTM_NEWRULE|0x20) / && !--n { print calls[$1] }' /run/rule.calls
+	rm /run/rule.calls
+}
+
+# faulty_up FAULT N: with this fault at that sendmsg.
+faulty_up() {
+	strace -f -qq -b execve -o /dev/null -e trace=sendmsg -e inject="sendmsg:$1:when=$2" wg-nsquick up wg0 --netns other --transport self
+}
+
+@test "rules: an up whose rule is refused, or that is killed at it, leaves the administrator's rules of the same look" {
+	local n call
+	local -a names=("" "of the default route" "for table main")
+	other_up
+	admin_rules add
+	other_state > "$BATS_TEST_TMPDIR/other.before"
+	vector I "FwMark = 51820" R "AllowedIPs = 0.0.0.0/0"
+	for n in 1 2; do
+		call=$(rule_call "$n")
+		run faulty_up error=ENOBUFS "$call"
+		assert_failure 2
+		assert_line --partial "cannot add the rule ${names[n]}: "
+		assert_other_unchanged
+		run faulty_up error=ENOBUFS:signal=KILL "$call"
+		assert_failure
+		wg-nsquick recover
+		assert_other_unchanged
+	done
+}
+
+@test "rules: a rule just like ours, which somebody adds at the same moment: another preference, and down leaves it" {
+	local call
+	other_up
+	vector I R "AllowedIPs = 0.0.0.0/0"
+	call=$(rule_call 2)
+	faulty_up delay_enter=2000000 "$call" > /dev/null 2>&1 3>&- &
+	wait_until "the note of the second rule" eval 'grep -qs "^undo rule-main " /run/wg-nsquick/tunnels/wg0@*'
+	ip -n other rule add pref 32764 table main suppress_prefixlength 0
+	wait $!
+	run ip -n other rule
+	assert_line --index 1 --regexp "^32763:.*suppress_prefixlength 0 ?$"
+	assert_line --index 2 --regexp "^32764:.*suppress_prefixlength 0 ?$"
+	assert_line --index 3 --regexp "^32765:.*lookup 51820 ?$"
+	assert_equal "$(grep -c "^undo rule-main " /run/wg-nsquick/tunnels/wg0@*)" 1
+	down
+	ip -n other rule del pref 32764
+	assert_other_unchanged
+}
+
 @test "D14: syncconf: a peer less, allowed IPs anew, the endpoint kept, another port, no mark" {
 	vector I "Address = 10.9.0.2/24" "ListenPort = 51999" "FwMark = 5" R "PresharedKey = $(wg genpsk | tee "$BATS_TEST_TMPDIR/psk")" "AllowedIPs = 10.77.0.0/16" "Endpoint = 192.0.2.1:7" \
 		"PersistentKeepalive = 25" RQ "AllowedIPs = 10.78.0.0/16"
