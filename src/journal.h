@@ -56,7 +56,7 @@ struct journal {
 	enum journal_state state;
 	char *config;	 /* canonical path of the .conf */
 	char *ns_name;	 /* its name under /run/netns, NULL: unnamed */
-	char *ns_path;	 /* how to open it again, NULL: only from inside */
+	char *ns_path;	 /* how to open it again, NULL: by what is in it alone (ns-find.h) */
 	char *transport; /* "host", "self", a name or a path */
 	ns_cookie transport_cookie; /* 0: not known */
 	bool userspace;

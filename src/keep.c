@@ -70,6 +70,17 @@ static void tell_stranded(const struct txn *txn, const struct ns_record *record)
 	free(processes);
 }
 
+void namespace_tell_nameless(const struct txn *txn)
+{
+	const struct ns_record record = { .name = txn->journal.ns_name };
+	struct inside *processes = NULL;
+	size_t n = 0;
+
+	(void)inside_list(txn->target_fd, &processes, &n);
+	tell(txn, &record, "has lost its name, so its tunnel is undone, and programs go on in it without a network", processes, n);
+	free(processes);
+}
+
 bool namespace_stays(const struct txn *txn, const struct ns_record *record)
 {
 	struct inside *processes = NULL;

@@ -79,7 +79,7 @@ static void judge(struct report_tunnel *t, int64_t now)
 		return;
 	}
 	if (!txn->target) {
-		worsen(t, REPORT_DOWN, txn->journal.ns_path ? "its network namespace is gone" : "its network namespace can only be seen from inside");
+		worsen(t, REPORT_DOWN, txn->found != TARGET_UNSEEN || txn->journal.ns_path ? "its network namespace is gone" : "its network namespace can only be seen from inside");
 		return;
 	}
 	if (tunnel_alive(txn) <= 0 || rt_link_get(txn->target, NULL, txn->journal.ifindex, &link) < 0) {

@@ -85,7 +85,7 @@ int tunnel_reach(const char *iface, const char *netns, struct txn *txn)
 {
 	int r = tunnel_find(iface, netns, txn);
 
-	if (r == 0 && txn->target_fd < 0 && !txn->journal.ns_path) {
+	if (r == 0 && txn->target_fd < 0 && !txn->journal.ns_path && txn->found != TARGET_GONE) {
 		log_error("`%s' is up in a network namespace without a name; expected --netns PATH (/proc/PID/ns/net of a program in it)", iface);
 		r = -ENOTUNIQ;
 	}
@@ -152,18 +152,38 @@ int tunnel_wg_apply(const struct txn *txn, const struct wg_iface *wg)
 	return r < 0 ? r : wg_apply(txn_backend(txn), name, wg);
 }
 
+/* Who deletes the name of a namespace that we made wants it to go, whoever is in it. Of others a name says nothing. 1, 0 or -errno. */
+static int lost_its_name(const struct txn *txn)
+{
+	struct ns_record record = { 0 };
+	bool made;
+	int r;
+
+	if (txn->found != TARGET_NAMELESS || !txn->journal.ns_name)
+		return 0;
+	r = ns_record_load(txn->journal.cookie, &record);
+	if (r < 0)
+		return r == -ENOENT || r == -EBADMSG ? 0 : r;
+	made = record.made;
+	ns_record_free(&record);
+	return made;
+}
+
 /*
- * A finished tunnel is dead when its device is gone, or the namespace that had a
- * name lost it. One in a namespace that only those inside can open is left alone.
+ * A finished tunnel is dead when its device is gone, or its namespace, or that was
+ * deleted by hand. Of one without a name that cannot be seen nobody can tell.
  */
 static int dead(const struct txn *txn)
 {
 	int r;
 
+	if (!txn->target)
+		return txn->found == TARGET_GONE || txn->journal.ns_name != NULL;
 	if (txn->journal.state != JOURNAL_UP)
 		return 1;
-	if (!txn->target)
-		return txn->journal.ns_name != NULL;
+	r = lost_its_name(txn);
+	if (r != 0)
+		return r;
 	r = tunnel_alive(txn);
 	return r < 0 ? r : !r;
 }
@@ -179,8 +199,11 @@ static int undo_dead(struct txn *txn)
 {
 	int r;
 
-	log_note("%s: undoing what an interrupted run left in network namespace %s", txn->journal.iface,
-		 txn->journal.ns_path ? txn->journal.ns_path : "(unnamed)");
+	if (txn->journal.state == JOURNAL_UP && txn->found == TARGET_NAMELESS && tunnel_alive(txn) > 0)
+		namespace_tell_nameless(txn);
+	else
+		log_note("%s: undoing what an interrupted run left in network namespace %s", txn->journal.iface,
+			 txn->journal.ns_path ? txn->journal.ns_path : "(unnamed)");
 	/*
 	 * Of an `up' or `down' that broke off no hook goes on; what hooks of a finished tunnel started is its user's. Of an up also
 	 * what emptied its environment: it made the room, and nobody but hooks is ever in there.

@@ -13,6 +13,15 @@
 #include "plan.h"
 #include "wg.h"
 
+/* Where a journal's namespace was found. */
+enum target_found {
+	TARGET_AS_NOTED, /* by the journal's path, or by who was started in it */
+	TARGET_MOVED,	 /* it has another name or path */
+	TARGET_NAMELESS, /* only the programs in it keep it */
+	TARGET_GONE,	 /* nowhere */
+	TARGET_UNSEEN,	 /* nowhere, but not everything could be looked at */
+};
+
 struct txn {
 	struct conf *conf;	   /* NULL when only undoing */
 	const struct plan *plan;   /* likewise */
@@ -27,6 +36,7 @@ struct txn {
 	enum keep_mode keep; /* KEEP_UNSET: as the namespace's record says */
 
 	int target_fd;	  /* -1: gone, or not made yet */
+	enum target_found found;
 	int transport_fd; /* never -1 once started: with self it is the target */
 	int room_fd;
 	struct strv host_names; /* under /run/netns when the room was made */
@@ -76,6 +86,8 @@ bool namespace_stays(const struct txn *txn, const struct ns_record *record);
 int namespace_is_superseded(struct ns_record *record);
 /* Takes back what is recorded of a namespace without tunnels. Goes on after errors, and answers the first. */
 int namespace_leave(struct ns_record *record, bool superseded);
+/* The tunnel is undone in a namespace that lives on only for the programs in it, its name deleted by hand: tells of them. */
+void namespace_tell_nameless(const struct txn *txn);
 /* Those that were left for programs which have ended meanwhile. */
 void namespace_sweep(void);
 

@@ -10,6 +10,7 @@
 #include "dns.h"
 #include "firewall.h"
 #include "log.h"
+#include "ns-find.h"
 #include "reload.h"
 #include "room.h"
 #include "txn.h"
@@ -21,35 +22,55 @@ static bool is_gone(int r)
 	return r == -ENOENT || r == -EINVAL || r == -ENOTDIR || r == -ESRCH;
 }
 
-/* Its namespace by path, if it still is the one. One without a name is found when the caller stands in it. */
+/* Takes the descriptor if it is of the journal's namespace: 1, 0 or -errno. */
+static int take_target(struct txn *txn, int *fd)
+{
+	ns_cookie cookie;
+	int r = ns_get_cookie(*fd, &cookie);
+
+	if (r < 0 || cookie != txn->journal.cookie)
+		return r;
+	txn->target_fd = take_fd(fd);
+	return 1;
+}
+
+/* The slow way, for one that its path does not lead to any more, or that never had a name. */
+static int search_target(struct txn *txn)
+{
+	int r = ns_find(txn->journal.cookie, &txn->target_fd);
+
+	if (is_transient(r))
+		return r;
+	txn->found = r > 0 ? TARGET_MOVED : r == 0 ? TARGET_NAMELESS : r == -ENOENT ? TARGET_GONE : TARGET_UNSEEN;
+	return 0;
+}
+
+/* Its namespace by path, if it still is the one, or where the caller stands, or else wherever it is. */
 static int find_target(struct txn *txn)
 {
 	struct journal *j = &txn->journal;
-	_cleanup_fd_ int fd = -1;
-	ns_cookie cookie;
+	_cleanup_fd_ int named = -1;
+	_cleanup_fd_ int own = -1;
 	int r;
 
 	if (txn->target_fd >= 0)
 		return 0;
-	r = j->ns_path ? ns_open(j->ns_path, &fd) : -ENOENT;
+	r = j->ns_path ? ns_open(j->ns_path, &named) : -ENOENT;
 	if (r < 0 && !is_gone(r))
 		return r;
-	if (r == 0) {
-		r = ns_get_cookie(fd, &cookie);
-		if (r < 0)
-			return r;
-		if (cookie == j->cookie) {
-			txn->target_fd = take_fd(&fd);
-			return 0;
-		}
-		log_warn("network namespace %s is not the one that %s was made in any more; it is left alone", j->ns_path, j->iface);
-		fd = close_fd(fd);
+	if (named >= 0) {
+		r = take_target(txn, &named);
+		if (r != 0)
+			return r < 0 ? r : 0;
 	}
-	r = ns_open_current(&fd);
+	r = ns_open_current(&own);
 	if (r == 0)
-		r = ns_get_cookie(fd, &cookie);
-	if (r == 0 && cookie == j->cookie)
-		txn->target_fd = take_fd(&fd);
+		r = take_target(txn, &own);
+	if (r != 0)
+		return r < 0 ? r : 0;
+	r = search_target(txn);
+	if (r == 0 && named >= 0 && txn->target_fd < 0)
+		log_warn("network namespace %s is not the one that %s was made in any more; it is left alone", j->ns_path, j->iface);
 	return r;
 }
 

@@ -631,6 +631,195 @@ share_with_unreadable() {
 	assert_equal "$(ls "$TUNNELS")" ""
 }
 
+# Sets $inside: a program that has a network namespace to itself.
+sleeper() {
+	unshare -n sleep 1000 3>&- &
+	inside=$!
+	wait_until "the program inside" grep -x sleep "/proc/$inside/comm"
+}
+
+# So that its tunnel gets wg-quick's rules.
+default_of_its_own() {
+	nsenter -t "$inside" -n ip link add out type veth peer name out.peer
+	nsenter -t "$inside" -n ip link set out up
+	nsenter -t "$inside" -n ip route add default dev out
+}
+
+rules() { nsenter -t "$inside" -n ip rule | wc -l; }
+
+inside_ends() {
+	kill "$inside"
+	wait "$inside" || true
+	daemons_end
+}
+
+@test "the name is deleted by hand, with a program inside: recover undoes the tunnel where it is, and says so" {
+	local inside
+	run wg-nsquick up wg0
+	assert_success
+	ip netns exec wg0 sleep 1000 3>&- &
+	inside=$!
+	wait_until "the program inside" grep -x sleep "/proc/$inside/comm"
+	ip netns del wg0
+	run nsenter -t "$inside" -n ip link show wg0
+	assert_success
+	run wg-nsquick recover
+	assert_success
+	assert_output --partial "[!] wg0: network namespace wg0 has lost its name, so its tunnel is undone, and programs go on in it without a network: sleep ($inside)"
+	refute_output --partial "interrupted"
+	run nsenter -t "$inside" -n ip -br link
+	refute_output --partial "wg0"
+	daemons_end
+	assert_clean
+	# One key, one device.
+	run wg-nsquick up wg0
+	assert_success
+	run nsenter -t "$inside" -n ip -br link
+	refute_output --partial "wg0"
+	run wg-nsquick down wg0
+	assert_success
+	inside_ends
+	assert_clean
+}
+
+@test "a namespace is renamed, or loses its name to a container that lives on: its tunnel stays, and down finds it" {
+	local inside way
+	sleeper
+	for way in renamed nameless; do
+		ip netns attach other "$inside"
+		default_of_its_own
+		run wg-nsquick --netns other up wg0
+		assert_success
+		[[ $way == nameless ]] || ip netns attach third "$inside"
+		ip netns del other
+		run wg-nsquick recover
+		assert_success
+		assert_output ""
+		run nsenter -t "$inside" -n ip link show wg0
+		assert_success
+		run wg-nsquick status wg0
+		assert_line --partial "/run/netns/other is another namespace, or none"
+		run wg-nsquick up wg0
+		assert_failure
+		assert_line --partial "a device with this public key already exists: \`wg0' in other"
+		run wg-nsquick exec wg0 -- ip link show wg0
+		assert_success
+		run wg-nsquick down wg0
+		assert_success
+		run nsenter -t "$inside" -n ip -br link
+		refute_output --partial "wg0"
+		assert_equal "$(rules)" 3
+		[[ $way == nameless ]] || ip netns del third
+		nsenter -t "$inside" -n ip link del out
+		daemons_end
+		assert_clean
+	done
+	inside_ends
+}
+
+@test "a namespace is renamed, and its tunnel's device is gone: recover undoes the rest there" {
+	local inside
+	sleeper
+	ip netns attach other "$inside"
+	default_of_its_own
+	run wg-nsquick --netns other up wg0
+	assert_success
+	assert_not_equal "$(rules)" 3
+	ip netns attach third "$inside"
+	ip netns del other
+	ip -n third link del wg0
+	daemons_end
+	run wg-nsquick recover
+	assert_success
+	assert_line --partial "wg0: undoing what an interrupted run left"
+	assert_equal "$(rules)" 3
+	ip netns del third
+	inside_ends
+	assert_clean
+}
+
+@test "both processes are killed in a namespace without a name: recover on the host finds it, and undoes it" {
+	local inside
+	sleeper
+	default_of_its_own
+	sed -i '/^\[Peer/iPostUp = sleep 54321' /etc/wireguard/wg0.conf
+	nsenter -t "$inside" -n wg-nsquick up wg0 --transport host > /dev/null 2>&1 3>&- &
+	up_pid=$!
+	wait_until "the hook" pgrep -f '^sleep 54321'
+	pkill -STOP -x wg-nsquick
+	pkill -KILL -x wg-nsquick
+	wait "$up_pid" || true
+	run wg-nsquick recover
+	assert_success
+	assert_line --partial "wg0: undoing what an interrupted run left in network namespace (unnamed)"
+	assert_equal "$(rules)" 3
+	run nsenter -t "$inside" -n ip -br link
+	refute_output --partial "wg0"
+	run pgrep -f '^sleep 54321'
+	assert_failure
+	inside_ends
+	assert_clean
+}
+
+@test "a container without a name for its namespace ends: its tunnel is undone, and comes up in the next" {
+	local inside
+	sleeper
+	run nsenter -t "$inside" -n wg-nsquick up wg0
+	assert_success
+	inside_ends
+	sleeper
+	run nsenter -t "$inside" -n wg-nsquick up wg0
+	assert_success
+	assert_line --partial "wg0: undoing what an interrupted run left in network namespace (unnamed)"
+	# And by another tunnel of the same key.
+	inside_ends
+	sleeper
+	mv /etc/wireguard/wg0.conf /etc/wireguard/wg1.conf
+	run nsenter -t "$inside" -n wg-nsquick up wg1
+	assert_success
+	assert_line --partial "wg0: undoing what an interrupted run left in network namespace (unnamed)"
+	assert_equal "$(ls "$TUNNELS")" "$(basename "$(journal wg1)")"
+	run nsenter -t "$inside" -n wg-nsquick down wg1
+	assert_success
+	inside_ends
+	assert_clean
+}
+
+@test "a container whose namespace has a path ends: its tunnel is undone, and comes up in the next" {
+	local inside path=/run/dock/x
+	mkdir -p /run/dock
+	touch "$path"
+	sleeper
+	mount --bind "/proc/$inside/ns/net" "$path"
+	run wg-nsquick --netns "$path" up wg0
+	assert_success
+	# As long as it is anywhere, it is alive.
+	umount "$path"
+	run wg-nsquick recover
+	assert_success
+	assert_output ""
+	touch /run/dock/y
+	mount --bind "/proc/$inside/ns/net" /run/dock/y
+	kill "$inside"
+	wait "$inside" || true
+	run wg-nsquick recover
+	assert_success
+	assert_output ""
+	umount /run/dock/y
+	daemons_end
+	sleeper
+	mount --bind "/proc/$inside/ns/net" "$path"
+	run wg-nsquick --netns "$path" up wg0
+	assert_success
+	assert_line --partial "wg0: undoing what an interrupted run left in network namespace $path"
+	run wg-nsquick --netns "$path" down wg0
+	assert_success
+	umount "$path"
+	inside_ends
+	rm -r /run/dock
+	assert_clean
+}
+
 @test "another link of the same name in somebody's namespace is left alone" {
 	ip netns add other
 	run wg-nsquick --netns other up wg0
