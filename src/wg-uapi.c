@@ -31,11 +31,12 @@ int wg_userspace_connect(const char *name, int *ret_fd)
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return -errno;
+	/* Before: a daemon that is stopped lets callers wait for a place in its queue, too. */
+	if (setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit)) < 0 || setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit)) < 0)
+		return -errno;
 	if (connect(fd, (const struct sockaddr *)&addr, sizeof(addr)) < 0)
 		/* A socket file that nobody listens on is what a killed daemon leaves. */
 		return errno == ENOENT || errno == ECONNREFUSED ? -ENODEV : -errno;
-	if (setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit)) < 0 || setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit)) < 0)
-		return -errno;
 	*ret_fd = take_fd(&fd);
 	return 0;
 }

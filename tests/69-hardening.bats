@@ -153,6 +153,22 @@ teardown() {
 	assert_success
 }
 
+@test "a userspace implementation that is stopped, and whose queue is full, does not hold up for ever" {
+	local pid
+	config wg0
+	mkdir -p /run/wireguard
+	perl -MSocket=:all -e 'my $at = pack_sockaddr_un("/run/wireguard/stopped.sock"); my ($s, @full);
+		socket($s, AF_UNIX, SOCK_STREAM, 0) && bind($s, $at) && listen($s, 1) or die;
+		do { socket(my $c, AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0) or die; push @full, $c } while (connect($full[-1], $at));
+		open my $f, ">", "/run/full"; sleep 600' 3>&- &
+	pid=$!
+	wait_until "a full queue" test -e /run/full
+	run timeout 60 wg-nsquick up wg0
+	kill "$pid"
+	rm -f /run/wireguard/stopped.sock /run/full
+	assert_success
+}
+
 @test "a symbolic link in place of our folder or of a lock is not followed" {
 	config wg0
 	echo precious > /run/precious
