@@ -29,16 +29,18 @@ static unsigned int random_ifindex(void)
 static int create_renamed(struct txn *txn, unsigned int ifindex)
 {
 	char name[IFNAMSIZ];
-	int r;
+	int r, deleted;
 
 	snprintf(name, sizeof(name), "wgnsq%x", ifindex & 0xffffffff);
 	r = rt_link_create(txn->transport, "wireguard", name, ifindex, txn->target_fd);
 	if (r < 0)
 		return r;
 	r = rt_link_rename(txn->target, ifindex, txn->conf->iface);
-	if (r < 0)
-		(void)rt_link_delete(txn->target, ifindex);
-	return r;
+	if (r == 0)
+		return 0;
+	deleted = rt_link_delete(txn->target, ifindex);
+	/* One that may still be there keeps its note by the error of that. */
+	return deleted < 0 && deleted != -ENODEV ? deleted : r;
 }
 
 /* *ret_asked: it was the kernel that said no. */
