@@ -13,11 +13,12 @@ static int record_path(ns_cookie cookie, char **ret_path)
 	return asprintf(ret_path, NETNS_DIR "/%" PRIx64, cookie) < 0 ? -ENOMEM : 0;
 }
 
-/* All but the name are there from the first write on. */
-enum field { FIELD_MADE, FIELD_ETC_MADE, FIELD_KEPT, FIELD_KEEP, FIELDS_ALWAYS, FIELD_NAME = FIELDS_ALWAYS, FIELDS };
+/* All but the name and src-valid-mark, which the previous version had not, are there from the first write on. */
+enum field { FIELD_MADE, FIELD_ETC_MADE, FIELD_KEPT, FIELD_KEEP, FIELDS_ALWAYS, FIELD_NAME = FIELDS_ALWAYS, FIELD_SRC_VALID_MARK, FIELDS };
 
 static const char *const field_names[FIELDS] = {
 	[FIELD_MADE] = "made", [FIELD_ETC_MADE] = "etc-made", [FIELD_KEPT] = "kept", [FIELD_KEEP] = "keep", [FIELD_NAME] = "name",
+	[FIELD_SRC_VALID_MARK] = "src-valid-mark",
 };
 
 static int parse_field(struct ns_record *record, enum field field, const char *value)
@@ -34,6 +35,8 @@ static int parse_field(struct ns_record *record, enum field field, const char *v
 		record->etc_made = number;
 	else if (field == FIELD_KEPT)
 		record->kept = number;
+	else if (field == FIELD_SRC_VALID_MARK)
+		record->src_valid_mark = number;
 	else
 		record->keep = (enum keep_mode)number;
 	return 0;
@@ -104,6 +107,8 @@ int ns_record_save(const struct ns_record *record)
 		return r;
 	journal_add_text(&text, "name", record->name);
 	buf_fmt(&text, "made %d\netc-made %d\nkept %d\nkeep %d\n", record->made, record->etc_made, record->kept, (int)record->keep);
+	if (record->src_valid_mark)
+		buf_str(&text, "src-valid-mark 1\n");
 	journal_end(&text);
 	return atomic_replace(path, &text, 0600, ATOMIC_VOLATILE);
 }

@@ -80,6 +80,7 @@ struct ns_record {
 	bool etc_made; /* /etc/netns/NAME did not exist */
 	enum keep_mode keep; /* the settings' word of the last up or down */
 	bool kept;	    /* it has outlived its last tunnel once */
+	bool src_valid_mark; /* the sysctl was 0 before a tunnel of ours set it, in a namespace that is not */
 };
 
 /* Makes RUN_DIR and its folders. -errno. */

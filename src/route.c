@@ -8,11 +8,11 @@
  * itself (transport self), and where the target already has a default route:
  * there wg-quick's table, rules and packet filter are made, in the target.
  */
-#include <fcntl.h>
 #include <linux/rtnetlink.h>
 
 #include "firewall.h"
 #include "log.h"
+#include "sysctl.h"
 #include "txn.h"
 
 #define FIRST_TABLE 51820
@@ -138,20 +138,56 @@ static int set_mark(struct txn *txn, struct wg_iface *live, uint32_t mark)
 	return r;
 }
 
-/* IPv4's reverse path filter asks by the mark only with this; per namespace. */
-static int set_src_valid_mark(void)
-{
-	static const char path[] = "/proc/sys/net/ipv4/conf/all/src_valid_mark";
-	_cleanup_fd_ int fd = open(path, O_RDWR | O_CLOEXEC);
-	char now = '0';
+/* ---- IPv4's reverse path filter asks by the mark only with this; per namespace ---- */
 
-	if (fd < 0)
-		return -errno;
-	if (read(fd, &now, 1) == 1 && now == '1')
-		return 0;
+#define SRC_VALID_MARK "ipv4/conf/all/src_valid_mark"
+
+/* Under the lock, or one that goes at this moment might set it back behind our look; it will see our rule. */
+static int set_src_valid_mark(struct txn *txn)
+{
+	struct ns_record record = { 0 };
+	_cleanup_fd_ int lock = -1;
+	char now[16];
+	int r = journal_lock_shared(&lock);
+
+	if (r == 0)
+		r = sysctl_read(txn->target_fd, SRC_VALID_MARK, now, sizeof(now));
+	if (r < 0 || strcmp(now, "1") == 0)
+		return r;
 	log_trace("sysctl -q net.ipv4.conf.all.src_valid_mark=1");
-	return pwrite(fd, "1", 1, 0) == 1 ? 0 : -errno;
+	r = ns_record_load(txn->journal.cookie, &record);
+	if (r == 0 && !record.made && strcmp(now, "0") == 0) {
+		record.src_valid_mark = true;
+		r = ns_record_save(&record);
+	}
+	ns_record_free(&record);
+	return r == 0 ? sysctl_write(txn->target_fd, SRC_VALID_MARK, "1") : r;
 }
+
+static int asks_by_mark(void *arg, const struct rt_rule *rule)
+{
+	(void)arg;
+	return rule->has_fwmark;
+}
+
+int txn_leave_src_valid_mark(const struct txn *txn, struct ns_record *record)
+{
+	int r;
+
+	if (!record->src_valid_mark || !txn->target)
+		return 0;
+	r = rt_rules(txn->target, AF_INET, asks_by_mark, NULL);
+	if (r != 0)
+		return r < 0 ? r : 0;
+	/* Not traced: it is nothing that wg-quick does. Where it may not be written, it does no harm. */
+	r = sysctl_write(txn->target_fd, SRC_VALID_MARK, "0");
+	if (r < 0)
+		return is_transient(r) ? r : 0;
+	record->src_valid_mark = false;
+	return ns_record_save(record);
+}
+
+/* ---- the rules and the packet filter ---- */
 
 /* The worker stands in the target. */
 static int add_firewall(struct txn *txn, int family, uint32_t mark)
@@ -223,7 +259,7 @@ static int add_ruled_default(struct txn *txn, struct wg_iface *live, const struc
 	log_trace("ip -%d route add %s dev %s table %u", v, format_prefix(route, text), iface, table);
 	r = rt_route_add(txn->target, txn->journal.ifindex, route, table);
 	if (r == 0 && family == AF_INET)
-		r = set_src_valid_mark();
+		r = set_src_valid_mark(txn);
 	return r < 0 ? refused(txn, "the default route", r) : add_firewall(txn, family, table);
 }
 

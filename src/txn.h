@@ -95,6 +95,11 @@ void namespace_sweep(void);
 int txn_routes(struct txn *txn);
 /* Whether it is a default route that needs wg-quick's table and rules in the target. */
 int txn_needs_rules(const struct txn *txn, const struct prefix *route);
+/*
+ * Sets src_valid_mark back to what the record says it was, once no rule in the target asks by a mark, be it ours or another's.
+ * Under the shared lock. -errno.
+ */
+int txn_leave_src_valid_mark(const struct txn *txn, struct ns_record *record);
 /* A mark without effect on the transport's rules, 0 (told): there is none. -errno. */
 int txn_pick_mark(struct txn *txn, uint32_t *ret_mark);
 

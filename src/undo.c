@@ -251,6 +251,9 @@ static int undo_member(struct txn *txn, const struct undo *undo)
 	/* One that is being made has no name yet, and bars all others from that. */
 	superseded = txn->place && txn->place->create ? 0 : namespace_is_superseded(&record);
 	first = superseded < 0 ? superseded : txn_write_dns(superseded ? NULL : &record, txn->journal.cookie, &txn->journal, &others);
+	r = txn_leave_src_valid_mark(txn, &record);
+	if (first == 0)
+		first = r;
 	r = others == 0 && txn->target_fd >= 0 ? unknown_is_in(txn->target_fd, &record) : 0;
 	if (r < 0) {
 		/* When it cannot be known, nobody loses his tunnel: the next run sees. */

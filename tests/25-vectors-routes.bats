@@ -445,6 +445,41 @@ firewall() { # FAMILY ADDRESS MARK
 	assert_line "[#] ip -4 route add 0.0.0.0/0 dev wg0 table 51820"
 }
 
+valid_mark() { ip netns exec other sysctl -n net.ipv4.conf.all.src_valid_mark; }
+
+@test "src_valid_mark is 0 again after the last tunnel that asks by a mark, if it was, in a namespace that is not ours" {
+	other_up
+	vector I R "AllowedIPs = 0.0.0.0/0"
+	NAME=wg1 vector "[Interface]" "PrivateKey = $(wg genkey)" R "AllowedIPs = 0.0.0.0/0"
+	NAME=wg2 vector "[Interface]" "PrivateKey = $(wg genkey)" R "AllowedIPs = 10.50.0.0/16"
+	up --netns other --transport self
+	wg-nsquick up wg1 --netns other --transport self
+	wg-nsquick up wg2 --netns other --transport self
+	assert_equal "$(valid_mark)" 1
+	# Whose it was is not the question.
+	down
+	assert_equal "$(valid_mark)" 1
+	wg-nsquick down wg1
+	assert_equal "$(valid_mark)" 0
+	wg-nsquick down wg2
+	vector I R "AllowedIPs = 0.0.0.0/0" "[Interface]" "PostUp = false"
+	KEPT=1 up_fails 1 --netns other --transport self
+	assert_equal "$(valid_mark)" 0
+}
+
+@test "src_valid_mark stays 1 where it was, and where another's rule asks by a mark" {
+	other_up
+	vector I R "AllowedIPs = 0.0.0.0/0"
+	up --netns other --transport self
+	ip -n other rule add fwmark 7 table 7
+	down
+	assert_equal "$(valid_mark)" 1
+	ip -n other rule del fwmark 7 table 7
+	up --netns other --transport self
+	down
+	assert_equal "$(valid_mark)" 1
+}
+
 @test "after all of this the host is the same" {
 	assert_host_unchanged
 }

@@ -345,6 +345,7 @@ admin_rules() { # add|del
 	sed -i -E 's/^(undo rule-[a-z]+ )[0-9]+ /\1FAMILY /; s/^end .*/end/' /run/wg-nsquick/tunnels/wg0@*
 	# They were noted in this order.
 	sed -i '0,/FAMILY/s//10/; 0,/FAMILY/s//10/; s/FAMILY/2/' /run/wg-nsquick/tunnels/wg0@*
+	assert_equal "$(grep -cE '^undo rule-[a-z]+ (10|2) ' /run/wg-nsquick/tunnels/wg0@*)" 4
 	down
 	assert_other_unchanged
 }

@@ -26,9 +26,9 @@ TENTATIVE = "tentative"
 NFT_TABLES, NFT_CHAINS, NFT_RULES, NFT_GENERATION = 0x0A01, 0x0A04, 0x0A07, 0x0A10
 # Of a rule: table, chain, what it does, comment; not its number, which is never used again. Of a chain: table, name, hook, policy, kind.
 RULE_ATTRIBUTES, CHAIN_ATTRIBUTES = (1, 2, 4, 7), (1, 3, 4, 5, 7)
-# What is set, or would be by mistake. Not conf/all/src_valid_mark, which stays as with wg-quick.
-SYSCTLS = ("ipv4/ping_group_range", "ipv4/ip_forward", "ipv4/conf/default/src_valid_mark", "ipv4/conf/all/rp_filter",
-           "ipv6/conf/all/forwarding", "ipv6/conf/all/disable_ipv6", "ipv6/conf/default/disable_ipv6")
+# What is set, or would be by mistake.
+SYSCTLS = ("ipv4/ping_group_range", "ipv4/ip_forward", "ipv4/conf/default/src_valid_mark", "ipv4/conf/all/src_valid_mark",
+           "ipv4/conf/all/rp_filter", "ipv6/conf/all/forwarding", "ipv6/conf/all/disable_ipv6", "ipv6/conf/default/disable_ipv6")
 
 libc = ctypes.CDLL(None, use_errno=True)
 
