@@ -67,10 +67,33 @@ static int collect(const struct conf *outline, const struct live *live, struct w
 		if (!change)
 			return -ENOMEM;
 		change->public_key = peer->public_key;
-		change->has_public_key = true;
+		change->has_public_key = change->update_only = true;
 		change->endpoint = peer->endpoint;
 	}
 	return 0;
+}
+
+/* A peer that was removed while names were asked must not come back, without its preshared key and allowed IPs. */
+static void drop_gone(const struct live *live, struct wg_iface *changes)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < changes->n_peers; i++)
+		if (find_peer(&live->wg, &changes->peers[i].public_key))
+			changes->peers[kept++] = changes->peers[i];
+	changes->n_peers = kept;
+}
+
+/* Names took seconds: as it is by now. */
+static int read_again(struct job *job)
+{
+	int r;
+
+	live_free(&job->live);
+	r = ns_call(job->txn->target_fd, read_here, job);
+	if (r == 0)
+		drop_gone(&job->live, &job->changes.wg);
+	return r;
 }
 
 static void trace_line(void *arg, const char *text)
@@ -102,6 +125,8 @@ static int reresolve(struct job *job, struct conf *outline, const struct place *
 	r = resolve_endpoints(&outline->wg, &where, &error);
 	if (r == 0)
 		r = collect(outline, &job->live, &job->changes.wg);
+	if (r == 0 && job->changes.wg.n_peers)
+		r = read_again(job);
 	live_changes_print(&job->changes, job->txn->journal.iface, trace_line, NULL);
 	if (r == 0 && job->changes.wg.n_peers)
 		r = ns_call(job->txn->target_fd, apply_here, job);

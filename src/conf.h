@@ -39,6 +39,7 @@ struct peer {
 	bool has_allowed_ips; /* such a line stands there, right or wrong */
 	bool replace_allowed_ips;
 	bool remove; /* only when a device is changed: the peer goes */
+	bool update_only; /* likewise: one that is gone stays gone; wireguard.c cannot say so to the kernel's */
 	uint16_t keepalive; /* seconds, 0: off */
 	struct allowed_ip *allowed_ips;
 	size_t n_allowed_ips;

@@ -27,6 +27,8 @@ static void add_peer(struct buf *b, const struct peer *peer)
 		buf_str(b, "remove=true\n");
 		return;
 	}
+	if (peer->update_only)
+		buf_str(b, "update_only=true\n");
 	if (peer->has_preshared_key)
 		add_hex_key(b, "preshared_key", &peer->preshared_key);
 	if (peer->endpoint.sa.sa_family != AF_UNSPEC)

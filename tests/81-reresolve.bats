@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# shellcheck disable=SC2016 # for perl
 # reresolve: endpoint names are asked again in the transport namespace; an
 # address that changed is set, and the session goes on.
 
@@ -73,6 +74,35 @@ endpoint() { ip netns exec wg0 wg show wg0 endpoints | cut -f 2; }
 	assert_failure 75
 	assert_output --partial "\`vpn.example:51820'; the endpoint stays"
 	assert_equal "$(endpoint)" 192.0.2.1:51820
+}
+
+@test "a peer that was removed while another's name was asked stays removed; the rest is done" {
+	local second asked pid mute
+	second=$(wg genkey | wg pubkey)
+	printf '[Peer]\nPublicKey = %s\nEndpoint = second.example:1\n[Peer]\nPublicKey = %s\nEndpoint = mute.example:1\n' "$second" "$(wg genkey | wg pubkey)" >> /etc/wireguard/wg0.conf
+	hosts "192.0.2.1 vpn.example" "192.0.2.1 second.example" "192.0.2.1 mute.example"
+	wg-nsquick up wg0
+	hosts "192.0.2.9 vpn.example" "192.0.2.9 second.example"
+	# The provider takes the question about the third, and does not answer.
+	echo "nameserver 192.0.2.1" > /run/resolv.conf
+	mount --bind /run/resolv.conf /etc/resolv.conf
+	asked=$BATS_TEST_TMPDIR/asked
+	ip netns exec prov perl -MSocket -e 'socket S, PF_INET, SOCK_DGRAM, 0; bind S, sockaddr_in(53, inet_aton("192.0.2.1")) or die; recv S, $b, 512, 0; open F, ">", $ARGV[0]; sleep 60' "$asked" 3>&- &
+	mute=$!
+	wait_until "the server that is mute" eval "ip netns exec prov ss -Hlun 'sport = :53' | grep 192.0.2.1:53"
+	wg-nsquick reresolve wg0 > "$BATS_TEST_TMPDIR/out" 2>&1 3>&- &
+	pid=$!
+	wait_until "the question" test -e "$asked"
+	ip netns exec wg0 wg set wg0 peer "$PROVIDER_PUB" remove
+	wait $pid && status=0 || status=$?
+	kill $mute
+	umount /etc/resolv.conf
+	assert_equal "$status" 75
+	run ip netns exec wg0 wg show wg0 endpoints
+	refute_output --partial "$PROVIDER_PUB"
+	assert_output --regexp "${second}[[:space:]]192.0.2.9:1"
+	run cat "$BATS_TEST_TMPDIR/out"
+	refute_output --partial "$PROVIDER_PUB"
 }
 
 @test "another run is at work on the tunnel: told, status 75, the next try may do better" {

@@ -232,9 +232,10 @@ static void test_uapi(void)
 	ok(wg.peers[0].has_preshared_key && wg.peers[0].keepalive == 25, "preshared key and keepalive");
 	wg.peers[0].replace_allowed_ips = true;
 	wg.peers[0].allowed_ips[0].op = ALLOWED_MINUS;
+	wg.peers[0].update_only = true;
 	uapi_format_set(&wg, &request);
-	is(strstr(request.data, "preshared_key"),
-	   "preshared_key=1ad2fb65f73f6cb9ea6659569a54c20c83ea0e38cadbc4ac74bc5ebc9faab4a5\nendpoint=192.0.2.1:5\npersistent_keepalive_interval=25\n"
+	is(strstr(request.data, "update_only"),
+	   "update_only=true\npreshared_key=1ad2fb65f73f6cb9ea6659569a54c20c83ea0e38cadbc4ac74bc5ebc9faab4a5\nendpoint=192.0.2.1:5\npersistent_keepalive_interval=25\n"
 	   "replace_allowed_ips=true\nallowed_ip=-10.0.0.0/8\n\n",
 	   "what is set, in wg's order");
 	wg_iface_free(&wg);
