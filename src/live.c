@@ -135,29 +135,6 @@ int live_parse(const char *text, size_t len, struct live *ret_live)
 
 /* ---- from one to another ---- */
 
-static bool has_address(const struct live *live, const struct prefix *address)
-{
-	for (size_t i = 0; i < live->n_addresses; i++)
-		if (prefix_equal(&live->addresses[i], address))
-			return true;
-	return false;
-}
-
-static int diff_addresses(const struct live *from, const struct live *to, struct prefix **list, size_t *n)
-{
-	for (size_t i = 0; i < to->n_addresses; i++) {
-		struct prefix *slot;
-
-		if (has_address(from, &to->addresses[i]))
-			continue;
-		slot = GROW(*list, *n);
-		if (!slot)
-			return -ENOMEM;
-		*slot = to->addresses[i];
-	}
-	return 0;
-}
-
 static int diff_routes(const struct live *from, const struct live *to, struct live_route **list, size_t *n)
 {
 	for (size_t i = 0; i < to->n_routes; i++) {
@@ -332,9 +309,7 @@ int live_diff(const struct live *from, const struct live *to, struct live_change
 
 	r = diff_wg(&from->wg, &to->wg, &changes);
 	if (r == 0)
-		r = diff_addresses(from, to, &changes.addresses_added, &changes.n_addresses_added);
-	if (r == 0)
-		r = diff_addresses(to, from, &changes.addresses_dropped, &changes.n_addresses_dropped);
+		r = live_diff_addresses(from, to, &changes);
 	if (r == 0)
 		r = diff_routes(from, to, &changes.routes_added, &changes.n_routes_added);
 	if (r == 0)
@@ -415,16 +390,20 @@ static void print_device(const struct printer *p, const struct wg_iface *wg)
 	put(p, &text);
 }
 
-static void print_addresses(const struct printer *p, const char *verb, const struct prefix *addresses, size_t n)
+static void print_address(const struct printer *p, const char *verb, const struct prefix *address)
 {
 	char prefix[PREFIX_TEXT_LEN];
+	struct buf text = { 0 };
 
-	for (size_t i = 0; i < n; i++) {
-		struct buf text = { 0 };
+	buf_fmt(&text, "ip -%d address %s %s dev %s", address->family == AF_INET6 ? 6 : 4, verb, format_prefix(address, prefix), p->iface);
+	put(p, &text);
+}
 
-		buf_fmt(&text, "ip -%d address %s %s dev %s", addresses[i].family == AF_INET6 ? 6 : 4, verb, format_prefix(&addresses[i], prefix), p->iface);
-		put(p, &text);
-	}
+static void print_dropped(const struct printer *p, const struct live_changes *c, bool moved)
+{
+	for (size_t i = 0; i < c->n_addresses_dropped; i++)
+		if (live_moves_address(c, &c->addresses_dropped[i]) == moved)
+			print_address(p, "delete", &c->addresses_dropped[i]);
 }
 
 static void print_routes(const struct printer *p, const char *verb, const struct live_route *routes, size_t n)
@@ -454,8 +433,10 @@ void live_changes_print(const struct live_changes *c, const char *iface, void (*
 	print_device(&p, &c->wg);
 	for (size_t i = 0; i < c->wg.n_peers; i++)
 		print_peer(&p, &c->wg.peers[i]);
-	print_addresses(&p, "add", c->addresses_added, c->n_addresses_added);
-	print_addresses(&p, "delete", c->addresses_dropped, c->n_addresses_dropped);
+	print_dropped(&p, c, true);
+	for (size_t i = 0; i < c->n_addresses_added; i++)
+		print_address(&p, "add", &c->addresses_added[i]);
+	print_dropped(&p, c, false);
 	print_routes(&p, "delete", c->routes_dropped, c->n_routes_dropped);
 	print_routes(&p, "add", c->routes_added, c->n_routes_added);
 }

@@ -40,7 +40,7 @@ int live_parse(const char *text, size_t len, struct live *ret_live);
 struct live_changes {
 	struct wg_iface wg; /* for wg_apply(): peers to change, to add, to remove */
 	bool wg_changed;
-	struct prefix *addresses_added, *addresses_dropped;
+	struct prefix *addresses_added, *addresses_dropped; /* both in the order in which they were, or are to be, added; IPv4 first */
 	size_t n_addresses_added, n_addresses_dropped;
 	struct live_route *routes_added, *routes_dropped;
 	size_t n_routes_added, n_routes_dropped;
@@ -53,6 +53,11 @@ struct live_changes {
  * can lose one. -ENOMEM. The caller frees.
  */
 int live_diff(const struct live *from, const struct live *to, struct live_changes *ret_changes);
+/* Its part about addresses. One that is to come after others is dropped and added. */
+int live_diff_addresses(const struct live *from, const struct live *to, struct live_changes *changes);
+bool live_moves_address(const struct live_changes *changes, const struct prefix *address);
+/* From the order in which addresses are added to that in which the kernel has them then. -ENOMEM. */
+int live_order_addresses(struct prefix *list, size_t n);
 bool live_changes_empty(const struct live_changes *changes);
 void live_changes_free(struct live_changes *changes);
 #define _cleanup_live_changes_ CLEANUP(live_changes_free)

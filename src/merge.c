@@ -45,24 +45,81 @@ static int want_address(struct live *wanted, const struct prefix *p)
 	return 0;
 }
 
+struct address_lists {
+	struct prefix *old, *file;
+	size_t n_old, n_file;
+};
+
+static size_t next_of(const struct prefix *list, size_t n, size_t at, int family)
+{
+	while (at < n && list[at].family != family)
+		at++;
+	return at;
+}
+
+static bool same_order(const struct address_lists *a, int family)
+{
+	size_t i = next_of(a->old, a->n_old, 0, family), j = next_of(a->file, a->n_file, 0, family);
+
+	while (i < a->n_old && j < a->n_file && prefix_equal(&a->old[i], &a->file[j])) {
+		i = next_of(a->old, a->n_old, i + 1, family);
+		j = next_of(a->file, a->n_file, j + 1, family);
+	}
+	return i == a->n_old && j == a->n_file;
+}
+
+/* The file's up to `until` (NULL: the rest), but for those that somebody took away. */
+static int want_file_addresses(const struct merge *m, const struct address_lists *a, int family, const struct prefix *until, size_t *at, struct live *wanted)
+{
+	int r = 0;
+
+	while (r == 0 && (*at = next_of(a->file, a->n_file, *at, family)) < a->n_file) {
+		const struct prefix *p = &a->file[(*at)++];
+
+		if (!listed(a->old, a->n_old, p) || listed(m->live->addresses, m->live->n_addresses, p))
+			r = want_address(wanted, p);
+		if (until && prefix_equal(p, until))
+			break;
+	}
+	return r;
+}
+
+/* As they are added: in the order of the file if that changed, and what others added where it stands. */
+static int want_family(const struct merge *m, const struct address_lists *a, int family, struct live *wanted)
+{
+	const struct live *live = m->live;
+	bool same = same_order(a, family);
+	size_t at = 0;
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < live->n_addresses; i++) {
+		/* The kernel has IPv6's the other way round. */
+		const struct prefix *p = &live->addresses[family == AF_INET6 ? live->n_addresses - 1 - i : i];
+		bool stays = listed(a->file, a->n_file, p);
+
+		if (p->family != family || (!stays && listed(a->old, a->n_old, p)) || listed(wanted->addresses, wanted->n_addresses, p))
+			continue;
+		r = stays && !same ? want_file_addresses(m, a, family, p, &at, wanted) : want_address(wanted, p);
+	}
+	return r == 0 && !same ? want_file_addresses(m, a, family, NULL, &at, wanted) : r;
+}
+
 static int want_addresses(const struct merge *m, struct live *wanted, struct conf_error *ret_error)
 {
-	_cleanup_free_ struct prefix *old = NULL, *file = NULL;
-	size_t n_old = 0, n_file = 0;
+	struct address_lists lists = { 0 };
 	int r;
 
-	r = parse_items(m->outline, &old, &n_old, ret_error);
+	r = parse_items(m->outline, &lists.old, &lists.n_old, ret_error);
 	if (r == 0)
-		r = parse_items(m->conf, &file, &n_file, ret_error);
-	for (size_t i = 0; r == 0 && i < m->live->n_addresses; i++) {
-		const struct prefix *p = &m->live->addresses[i];
-
-		if (!listed(old, n_old, p) || listed(file, n_file, p))
-			r = want_address(wanted, p);
-	}
-	for (size_t i = 0; r == 0 && i < n_file; i++)
-		if (!listed(old, n_old, &file[i]))
-			r = want_address(wanted, &file[i]);
+		r = parse_items(m->conf, &lists.file, &lists.n_file, ret_error);
+	if (r == 0)
+		r = want_family(m, &lists, AF_INET, wanted);
+	if (r == 0)
+		r = want_family(m, &lists, AF_INET6, wanted);
+	if (r == 0)
+		r = live_order_addresses(wanted->addresses, wanted->n_addresses);
+	free(lists.old);
+	free(lists.file);
 	return r;
 }
 

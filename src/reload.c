@@ -62,23 +62,32 @@ int reload_read(struct txn *txn, struct live *ret_live)
 
 /* ---- what it gets ---- */
 
-static int add_address(struct txn *txn, const struct prefix *address)
+static int add_addresses(struct txn *txn, const struct live_changes *c, size_t first, size_t end)
 {
-	char text[PREFIX_TEXT_LEN];
-	int r = rt_address_add(txn->target, txn->journal.ifindex, address);
+	for (size_t i = first; i < end; i++) {
+		char text[PREFIX_TEXT_LEN];
+		int r = rt_address_add(txn->target, txn->journal.ifindex, &c->addresses_added[i]);
 
-	if (r < 0 && r != -EEXIST)
-		return txn_fail(EXIT_KERNEL, txn, "cannot add address %s: %s", format_prefix(address, text), rt_why(txn->target, r));
+		if (r < 0 && r != -EEXIST)
+			return txn_fail(EXIT_KERNEL, txn, "cannot add address %s: %s", format_prefix(&c->addresses_added[i], text), rt_why(txn->target, r));
+	}
 	return 0;
 }
 
-static int drop_addresses(struct txn *txn, const struct live_changes *c, int family)
+/* Which of them must be gone before others are added: IPv6 cannot have one address with two lengths. */
+static bool goes_first(const struct live_changes *c, const struct prefix *address)
 {
-	for (size_t i = 0; i < c->n_addresses_dropped; i++) {
+	return address->family == AF_INET6 || live_moves_address(c, address);
+}
+
+/* The last that came is the first, so that no secondary one takes the place of its primary one. */
+static int drop_addresses(struct txn *txn, const struct live_changes *c, bool first)
+{
+	for (size_t i = c->n_addresses_dropped; i-- > 0;) {
 		char text[PREFIX_TEXT_LEN];
 		int r;
 
-		if (c->addresses_dropped[i].family != family)
+		if (goes_first(c, &c->addresses_dropped[i]) != first)
 			continue;
 		r = rt_address_del(txn->target, txn->journal.ifindex, &c->addresses_dropped[i]);
 		/* -ENXIO: a small MTU has taken all of IPv6 away. */
@@ -86,6 +95,23 @@ static int drop_addresses(struct txn *txn, const struct live_changes *c, int fam
 			return txn_fail(EXIT_KERNEL, txn, "cannot delete address %s: %s", format_prefix(&c->addresses_dropped[i], text), rt_why(txn->target, r));
 	}
 	return 0;
+}
+
+/*
+ * IPv4 loses all its routes with the last address: what is new comes before any goes, as far as that keeps the order.
+ * Where that was in vain, as the new one was a secondary one and went along, the `gentle` way is not tried again.
+ */
+static int change_addresses(struct txn *txn, const struct live_changes *c, bool gentle)
+{
+	size_t early = 0;
+	int status;
+
+	while (gentle && early < c->n_addresses_added && !goes_first(c, &c->addresses_added[early]))
+		early++;
+	status = add_addresses(txn, c, 0, early);
+	if (!status)
+		status = drop_addresses(txn, c, true);
+	return status ? status : add_addresses(txn, c, early, c->n_addresses_added);
 }
 
 static int drop_routes(struct txn *txn, const struct live_changes *c)
@@ -123,7 +149,7 @@ static int add_routes(struct txn *txn, const struct live_changes *c)
 	return 0;
 }
 
-static int apply(struct txn *txn, const struct live_changes *c)
+static int apply(struct txn *txn, const struct live_changes *c, bool gentle)
 {
 	int r, status;
 
@@ -131,10 +157,7 @@ static int apply(struct txn *txn, const struct live_changes *c)
 	r = c->mtu ? rt_link_set_mtu(txn->target, txn->journal.ifindex, c->mtu) : 0;
 	if (r < 0)
 		return txn_fail(EXIT_KERNEL, txn, "cannot set MTU %u: %s", c->mtu, rt_why(txn->target, r));
-	/* IPv6 cannot have one address with two lengths. IPv4 can, and loses all its routes with the last address. */
-	status = drop_addresses(txn, c, AF_INET6);
-	for (size_t i = 0; i < c->n_addresses_added && !status; i++)
-		status = add_address(txn, &c->addresses_added[i]);
+	status = change_addresses(txn, c, gentle);
 	if (!status && c->wg_changed) {
 		r = tunnel_wg_apply(txn, &c->wg);
 		if (r < 0)
@@ -143,7 +166,7 @@ static int apply(struct txn *txn, const struct live_changes *c)
 	if (!status)
 		status = drop_routes(txn, c);
 	if (!status)
-		status = drop_addresses(txn, c, AF_INET);
+		status = drop_addresses(txn, c, false);
 	return status ? status : add_routes(txn, c);
 }
 
@@ -154,14 +177,16 @@ static void trace_line(void *arg, const char *text)
 }
 
 /*
- * Twice: an address may take others along (the secondary ones of its network) and
- * routes (with the last of its family, or of an MTU too small for IPv6).
+ * An address may take others along (the secondary ones of its network) and routes (with the last
+ * of its family, or of an MTU too small for IPv6): they come back in a further pass.
  */
+#define PASSES 4
+
 static int bring_to(struct txn *txn, const struct live *wanted)
 {
 	int status = 0;
 
-	for (int pass = 0; pass < 2 && !status; pass++) {
+	for (int pass = 0; pass < PASSES && !status; pass++) {
 		_cleanup_live_changes_ struct live_changes changes = { 0 };
 		_cleanup_live_ struct live now = { 0 };
 		int r = reload_read(txn, &now);
@@ -170,9 +195,11 @@ static int bring_to(struct txn *txn, const struct live *wanted)
 			r = live_diff(&now, wanted, &changes);
 		if (r < 0)
 			return txn_fail(1, txn, "Unable to access interface: %s", strerror(-r));
+		if (live_changes_empty(&changes))
+			return 0;
 		if (pass == 0)
 			live_changes_print(&changes, txn->journal.iface, trace_line, NULL);
-		status = apply(txn, &changes);
+		status = apply(txn, &changes, pass == 0);
 	}
 	return status;
 }

@@ -173,6 +173,54 @@ received() { wgns show wg0 transfer | awk -v key="$PROVIDER_PUB" '$1 == key { pr
 	refute_output --partial "fd09::2/64"
 }
 
+# order: the addresses as the kernel has them, and from which packets come.
+order() {
+	ip -n wg0 -o addr show wg0 | awk '$4 !~ /^fe80/ { print $3, $4 }'
+	ip -n wg0 route get 10.9.0.1 | grep -o 'src [^ ]*'
+	ip -n wg0 route get 10.44.0.1 | grep -o 'src [^ ]*'
+	ip -n wg0 route get fd09::1 | grep -o 'src [^ ]*'
+	ip -n wg0 -4 route show table all dev wg0 | grep -v linkdown | sort
+}
+
+@test "addresses have the file's order, as up gives it, and the old one when a reload is undone" {
+	local promote first next
+	first="10.9.0.2/24, 10.9.0.9/24, 10.8.0.1/24, fd09::2/64, fd09::9/64"
+	for next in "10.9.0.3/24, 10.9.0.9/24, 10.8.0.1/24, fd09::3/64, fd09::9/64" "10.8.0.1/24, 10.9.0.9/24, 10.9.0.2/24, fd09::9/64, fd09::2/64" \
+		"10.9.0.3/24, 10.9.0.2/24, 10.9.0.9/24, 10.8.0.1/24, fd09::3/64, fd09::2/64, fd09::9/64"; do
+		for promote in 0 1; do
+			echo "$promote: $next"
+			ADDRESS=$next config wg0
+			wg-nsquick up wg0
+			order > "$BATS_TEST_TMPDIR/after"
+			wg-nsquick down wg0
+			ADDRESS=$first config wg0
+			wg-nsquick up wg0
+			order > "$BATS_TEST_TMPDIR/before"
+			ip netns exec wg0 sysctl -qw "net.ipv4.conf.all.promote_secondaries=$promote" "net.ipv4.conf.wg0.promote_secondaries=$promote"
+			# A route that is refused comes after the addresses.
+			ip -n wg0 link add d0 type veth peer name d1
+			ip -n wg0 link set d1 up
+			ip -n wg0 link set d0 up
+			ip -n wg0 route add 10.77.0.0/16 dev d0 scope link
+			ADDRESS=$next ALLOWED="0.0.0.0/0, ::/0, 10.77.0.0/16" config wg0
+			run wg-nsquick reload wg0
+			assert_failure 2
+			assert_output --partial "cannot add route 10.77.0.0/16"
+			ip -n wg0 link del d0
+			order | diff "$BATS_TEST_TMPDIR/before" -
+			ADDRESS=$next config wg0
+			wg-nsquick reload wg0
+			order | diff "$BATS_TEST_TMPDIR/after" -
+			run wg-nsquick --dry-run reload wg0
+			assert_output "wg0 has what its file says"
+			ADDRESS=$first config wg0
+			wg-nsquick reload wg0
+			order | diff "$BATS_TEST_TMPDIR/before" -
+			wg-nsquick down wg0
+		done
+	done
+}
+
 @test "a default route that comes gets a mark, as up sets one; one that goes is gone" {
 	ALLOWED=10.9.0.0/16 config wg0
 	wg-nsquick up wg0

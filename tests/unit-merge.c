@@ -153,6 +153,29 @@ static void test_interface(void)
 	changes(HEAD "Table = off\n" PEER_A, HEAD PEER_A, NULL, "ip -4 route add 10.1.0.0/16 dev wg0\n", "and auto brings them");
 }
 
+#define WITH(addresses) "[Interface]\nAddress = " addresses "\n"
+
+static void test_order(void)
+{
+	changes(WITH("10.0.0.1/24, 10.0.0.9/24"), WITH("10.0.0.2/24, 10.0.0.9/24"), NULL,
+		"ip -4 address add 10.0.0.2/24 dev wg0\nip -4 address delete 10.0.0.1/24 dev wg0\n", "another primary address; the secondary one is secondary");
+	changes(WITH("10.0.0.1/24, 10.5.0.1/24"), WITH("10.5.0.1/24, 10.0.0.1/24"), NULL,
+		"ip -4 address delete 10.0.0.1/24 dev wg0\nip -4 address add 10.0.0.1/24 dev wg0\n", "the first becomes the last");
+	changes(WITH("fd00::1/64, fd00::2/64"), WITH("fd00::2/64, fd00::1/64"), NULL,
+		"ip -6 address delete fd00::1/64 dev wg0\nip -6 address add fd00::1/64 dev wg0\n", "also with IPv6");
+	changes(WITH("fd00::1/64"), WITH("fd00::1/64, fe80::1/64, fd00::2/64"), NULL,
+		"ip -6 address add fd00::2/64 dev wg0\nip -6 address add fe80::1/64 dev wg0\n", "the kernel orders by scope");
+	changes(WITH("10.0.0.1/24, fd00::1/64"), WITH("fd00::1/64, 10.0.0.1/24"), NULL, "", "families have nothing to do with each other");
+	changes(WITH("10.0.0.1/24, 10.0.0.2/24, 10.5.0.1/24"), WITH("10.0.0.1/24, 10.5.0.1/24, 10.0.0.2/24"), NULL, "", "nor primary ones with secondary ones");
+	changes(WITH("10.0.0.1/24, 10.5.0.1/24"), WITH("10.0.0.1/24, 10.5.0.1/24"), WITH("10.5.0.1/24, 10.0.0.1/24"), "", "an order that others made stays with the same file");
+	changes(WITH("10.0.0.1/24"), WITH("10.0.0.1/24, 10.5.0.1/24"), WITH("10.0.0.1/24, 10.7.7.7/32"), "ip -4 address add 10.5.0.1/24 dev wg0\n",
+		"what others added stays before what is new at the end");
+	changes(WITH("10.0.0.1/24"), WITH("10.5.0.1/24, 10.0.0.1/24"), NULL,
+		"ip -4 address delete 10.0.0.1/24 dev wg0\nip -4 address add 10.5.0.1/24 dev wg0\nip -4 address add 10.0.0.1/24 dev wg0\n", "a new first one");
+	changes(WITH("10.0.0.1/24, 10.5.0.1/24"), WITH("10.0.0.1/24, 10.6.0.1/24, 10.5.0.1/24"), WITH("10.0.0.1/24"), "ip -4 address add 10.6.0.1/24 dev wg0\n",
+		"what others took away stays away");
+}
+
 static void refuses(const char *before, const char *after, unsigned int line, const char *word)
 {
 	struct conf old = parse(before), conf = parse(after), outline = outline_of(&old);
@@ -247,6 +270,7 @@ int main(void)
 	test_peers();
 	test_allowed_ips();
 	test_interface();
+	test_order();
 	test_hooks();
 	test_outline();
 	test_text();
