@@ -324,10 +324,10 @@ static int read_rule(void *arg, const struct nlmsghdr *msg)
 	rule.invert = info->flags & FIB_RULE_INVERT;
 	rule.table = tb[FRA_TABLE] ? nla_get_u32(tb[FRA_TABLE]) : info->table;
 	rule.fwmask = UINT32_MAX;
-	if (tb[FRA_FWMARK]) {
-		rule.has_fwmark = true;
+	/* Of a mark of 0 the kernel tells the mask alone. */
+	rule.has_fwmark = tb[FRA_FWMARK] || tb[FRA_FWMASK];
+	if (tb[FRA_FWMARK])
 		rule.fwmark = nla_get_u32(tb[FRA_FWMARK]);
-	}
 	if (tb[FRA_FWMASK])
 		rule.fwmask = nla_get_u32(tb[FRA_FWMASK]);
 	if (tb[FRA_PRIORITY])

@@ -445,6 +445,16 @@ firewall() { # FAMILY ADDRESS MARK
 	assert_line "[#] ip -4 route add 0.0.0.0/0 dev wg0 table 51820"
 }
 
+@test "mark: a rule of the host's about packets without a mark: no mark is without effect on it" {
+	vector I R "AllowedIPs = 0.0.0.0/0"
+	ip rule add fwmark 0/0xff table main
+	up
+	ip rule del fwmark 0/0xff table main
+	assert_line --partial "no fwmark is without effect on the transport namespace's rules"
+	run ip netns exec wg0 wg show wg0 fwmark
+	assert_output off
+}
+
 valid_mark() { ip netns exec other sysctl -n net.ipv4.conf.all.src_valid_mark; }
 
 @test "src_valid_mark is 0 again after the last tunnel that asks by a mark, if it was, in a namespace that is not ours" {
