@@ -2,7 +2,8 @@
 /*
  * keep.c - namespaces that outlive their tunnel. While programs live in one, `down`
  * leaves it: there is no link in it but lo, so no packet leaves, and the next
- * `up` joins it, so that a restart of the tunnel strands nobody. One with a tunnel
+ * `up` joins it, so that a restart of the tunnel strands nobody. So it does for a tunnel
+ * of another namespace that has its socket in there, its transport. One with a tunnel
  * whose journal could not be read (unknown.h) stays as well, until that is deleted by hand.
  */
 #include "dns.h"
@@ -56,6 +57,94 @@ static void tell(const struct txn *txn, const struct ns_record *record, const ch
 	log_note("%s: network namespace %s %s: %s", txn->journal.iface, record->name, what, text.failed ? "" : text.data);
 }
 
+/* ---- tunnels of other namespaces with their sockets in there ---- */
+
+struct sockets {
+	int ns_fd;
+	ns_cookie cookie;
+	struct strv ifaces;
+	pid_t *daemons; /* userspace ones live where their sockets are */
+	size_t n_daemons;
+};
+
+static void sockets_free(struct sockets *s)
+{
+	strv_free(&s->ifaces);
+	free(s->daemons);
+}
+
+/* 1, 0 or -errno. */
+static int is_transport(const struct journal *j, const struct sockets *s)
+{
+	_cleanup_fd_ int fd = -1;
+	int r;
+
+	if (j->transport_cookie || !j->transport)
+		return j->transport_cookie == s->cookie;
+	r = place_open_transport(j->transport, &fd);
+	return is_transient(r) ? r : fd >= 0 && ns_same(fd, s->ns_fd);
+}
+
+static int look_at_transport(void *arg, struct journal *j)
+{
+	struct sockets *s = arg;
+	int r = j->cookie != s->cookie ? is_transport(j, s) : 0;
+
+	if (r <= 0)
+		return r;
+	for (size_t i = 0; i < j->n_undo; i++) {
+		pid_t *slot = j->undo[i].kind == UNDO_USERSPACE ? GROW(s->daemons, s->n_daemons) : NULL;
+
+		/* For want of memory it is told as a program, too. */
+		if (slot)
+			*slot = (pid_t)j->undo[i].arg2;
+	}
+	return strv_add(&s->ifaces, j->iface, strlen(j->iface));
+}
+
+static int find_sockets(int ns_fd, const struct ns_record *record, struct sockets *ret_sockets)
+{
+	struct sockets s = { .ns_fd = ns_fd, .cookie = record->cookie };
+	int r = journal_each(NULL, look_at_transport, &s);
+
+	if (r < 0)
+		sockets_free(&s);
+	else
+		*ret_sockets = s;
+	return r;
+}
+
+static void tell_sockets(const struct txn *txn, const struct ns_record *record, const char *what, const struct sockets *s)
+{
+	_cleanup_buf_ struct buf text = { 0 };
+
+	for (size_t i = 0; i < s->ifaces.n; i++)
+		buf_fmt(&text, "%s%s", i ? ", " : "", s->ifaces.v[i]);
+	if (s->ifaces.n)
+		log_note("%s: network namespace %s %s: %s", txn->journal.iface, record->name, what, text.failed ? "" : text.data);
+}
+
+static bool is_daemon(const struct sockets *s, pid_t pid)
+{
+	for (size_t i = 0; i < s->n_daemons; i++)
+		if (s->daemons[i] == pid)
+			return true;
+	return false;
+}
+
+/* Leaves those out that are told of as tunnels. */
+static size_t without_daemons(struct inside *processes, size_t n, const struct sockets *s)
+{
+	size_t left = 0;
+
+	for (size_t i = 0; i < n; i++)
+		if (!is_daemon(s, processes[i].pid))
+			processes[left++] = processes[i];
+	return left;
+}
+
+/* ---- the end of a namespace ---- */
+
 /*
  * Hooks' own end with an up that is undone. Who came in by the name meanwhile (ip-netns(8), `exec') is not ours to end, and a
  * hook's that came the same way, without its environment, cannot be told from a user's program: they are told of.
@@ -81,36 +170,51 @@ void namespace_tell_nameless(const struct txn *txn)
 	free(processes);
 }
 
-bool namespace_stays(const struct txn *txn, const struct ns_record *record)
+static bool stays_for_programs(const struct txn *txn, const struct ns_record *record, const struct sockets *sockets)
 {
 	struct inside *processes = NULL;
-	_cleanup_fd_ int named = -1;
 	size_t n = 0;
-	bool stays;
-	int r;
-
-	/* Somebody else's stays by itself; but programs in it may have our resolv.conf bound. */
-	if (txn->target_fd < 0 || !record->name || record->keep == KEEP_NO || !(record->made || dns_is_ours(record) != 0))
-		return false;
-	if (ns_open(record->name, &named) < 0 || !ns_same(named, txn->target_fd))
-		return false;
-	/* What a failed `up` leaves is nobody's home. */
-	if (txn->journal.state == JOURNAL_STARTING && !record->kept) {
-		tell_stranded(txn, record);
-		return false;
-	}
-	if (record->made && record->keep == KEEP_YES)
-		return true;
-	r = list_programs(txn->target_fd, &processes, &n);
+	int r = list_programs(txn->target_fd, &processes, &n);
 	/* When it cannot be known, nobody shall be stranded. */
-	stays = r < 0 || n > 0;
+	bool stays = r < 0 || n > 0;
+
 	if (r < 0)
 		log_warn("network namespace %s stays: cannot see whether programs are in it: %s", record->name, strerror(-r));
+	n = without_daemons(processes, n, sockets);
 	/* Of runs that leave slowly, the last one takes it along. */
 	if (n > 0 && record->made && !all_are_runs(processes, n))
 		tell(txn, record, "stays for the programs in it, which have no network now", processes, n);
 	free(processes);
 	return stays;
+}
+
+bool namespace_stays(const struct txn *txn, const struct ns_record *record)
+{
+	CLEANUP(sockets_free) struct sockets sockets = { 0 };
+	_cleanup_fd_ int named = -1;
+	int r;
+
+	/* Somebody else's stays by itself; but programs in it may have our resolv.conf bound. */
+	if (txn->target_fd < 0 || !record->name || !(record->made || (record->keep != KEEP_NO && dns_is_ours(record) != 0)))
+		return false;
+	if (ns_open(record->name, &named) < 0 || !ns_same(named, txn->target_fd))
+		return false;
+	r = record->made ? find_sockets(txn->target_fd, record, &sockets) : 0;
+	if (record->keep == KEEP_NO) {
+		tell_sockets(txn, record, "loses its name, and tunnels whose sockets are in it have no network any more, and are to be brought up anew", &sockets);
+		return false;
+	}
+	/* What a failed `up` leaves is nobody's home, but for a tunnel that came meanwhile. */
+	if (txn->journal.state == JOURNAL_STARTING && !record->kept && !sockets.ifaces.n) {
+		tell_stranded(txn, record);
+		return false;
+	}
+	if (r < 0)
+		log_warn("network namespace %s stays: cannot see whether tunnels have their sockets in it: %s", record->name, strerror(-r));
+	tell_sockets(txn, record, "stays for the tunnels whose sockets are in it, which have no network now", &sockets);
+	if (record->made && record->keep == KEEP_YES)
+		return true;
+	return stays_for_programs(txn, record, &sockets) || r < 0 || sockets.ifaces.n;
 }
 
 static bool are_namesakes(const struct ns_record *one, const struct ns_record *other)
@@ -180,6 +284,7 @@ static int is_of(void *arg, struct journal *j)
 
 static bool is_over(const struct ns_record *record)
 {
+	CLEANUP(sockets_free) struct sockets sockets = { 0 };
 	struct inside *processes = NULL;
 	_cleanup_fd_ int fd = -1;
 	size_t n = 0;
@@ -195,7 +300,9 @@ static bool is_over(const struct ns_record *record)
 		return false;
 	r = inside_list(fd, &processes, &n);
 	free(processes);
-	return r == 0 && n == 0;
+	if (r == 0 && n == 0 && record->made)
+		r = find_sockets(fd, record, &sockets);
+	return r == 0 && n == 0 && !sockets.ifaces.n;
 }
 
 static int sweep(void *arg, struct ns_record *record)

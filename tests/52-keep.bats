@@ -275,6 +275,93 @@ for n in range(400):
 	assert_clean
 }
 
+# The provider's second device, which only a tunnel of the first leads to.
+inner_up() {
+	local key
+	key=$(wg genkey)
+	INNER_KEY=$(wg genkey)
+	INNER_PUB=$(wg pubkey <<< "$key")
+	if [[ $WG_KIND == kernel ]]; then
+		ip -n prov link add wgq type wireguard
+	else
+		ip netns exec prov wireguard-go wgq > /dev/null 2>&1 3>&-
+	fi
+	ip netns exec prov wg set wgq private-key <(echo "$key") listen-port 51821 peer "$(wg pubkey <<< "$INNER_KEY")" allowed-ips 10.10.0.2/32
+	ip -n prov addr add 10.10.0.1/24 dev wgq
+	ip -n prov link set wgq up
+}
+
+inner_down() {
+	ip -n prov link del wgq
+	# wireguard-go takes a moment to see it.
+	wait_until "the end of wgq" test ! -e /run/wireguard/wgq.sock
+}
+
+inner_config() {
+	KEY=$INNER_KEY PROVIDER_PUB=$INNER_PUB ENDPOINT=10.9.0.1:51821 ADDRESS=10.10.0.2/24 ALLOWED=10.10.0.0/24 config inner
+}
+
+inner_answers() { ip netns exec inner ping -c 1 -W 1 10.10.0.1; }
+
+@test "a tunnel through another: while its socket is in there the namespace stays, and the next up brings its traffic back" {
+	inner_up
+	config wg0
+	inner_config
+	wg-nsquick up wg0
+	wg-nsquick up inner --transport wg0
+	wait_until "an answer through both" inner_answers
+	run wg-nsquick down wg0
+	assert_success
+	assert_line "[!] wg0: network namespace wg0 stays for the tunnels whose sockets are in it, which have no network now: inner"
+	# Not for wireguard-go, which has the socket.
+	refute_output --partial "programs"
+	wg-nsquick recover
+	[[ -e /run/netns/wg0 ]]
+	run inner_answers
+	assert_failure
+	wg-nsquick up wg0
+	wait_until "an answer through both again" inner_answers
+	wg-nsquick down wg0
+	# The last one out takes it along.
+	run wg-nsquick down inner
+	assert_success
+	inner_down
+	assert_clean
+}
+
+@test "keep = no: the namespace goes, and which tunnel has lost its socket's is said" {
+	inner_up
+	printf '[tunnel]\nkeep = no\n' > /etc/wg-nsquick.d/wg0.conf
+	config wg0
+	inner_config
+	wg-nsquick up wg0
+	wg-nsquick up inner --transport wg0
+	run wg-nsquick down wg0
+	assert_success
+	assert_line "[!] wg0: network namespace wg0 loses its name, and tunnels whose sockets are in it have no network any more, and are to be brought up anew: inner"
+	[[ ! -e /run/netns/wg0 ]]
+	wg-nsquick down inner
+	inner_down
+	assert_clean
+}
+
+@test "a tunnel through another whose up fails: it keeps the namespace until it goes itself" {
+	inner_up
+	config wg0 "PostUp = wg-nsquick up inner --netns inner --transport wg0; false"
+	inner_config
+	run wg-nsquick up wg0 --hooks open
+	assert_failure
+	assert_line "[!] wg0: network namespace wg0 stays for the tunnels whose sockets are in it, which have no network now: inner"
+	# What a failing up ends with its hooks is wireguard-go, too.
+	if [[ $WG_KIND == kernel ]]; then
+		wg-nsquick down inner
+	else
+		wg-nsquick recover
+	fi
+	inner_down
+	assert_clean
+}
+
 @test "after all of this the host is the same" {
 	assert_host_unchanged
 }
