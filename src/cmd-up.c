@@ -32,17 +32,22 @@ static void begun_up(void *arg)
 
 static int is_same(void *arg, struct journal *j)
 {
-	const struct journal *wanted = arg;
+	const struct txn *txn = arg;
+	ns_cookie cookie;
 
-	/* One that was there before would have been in the way. */
-	return j->state == JOURNAL_UP && j->ns_path && wanted->ns_path && strcmp(j->ns_path, wanted->ns_path) == 0;
+	if (j->state != JOURNAL_UP)
+		return 0;
+	/* The worker made it, so that its name is all that is known here. One that was there before would have been in the way. */
+	if (txn->place->create)
+		return j->ns_path && txn->journal.ns_path && strcmp(j->ns_path, txn->journal.ns_path) == 0;
+	return ns_get_cookie(txn->place->target_fd, &cookie) == 0 && cookie == j->cookie;
 }
 
 static bool stands_up(void *arg)
 {
 	struct txn *txn = arg;
 
-	return journal_each(txn->conf->iface, is_same, &txn->journal) == 1;
+	return journal_each(txn->conf->iface, is_same, txn) == 1;
 }
 
 static void recover_up(void *arg)

@@ -785,6 +785,28 @@ inside_ends() {
 	assert_clean
 }
 
+# bats test_tags=image
+@test "a worker that dies with all done, in a namespace without a name: the tunnel is up, and the status says so" {
+	local inside file
+	sleeper
+	run nsenter -t "$inside" -n wg-nsquick up wg0
+	assert_success
+	file=/run/wg-nsquick/applied/$(basename "$(journal wg0)").0
+	run nsenter -t "$inside" -n wg-nsquick down wg0
+	assert_success
+	# The first thing after the journal says that it is up. (The tracer follows the daemon.)
+	strace -D -f -qq -o /dev/null -P "$file" -e trace=/^unlink -e inject=/^unlink:signal=KILL nsenter -t "$inside" -n wg-nsquick up wg0 > /run/words 2>&1 3>&-
+	run cat /run/words
+	assert_line "wg-nsquick: the worker was killed by signal 9"
+	assert_line "[!] but everything had been done by then"
+	run nsenter -t "$inside" -n ip link show wg0
+	assert_success
+	run nsenter -t "$inside" -n wg-nsquick down wg0
+	assert_success
+	inside_ends
+	assert_clean
+}
+
 @test "a container whose namespace has a path ends: its tunnel is undone, and comes up in the next" {
 	local inside path=/run/dock/x
 	mkdir -p /run/dock
