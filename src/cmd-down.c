@@ -90,6 +90,22 @@ static int find(struct conf *conf, const struct options *options, struct setting
 	return 0;
 }
 
+static int read_to_save(const char *argument, struct conf *conf)
+{
+	return conffile_read(argument, conf) < 0 ? -1 : conffile_read_wg_to_save(conf);
+}
+
+static int read_to_leave(const char *argument, struct conf *conf)
+{
+	if (conffile_read(argument, conf) < 0)
+		return -1;
+	if (conf->save_config)
+		return conffile_read_wg_to_save(conf);
+	/* Only what is saved is compared with them. */
+	conf_forget_keys(conf);
+	return 0;
+}
+
 int cmd_down(const struct options *options, char **args)
 {
 	_cleanup_settings_ struct settings settings = { 0 };
@@ -102,19 +118,14 @@ int cmd_down(const struct options *options, char **args)
 	_cleanup_reach_ struct reach reach = { 0 };
 	int status;
 
-	if (conffile_read(args[0], &conf) < 0)
+	if (read_to_leave(args[0], &conf) < 0)
 		return 1;
-	if (conf.save_config && conffile_read_wg_to_save(&conf) < 0)
+	if (!options->dry_run && (tunnel_lock_to_leave(conf.iface, conf.path, &lock) < 0 || conffile_refresh(args[0], read_to_leave, &conf) < 0))
 		return 1;
-	/* Only what is saved is compared with them. */
-	if (!conf.save_config)
-		conf_forget_keys(&conf);
 	if (plan_down(&conf, &plan) < 0) {
 		log_error("out of memory");
 		return 1;
 	}
-	if (!options->dry_run && tunnel_lock_to_leave(conf.iface, conf.path, &lock) < 0)
-		return 1;
 	status = find(&conf, options, &settings, &txn);
 	/* `--hooks none' takes it down all the same. */
 	if (!status && conffile_check_writers(&conf, settings.hooks != HOOKS_NONE, settings.strict_files) < 0)
@@ -179,7 +190,7 @@ int cmd_save(const struct options *options, char **args)
 	_cleanup_fd_ int lock = -1;
 	int status, r;
 
-	if (conffile_read(args[0], &conf) < 0 || conffile_read_wg_to_save(&conf) < 0 || tunnel_lock(conf.iface, conf.path, &lock) < 0)
+	if (read_to_save(args[0], &conf) < 0 || tunnel_lock(conf.iface, conf.path, &lock) < 0 || conffile_refresh(args[0], read_to_save, &conf) < 0)
 		return 1;
 	status = find(&conf, options, &settings, &txn);
 	r = status ? 0 : ns_enter(txn.target_fd);

@@ -225,6 +225,11 @@ static int reload(const struct options *options, const struct settings *settings
 	return guard_run(&work);
 }
 
+static int read_conf(const char *argument, struct conf *conf)
+{
+	return conffile_read(argument, conf) < 0 ? -1 : conffile_read_wg(conf);
+}
+
 int cmd_reload(const struct options *options, char **args)
 {
 	_cleanup_settings_ struct settings settings = { 0 };
@@ -234,9 +239,9 @@ int cmd_reload(const struct options *options, char **args)
 	_cleanup_fd_ int lock = -1;
 	int r;
 
-	if (conffile_read(args[0], &conf) < 0 || conffile_read_wg(&conf) < 0 || cmd_settings(options, conf.iface, &settings) < 0)
+	if (read_conf(args[0], &conf) < 0 || cmd_settings(options, conf.iface, &settings) < 0)
 		return 1;
-	if (tunnel_lock(conf.iface, conf.path, &lock) < 0)
+	if (tunnel_lock(conf.iface, conf.path, &lock) < 0 || conffile_refresh(args[0], read_conf, &conf) < 0)
 		return 1;
 	r = tunnel_reach_alive(conf.iface, options->netns, &txn);
 	if (r == -ENODEV)

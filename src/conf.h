@@ -11,6 +11,7 @@
 
 #include <net/if.h>
 #include <stdint.h>
+#include <time.h>
 
 #include "addr.h"
 #include "key.h"
@@ -93,6 +94,10 @@ struct conf {
 	char *path; /* canonical, for messages; may be NULL */
 	const char *writers; /* NULL: only root may write the file; else how somebody else could, for messages */
 	char iface[IFNAMSIZ];
+	struct conf_read {
+		uint64_t dev, ino, size;
+		struct timespec changed;
+	} read; /* which state of the file it is */
 
 	/* quick: [Interface] keys that wg-quick takes out */
 	struct item *addresses;

@@ -92,6 +92,18 @@ int conffile_check_writers(const struct conf *conf, bool run_hooks, bool strict)
 	return 0;
 }
 
+static char *path_of(const char *argument)
+{
+	char *path;
+
+	return asprintf(&path, iface_name_valid(argument) ? CONFIG_DIR "/%s.conf" : "%s", argument) < 0 ? NULL : path;
+}
+
+static struct conf_read state_of(const struct stat *st)
+{
+	return (struct conf_read){ .dev = st->st_dev, .ino = st->st_ino, .size = (uint64_t)st->st_size, .changed = st->st_ctim };
+}
+
 int conffile_load(const char *argument, struct conf *conf, struct conf_error *ret_error)
 {
 	_cleanup_free_ char *path = NULL, *text = NULL;
@@ -101,12 +113,8 @@ int conffile_load(const char *argument, struct conf *conf, struct conf_error *re
 	bool named;
 	int r;
 
-	if (iface_name_valid(argument))
-		r = asprintf(&path, CONFIG_DIR "/%s.conf", argument);
-	else
-		r = asprintf(&path, "%s", argument);
-	if (r < 0) {
-		path = NULL;
+	path = path_of(argument);
+	if (!path) {
 		log_error("out of memory");
 		return -ENOMEM;
 	}
@@ -134,6 +142,7 @@ int conffile_load(const char *argument, struct conf *conf, struct conf_error *re
 	}
 	warn_if_open(conf->path, &st);
 	conf->writers = find_writers(conf->path, &st);
+	conf->read = state_of(&st);
 	r = read_all(fd, MAX_SIZE, &text, &len);
 	if (r < 0) {
 		log_error("`%s' cannot be read: %s", conf->path, strerror(-r));
@@ -154,6 +163,22 @@ int conffile_read(const char *argument, struct conf *conf)
 	if (r == -EINVAL)
 		conffile_error(conf, &error);
 	return r < 0 ? -1 : 0;
+}
+
+int conffile_refresh(const char *argument, int (*read)(const char *argument, struct conf *conf), struct conf *conf)
+{
+	_cleanup_free_ char *path = path_of(argument);
+	struct stat st;
+
+	if (path && stat(path, &st) == 0) {
+		const struct conf_read now = state_of(&st), *was = &conf->read;
+
+		if (now.dev == was->dev && now.ino == was->ino && now.size == was->size && now.changed.tv_sec == was->changed.tv_sec &&
+		    now.changed.tv_nsec == was->changed.tv_nsec)
+			return 0;
+	}
+	conf_free(conf);
+	return read(argument, conf);
 }
 
 static void warn_line(unsigned int line, const char *text)

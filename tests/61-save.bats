@@ -408,6 +408,27 @@ small() { # SIZE LINE…: a configuration on a file system of its own
 	assert_clean
 }
 
+@test "save, and down with SaveConfig: an edit that comes while they wait for another run is kept" {
+	local command pid status
+	config wg0 "SaveConfig = true"
+	run wg-nsquick up wg0
+	assert_success
+	for command in save down; do
+		exec 9> /run/wg-nsquick/lock/wg0
+		flock 9
+		strace -f -qq -o "$BATS_TEST_TMPDIR/$command" -e trace=flock wg-nsquick $command wg0 3>&- 9>&- &
+		pid=$! status=0
+		wait_until "the $command that waits" grep -q EAGAIN "$BATS_TEST_TMPDIR/$command"
+		sed -i "s/^\[Interface\]/&\nPostDown = : $command/" /etc/wireguard/wg0.conf
+		exec 9>&-
+		wait $pid || status=$?
+		assert_equal $status 0
+		run cat /etc/wireguard/wg0.conf
+		assert_line "PostDown = : $command"
+	done
+	assert_clean
+}
+
 @test "a device that somebody renamed is saved, and not another link that has its name" {
 	config wg0 "SaveConfig = true"
 	run wg-nsquick up wg0

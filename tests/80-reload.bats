@@ -655,6 +655,23 @@ killed() {
 	assert_output "wg-nsquick: \`wg0' is being brought up or down by another run"
 }
 
+@test "an edit that comes while it waits for another run counts" {
+	local pid status=0
+	config wg0
+	wg-nsquick up wg0
+	exec 9> /run/wg-nsquick/lock/wg0
+	flock 9
+	strace -f -qq -o "$BATS_TEST_TMPDIR/calls" -e trace=flock wg-nsquick reload wg0 3>&- 9>&- &
+	pid=$!
+	wait_until "the reload that waits" grep -q EAGAIN "$BATS_TEST_TMPDIR/calls"
+	add "[Peer]" "PublicKey = $SECOND" "AllowedIPs = 10.77.0.0/16"
+	exec 9>&-
+	wait $pid || status=$?
+	assert_equal $status 0
+	run wgns show wg0 peers
+	assert_line "$SECOND"
+}
+
 @test "the host is guarded meanwhile: the plan touches nothing of it" {
 	config wg0
 	wg-nsquick up wg0
