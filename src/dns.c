@@ -366,6 +366,19 @@ static int empty_ours(const char *path)
 	return write_file(path, &text, 0644);
 }
 
+int dns_give_back(const struct ns_record *record)
+{
+	struct files f;
+	int r = find_files(record, &f);
+
+	if (r == 0 && (exists(f.saved) == 0 || exists(f.dir) == 0))
+		r = -ENOENT;
+	/* A symlink takes the place of ours, which then must not name servers that are gone. */
+	if (r == 0)
+		r = empty_ours(f.resolv);
+	return r < 0 ? r : put_back(&f);
+}
+
 static int restore_resolv(const struct files *f, bool joined)
 {
 	int saved = exists(f->saved), dir = exists(f->dir), r;

@@ -31,6 +31,11 @@ int dns_prepare(struct ns_record *record, const char **ret_what);
 int dns_write(const struct ns_record *record, const struct strv *items);
 /* Whether resolv.conf is one that we wrote: 1, 0 or -errno. */
 int dns_is_ours(const struct ns_record *record);
+/*
+ * Puts somebody's resolv.conf back, in place: no tunnel in his namespace names a server any more. Programs that have ours bound go by
+ * his, or by none where his is a symlink. -ENOENT: there is none to put back.
+ */
+int dns_give_back(const struct ns_record *record);
 
 /* Takes back what dns_prepare() and dns_write() did, or a killed run of them. Goes on after errors and answers the first. */
 int dns_restore(const struct ns_record *record);

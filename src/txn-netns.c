@@ -164,16 +164,33 @@ static int collect_dns(void *arg, struct journal *j)
 	return 0;
 }
 
+static bool names_server(const struct strv *items)
+{
+	for (size_t i = 0; i < items->n; i++)
+		if (dns_item_is_server(items->v[i]))
+			return true;
+	return false;
+}
+
+/* The items of all. Somebody else's namespace has its own resolver where they name no server. */
+static int write_items(struct ns_record *record, const struct strv *items)
+{
+	bool own = !record->made && !names_server(items);
+	int r = own ? dns_give_back(record) : -ENOENT;
+
+	if (r != -ENOENT)
+		return r;
+	r = own || !items->n ? dns_is_ours(record) : 1;
+	return r > 0 ? dns_write(record, items) : r;
+}
+
 int txn_write_dns(struct ns_record *record, ns_cookie cookie, const struct journal *without, size_t *ret_tunnels)
 {
 	struct dns_walk walk = { .cookie = cookie, .without = without };
 	int r = journal_each(NULL, collect_dns, &walk);
 
-	if (r == 0 && record && (!without || walk.tunnels)) {
-		r = walk.items.n ? 1 : dns_is_ours(record);
-		if (r > 0)
-			r = dns_write(record, &walk.items);
-	}
+	if (r == 0 && record && (!without || walk.tunnels))
+		r = write_items(record, &walk.items);
 	strv_free(&walk.items);
 	if (r == 0)
 		*ret_tunnels = walk.tunnels;

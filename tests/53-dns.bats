@@ -15,6 +15,7 @@ teardown_file() {
 
 setup() {
 	load lib/host
+	cd "$BATS_TEST_TMPDIR" || return
 	rm -f /etc/wg-nsquick.d/*
 }
 
@@ -171,6 +172,56 @@ two_names() {
 	wait "$owner" || true
 	wg-nsquick down wg0 --netns aa
 	ip netns del aa
+	assert_clean
+}
+
+@test "a joined namespace has its own resolver back when the last tunnel with servers goes, though one without them stays" {
+	local form resolv=/etc/netns/corp/resolv.conf
+	ip netns add corp
+	for form in file link; do
+		mkdir -p /etc/netns/corp
+		if [[ $form == file ]]; then
+			echo "nameserver 10.1.1.1" > $resolv
+		else
+			echo "nameserver 10.1.1.1" > /run/corp.resolv
+			ln -sf /run/corp.resolv $resolv
+		fi
+		ALLOWED=10.9.0.0/24 config wg0
+		KEY=$(wg genkey) config wg1 "DNS = 10.8.0.1"
+		wg-nsquick up wg0 --netns corp
+		wg-nsquick up wg1 --netns corp
+		# A program that has the file bound.
+		ip netns exec corp sleep 600 3>&- &
+		consumer=$!
+		wait_until "the program" grep -qx sleep "/proc/$consumer/comm"
+		run nsenter -t "$consumer" -m grep nameserver /etc/resolv.conf
+		assert_output "nameserver 10.8.0.1"
+		run wg-nsquick down wg1
+		assert_success
+		assert_equal "$(< $resolv)" "nameserver 10.1.1.1"
+		run nsenter -t "$consumer" -m grep nameserver /etc/resolv.conf
+		if [[ $form == file ]]; then
+			assert_output "nameserver 10.1.1.1"
+		else
+			[[ $(readlink $resolv) == /run/corp.resolv ]]
+			assert_output ""
+		fi
+		# A reload gives and takes them likewise.
+		echo "DNS = 10.8.0.2" > dns
+		sed -i '/^Address/r dns' /etc/wireguard/wg0.conf
+		wg-nsquick reload wg0
+		run grep nameserver $resolv
+		assert_output "nameserver 10.8.0.2"
+		sed -i 's/^DNS = .*/DNS = corp.example/' /etc/wireguard/wg0.conf
+		wg-nsquick reload wg0
+		assert_equal "$(< $resolv)" "nameserver 10.1.1.1"
+		kill "$consumer"
+		wait "$consumer" || true
+		wg-nsquick down wg0
+		assert_equal "$(< $resolv)" "nameserver 10.1.1.1"
+		rm -r /etc/netns/corp
+	done
+	ip netns del corp
 	assert_clean
 }
 
