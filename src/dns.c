@@ -13,6 +13,7 @@
 
 /* Over a reboot: the saved file is the only copy of somebody's configuration. */
 #define STATE_DIR "/var/lib/wg-nsquick"
+#define SAVED_TAIL ".resolv.conf"
 #define MAX_SIZE (1 << 20)
 #define PAGE 4096
 
@@ -72,9 +73,9 @@ static int find_files(const struct ns_record *record, struct files *f)
 		r = put_path(f->nsswitch, "%s/nsswitch.conf", dir);
 	/* '/' cannot be in a namespace's name. */
 	if (r == 0 && record->name)
-		r = put_path(f->saved, STATE_DIR "/%s.resolv.conf", record->name);
+		r = put_path(f->saved, STATE_DIR "/%s" SAVED_TAIL, record->name);
 	else if (r == 0)
-		r = put_path(f->saved, STATE_DIR "/%" PRIx64 ".resolv.conf", record->cookie);
+		r = put_path(f->saved, STATE_DIR "/%" PRIx64 SAVED_TAIL, record->cookie);
 	return r;
 }
 
@@ -387,6 +388,9 @@ static int restore_resolv(const struct files *f, bool joined)
 		return saved < 0 ? saved : dir;
 	if (saved && dir)
 		return put_back(f);
+	/* Whoever took the folder away took his file away. */
+	if (saved && unlink(f->saved) < 0)
+		return -errno;
 	r = joined ? empty_ours(f->resolv) : 0;
 	return r < 0 ? r : delete_ours(f->resolv);
 }
@@ -409,6 +413,27 @@ int dns_restore(const struct ns_record *record)
 	return first;
 }
 
+/* Of folders that are gone themselves, only these tell. */
+static int sweep_saved(const struct strv *known)
+{
+	CLEANUP(cleanup_dir) DIR *dir = opendir(STATE_DIR);
+	const struct dirent *entry;
+	int first = 0;
+
+	while (dir && (entry = readdir(dir))) {
+		size_t len = strlen(entry->d_name), tail = strlen(SAVED_TAIL);
+		_cleanup_free_ char *name = len > tail && strcmp(entry->d_name + len - tail, SAVED_TAIL) == 0 ? strndup(entry->d_name, len - tail) : NULL;
+		const struct ns_record record = { .name = name };
+		struct files f;
+
+		if (!name || strv_has(known, name) || !ns_name_valid(name) || find_files(&record, &f) < 0 || exists(f.dir) != 0)
+			continue;
+		log_note("%s is gone, and so goes what was saved of it in " STATE_DIR, f.dir);
+		keep_first(&first, dns_restore(&record));
+	}
+	return first;
+}
+
 int dns_sweep(const struct strv *known)
 {
 	DIR *dir = opendir(NETNS_ETC_DIR);
@@ -428,5 +453,6 @@ int dns_sweep(const struct strv *known)
 	}
 	if (dir)
 		closedir(dir);
+	keep_first(&first, sweep_saved(known));
 	return first;
 }

@@ -225,6 +225,45 @@ two_names() {
 	assert_clean
 }
 
+# Somebody's namespace with a resolver of its own, that of its tunnel, and all of it taken away by him.
+corp_deleted() {
+	ip netns add corp
+	mkdir -p /etc/netns/corp
+	echo "nameserver 10.1.1.1" > /etc/netns/corp/resolv.conf
+	config wg0 "DNS = 10.9.0.1"
+	wg-nsquick up wg0 --netns corp
+	[[ -e /var/lib/wg-nsquick/corp.resolv.conf ]]
+	ip netns del corp
+	rm -r /etc/netns/corp
+}
+
+@test "a resolv.conf whose folder was deleted is put back nowhere, nor into a later namespace of that name" {
+	corp_deleted
+	wg-nsquick down wg0 || wg-nsquick recover
+	assert_clean
+	ip netns add corp
+	wg-nsquick up wg0 --netns corp
+	wg-nsquick down wg0
+	[[ ! -e /etc/netns/corp ]]
+	ip netns del corp
+	assert_clean
+}
+
+@test "a saved resolv.conf that no namespace is left for goes with recover" {
+	corp_deleted
+	# As a power cut leaves it.
+	cp /var/lib/wg-nsquick/corp.resolv.conf saved
+	wg-nsquick down wg0 || wg-nsquick recover
+	cp saved /var/lib/wg-nsquick/corp.resolv.conf
+	echo "somebody's" > /var/lib/wg-nsquick/notes
+	run wg-nsquick recover
+	assert_success
+	assert_line "[!] /etc/netns/corp is gone, and so goes what was saved of it in /var/lib/wg-nsquick"
+	[[ -e /var/lib/wg-nsquick/notes ]]
+	rm /var/lib/wg-nsquick/notes
+	assert_clean
+}
+
 @test "after all of this the host is the same" {
 	assert_host_unchanged
 }
