@@ -32,10 +32,11 @@ int journal_prepare(void)
 
 static int set_mark(struct journal *j)
 {
+	uint64_t run = j->down_run ? j->down_run : j->run;
 	int n = 0;
 
-	if (!j->mark && j->run)
-		n = asprintf(&j->mark, "WG_NSQUICK_TUNNEL=%s@%" PRIx64 ".%" PRIx64, j->iface, j->cookie, j->run);
+	if (!j->mark && run)
+		n = asprintf(&j->mark, "WG_NSQUICK_TUNNEL=%s@%" PRIx64 ".%" PRIx64, j->iface, j->cookie, run);
 	else if (!j->mark)
 		n = asprintf(&j->mark, "WG_NSQUICK_TUNNEL=%s@%" PRIx64, j->iface, j->cookie);
 	if (n < 0)
@@ -61,16 +62,38 @@ static int name_file(struct journal *j)
 	return r < 0 ? r : set_mark(j);
 }
 
-int journal_new_run(struct journal *j)
+/* Runs of one name follow each other, and no journal outlives a boot. */
+static uint64_t number_run(void)
 {
 	struct timespec now;
 
-	/* Runs of one name follow each other, and no journal outlives a boot. */
 	clock_gettime(CLOCK_BOOTTIME, &now);
-	j->run = (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
+static int change_mark(struct journal *j)
+{
 	free(j->mark);
 	j->mark = NULL;
 	return set_mark(j);
+}
+
+int journal_new_run(struct journal *j)
+{
+	j->run = number_run();
+	return change_mark(j);
+}
+
+int journal_new_down(struct journal *j)
+{
+	j->down_run = number_run();
+	return change_mark(j);
+}
+
+int journal_end_down(struct journal *j)
+{
+	j->down_run = 0;
+	return change_mark(j);
 }
 
 int journal_save(struct journal *j)
@@ -97,6 +120,8 @@ int journal_save(struct journal *j)
 	buf_fmt(&text, "auto-fwmark %u\nauto-listen-port %u\napplied %" PRIu64 "\n", j->auto_fwmark, j->auto_listen_port, j->applied);
 	if (j->run)
 		buf_fmt(&text, "run %" PRIu64 "\n", j->run);
+	if (j->down_run)
+		buf_fmt(&text, "down-run %" PRIu64 "\n", j->down_run);
 	if (j->transport_cookie)
 		buf_fmt(&text, "transport-cookie %" PRIu64 "\n", j->transport_cookie);
 	for (size_t i = 0; i < j->dns.n; i++)
@@ -165,7 +190,7 @@ enum field {
 	FIELD_AUTO_LISTEN_PORT, FIELD_APPLIED,
 	FIELDS_ALWAYS, /* from the first write on */
 	FIELD_NS_NAME = FIELDS_ALWAYS, FIELD_NS_PATH, FIELD_PUBLIC_KEY,
-	FIELD_RUN, FIELD_TRANSPORT_COOKIE, /* the previous version had none */
+	FIELD_RUN, FIELD_DOWN_RUN, FIELD_TRANSPORT_COOKIE, /* the previous version had none */
 	FIELDS_ONCE,
 	FIELD_DNS = FIELDS_ONCE, FIELD_HOST, FIELD_UNDO,
 	FIELDS,
@@ -176,7 +201,7 @@ static const char *const field_names[FIELDS] = {
 	[FIELD_TRANSPORT] = "transport", [FIELD_USERSPACE] = "userspace", [FIELD_IFINDEX] = "ifindex",   [FIELD_SINCE] = "since",
 	[FIELD_AUTO_FWMARK] = "auto-fwmark", [FIELD_AUTO_LISTEN_PORT] = "auto-listen-port", [FIELD_APPLIED] = "applied",
 	[FIELD_NS_NAME] = "ns-name",	 [FIELD_NS_PATH] = "ns-path",	[FIELD_PUBLIC_KEY] = "public-key", [FIELD_RUN] = "run",
-	[FIELD_TRANSPORT_COOKIE] = "transport-cookie",
+	[FIELD_DOWN_RUN] = "down-run", [FIELD_TRANSPORT_COOKIE] = "transport-cookie",
 	[FIELD_DNS] = "dns",		 [FIELD_HOST] = "host",		[FIELD_UNDO] = "undo",
 };
 
@@ -294,6 +319,9 @@ static int parse_field(struct journal *j, enum field field, const char *value)
 		break;
 	case FIELD_APPLIED:
 		r = parse_number(value, UINT64_MAX, &j->applied);
+		break;
+	case FIELD_DOWN_RUN:
+		r = parse_number(value, UINT64_MAX, &j->down_run);
 		break;
 	case FIELD_TRANSPORT_COOKIE:
 		r = parse_number(value, UINT64_MAX, &j->transport_cookie);

@@ -50,7 +50,8 @@ enum journal_state { JOURNAL_STARTING, JOURNAL_UP, JOURNAL_STOPPING };
 struct journal {
 	char *file; /* its path; NULL until it was saved or loaded */
 	char *mark; /* in the environment of what the run starts for the tunnel: whose it is, should nobody live to note its number */
-	uint64_t run; /* which run's the mark is; 0: of a version that had one mark for all */
+	uint64_t run; /* which up's the mark is; 0: of a version that had one mark for all */
+	uint64_t down_run; /* which down's it is, once one has begun; 0: none has, or one of a version that noted it in `run' */
 	char iface[IFNAMSIZ];
 	ns_cookie cookie;
 	enum journal_state state;
@@ -86,8 +87,11 @@ struct ns_record {
 /* Makes RUN_DIR and its folders. -errno. */
 int journal_prepare(void);
 
-/* An up or down of this namespace's tunnel begins: from here on it has a mark of its own, which the next save notes. -ENOMEM. */
+/* An up of this namespace's tunnel begins: from here on it has a mark of its own, which the next save notes. -ENOMEM. */
 int journal_new_run(struct journal *j);
+/* The same for a down, beside up's; and it did not come to pass, so that the mark is up's again. */
+int journal_new_down(struct journal *j);
+int journal_end_down(struct journal *j);
 /* Writes the file anew, atomically. */
 int journal_save(struct journal *j);
 /* Notes what is about to be made, then saves. */

@@ -210,8 +210,26 @@ int spawn_signal(pid_t pid, int pidfd, int signal)
 	return errno == ENOSYS && kill(pid, signal) == 0 ? 0 : -errno;
 }
 
+/* Once, in however many rounds it is met. */
+static void add_name(struct buf *names, const char *pid)
+{
+	_cleanup_free_ char *comm = NULL, *entry = NULL;
+	char path[64];
+	size_t len;
+
+	snprintf(path, sizeof(path), "/proc/%.16s/comm", pid);
+	if (read_file(path, 64, &comm, &len) < 0 || asprintf(&entry, "%.*s (%s), ", (int)strcspn(comm, "\n"), comm, pid) < 0)
+		return;
+	/* A terminal would obey control characters. */
+	for (char *p = entry; *p; p++)
+		if ((unsigned char)*p < ' ' || *p == 0x7f)
+			*p = '?';
+	if (!names->data || !strstr(names->data, entry))
+		buf_str(names, entry);
+}
+
 /* Returns how many there were, the caller not counted; one that is gone meanwhile is none. */
-static int kill_marked(const char *mark, const struct stat *room)
+static int kill_marked(const char *mark, const struct stat *room, struct buf *names)
 {
 	CLEANUP(cleanup_dir) DIR *dir = opendir("/proc");
 	const struct dirent *process;
@@ -228,20 +246,23 @@ static int kill_marked(const char *mark, const struct stat *room)
 		found++;
 		pidfd = (int)syscall(SYS_pidfd_open, (pid_t)pid, 0);
 		/* The number may have gone to another process since. */
-		if (pidfd >= 0 && is_marked(process->d_name, mark, room))
-			(void)spawn_signal((pid_t)pid, pidfd, SIGKILL);
+		if (pidfd < 0 || !is_marked(process->d_name, mark, room))
+			continue;
+		if (names)
+			add_name(names, process->d_name);
+		(void)spawn_signal((pid_t)pid, pidfd, SIGKILL);
 	}
 	return errno ? -errno : found;
 }
 
-void spawn_kill_marked(const char *mark, int room_fd)
+void spawn_kill_marked(const char *mark, int room_fd, struct buf *names)
 {
 	struct stat st, *room = room_fd >= 0 && fstat(room_fd, &st) == 0 ? &st : NULL;
 	int64_t end = now_ms() + KILL_PATIENCE_MS;
 
 	/* A parent may be about to make a child, and in the middle of execve(2) there is no environment to see: look twice. */
 	for (int none = 0; none < 2 && now_ms() < end;) {
-		none = kill_marked(mark, room) == 0 ? none + 1 : 0;
+		none = kill_marked(mark, room, names) == 0 ? none + 1 : 0;
 		if (none < 2)
 			sleep_ms(2);
 	}

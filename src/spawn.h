@@ -60,8 +60,9 @@ int spawn_signal(pid_t pid, int pidfd, int signal);
  * Ends every process, but the caller, that was started with this NAME=VALUE in its environment or stands in this
  * mount namespace (-1: none), until there is none.
  * One that the kernel does not let go of (in an uninterruptible wait) is left after ten seconds.
+ * Which they were is added to `names` (NULL: nobody asks) as "sleep (123), ".
  */
-void spawn_kill_marked(const char *mark, int room_fd);
+void spawn_kill_marked(const char *mark, int room_fd, struct buf *names);
 /* When a process started, in clock ticks since boot: with its pid an identity. 0: it is gone. */
 uint64_t spawn_start_time(pid_t pid);
 

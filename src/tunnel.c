@@ -209,9 +209,23 @@ static int undo_dead(struct txn *txn)
 	 * what emptied its environment: it made the room, and nobody but hooks is ever in there.
 	 */
 	if (txn->journal.state != JOURNAL_UP)
-		spawn_kill_marked(txn->journal.mark, txn->journal.state == JOURNAL_STARTING ? txn->room_fd : -1);
+		spawn_kill_marked(txn->journal.mark, txn->journal.state == JOURNAL_STARTING ? txn->room_fd : -1, NULL);
 	r = txn_undo(txn, UNDO_ALL);
 	return r == 0 ? journal_remove(&txn->journal) : r;
+}
+
+/* It had not come to anything but its hooks, and the tunnel is whole. Where the journal cannot be written, they are looked for again. */
+static void end_interrupted_down(struct txn *txn)
+{
+	_cleanup_buf_ struct buf names = { 0 };
+
+	spawn_kill_marked(txn->journal.mark, -1, &names);
+	if (names.len && !names.failed)
+		log_note("%s: undoing what an interrupted down began: of its hooks are ended %.*s", txn->journal.iface, (int)names.len - 2, names.data);
+	else
+		log_note("%s: undoing what an interrupted down began: of its hooks nothing goes on", txn->journal.iface);
+	if (journal_end_down(&txn->journal) == 0)
+		(void)journal_save(&txn->journal);
 }
 
 static int undo_interrupted_reload(struct txn *txn)
@@ -242,6 +256,8 @@ static int recover_one(void *arg, struct journal *j)
 		save_sweep(j->iface, txn.journal.config);
 	if (r == 0)
 		r = txn_open_journal(&txn);
+	if (r == 0 && txn.journal.state == JOURNAL_UP && txn.journal.down_run)
+		end_interrupted_down(&txn);
 	if (r == 0)
 		r = is_dead = dead(&txn);
 	if (is_dead > 0) {

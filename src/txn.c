@@ -338,9 +338,18 @@ int txn_up(struct txn *txn)
 
 int txn_down(struct txn *txn)
 {
+	/* What up's hooks started is not this run's to end. */
+	bool hooks_first = txn->plan->n && txn->plan->steps[0].kind == STEP_HOOK && txn->hooks != HOOKS_NONE;
+	int status;
+
 	txn->journal.state = JOURNAL_UP;
-	/* Noted with the first step that has no way back: what up's hooks started is not this run's to end. */
-	if (journal_new_run(&txn->journal) < 0)
+	if (journal_new_down(&txn->journal) < 0)
 		return txn_fail(1, txn, "out of memory");
-	return run_steps(txn);
+	/* Else it is noted with the step that has no way back. Where it cannot be, nobody ends the hooks of a run that is killed. */
+	if (hooks_first)
+		(void)journal_save(&txn->journal);
+	status = run_steps(txn);
+	if (hooks_first && txn->journal.state == JOURNAL_UP && journal_end_down(&txn->journal) == 0)
+		(void)journal_save(&txn->journal);
+	return status;
 }

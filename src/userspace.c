@@ -257,7 +257,7 @@ static int end_daemon(const struct journal *j, const struct undo *undo)
 		end_process(daemon, undo->arg3, 20);
 	else if (!daemon)
 		/* Killed before it was noted, and so with its TUN where it was made. */
-		spawn_kill_marked(j->mark, -1);
+		spawn_kill_marked(j->mark, -1, NULL);
 	return forget_socket(j->iface);
 }
 

@@ -176,6 +176,36 @@ undo_by() {
 	done
 }
 
+@test "a down that is killed while PreDown runs: the hook is ended and named by the next run, up's are not, and the tunnel is whole" {
+	local way journal
+	for way in recover down save; do
+		config wg0 'PostUp = (setsid sleep 54321 < /dev/null > /dev/null 2>&1 &)' 'PreDown = sleep 765.4'
+		wg-nsquick up wg0
+		journal=$(sed '/^end/d' /run/wg-nsquick/tunnels/wg0@*)
+		wg-nsquick down wg0 > /dev/null 2>&1 3>&- &
+		killed_at '^sleep 765' $!
+		config wg0
+		if [[ $way == recover ]]; then run wg-nsquick recover; else run wg-nsquick "$way" wg0; fi
+		assert_success
+		assert_line --regexp "^\[!\] wg0: undoing what an interrupted down began: of its hooks are ended (bash \([0-9]+\), )?sleep \([0-9]+\)"
+		refute_line --partial "an interrupted run"
+		stays || fail "up's was ended"
+		run pgrep -f '^sleep 765'
+		assert_failure
+		if [[ $way != down ]]; then
+			run diff <(sed '/^end/d' /run/wg-nsquick/tunnels/wg0@*) - <<< "$journal"
+			[[ $way == save ]] || assert_output ""
+			run ip netns exec wg0 ip link show wg0
+			assert_success
+			wg-nsquick down wg0
+		fi
+		pkill -KILL -f '^sleep 54321'
+		soon is_gone
+		wg-nsquick recover
+		assert_clean
+	done
+}
+
 @test "what an earlier up's hook started is left alone when a later up of the same namespace is killed and undone" {
 	ip netns add wg0
 	config wg0 'PostUp = (setsid sleep 54321 < /dev/null > /dev/null 2>&1 &)'
