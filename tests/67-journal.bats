@@ -682,6 +682,28 @@ inside_ends() {
 	assert_clean
 }
 
+@test "a down that could not delete the device, but the name of a namespace with a program inside: recover finds it" {
+	local inside file
+	run wg-nsquick up wg0
+	assert_success
+	ip netns exec wg0 sleep 1000 3>&- &
+	inside=$!
+	wait_until "the program inside" grep -x sleep "/proc/$inside/comm"
+	file=$(journal wg0)
+	# As such a down leaves it.
+	ip netns del wg0
+	rm -r "/run/wg-nsquick/netns/${file##*@}" /etc/netns/wg0
+	sed -i "/^undo member/d; s/^state .*/state stopping/; s/^end .*/end $(($(wc -l < "$file") - 2))/" "$file"
+	run wg-nsquick recover
+	assert_success
+	assert_line "[!] wg0: undoing what an interrupted run left in network namespace wg0"
+	refute_output --partial "set aside"
+	run nsenter -t "$inside" -n ip -br link
+	refute_output --partial "wg0"
+	inside_ends
+	assert_clean
+}
+
 @test "a namespace is renamed, or loses its name to a container that lives on: its tunnel stays, and down finds it" {
 	local inside way
 	sleeper
