@@ -12,6 +12,7 @@
 #include "journal.h"
 #include "lock.h"
 #include "log.h"
+#include "log-later.h"
 #include "rescue.h"
 #include "secret.h"
 #include "spawn.h"
@@ -33,6 +34,7 @@ static int send_byte(int control, char byte, int flags)
 
 #define KILL_AFTER_MS 2000 /* SIGTERM, then SIGKILL */
 #define KILL_AGAIN_MS 100
+#define MESSAGE_PATIENCE_MS 2000 /* with who does not read them, once the user wants an end */
 
 /* ---- the worker's side ---- */
 
@@ -46,13 +48,20 @@ static bool take_order(struct worker *w, char byte)
 	return true;
 }
 
+/* Nobody but the worker looks after the host now: from here on it must not wait for who reads its messages. */
+static void is_orphaned(struct worker *w)
+{
+	w->orphaned = true;
+	log_later();
+}
+
 void worker_listen(struct worker *w)
 {
 	char byte;
 	ssize_t n = recv(w->control, &byte, 1, MSG_DONTWAIT);
 
 	if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR))
-		w->orphaned = true;
+		is_orphaned(w);
 	else if (n == 1)
 		(void)take_order(w, byte);
 }
@@ -63,14 +72,14 @@ static char converse(struct worker *w, char question)
 	char byte = question;
 
 	if (send_byte(w->control, byte, 0) < 0)
-		w->orphaned = true;
+		is_orphaned(w);
 	while (!w->orphaned) {
 		ssize_t n = recv(w->control, &byte, 1, 0);
 
 		if (n < 0 && is_transient(-errno))
 			sleep_ms(1);
 		else if (n != 1)
-			w->orphaned = true;
+			is_orphaned(w);
 		else if (!take_order(w, byte))
 			return byte;
 	}
@@ -138,6 +147,7 @@ struct guard {
 	int control;	/* the line to the worker; -1: there is none yet, or any more */
 	bool done;	/* the worker came to its own end */
 	bool ended;	/* hooks, or the command, were told to end */
+	bool asked;	/* the user wants it to end */
 	int64_t kill_at; /* when a command that was asked to end is killed, ms; 0: it was not asked */
 };
 
@@ -241,7 +251,7 @@ static int watch_worker(struct guard *g, int control, int signals)
 	int status = 0;
 
 	for (;;) {
-		int timeout = sooner(time_left(g), rescue_alive(&g->rescue));
+		int timeout = sooner(sooner(time_left(g), rescue_alive(&g->rescue)), log_later_go_on());
 		struct pollfd fds[] = {
 			{ .fd = g->watch ? watch_fd(g->watch) : -1, .events = POLLIN },
 			{ .fd = control, .events = POLLIN },
@@ -273,8 +283,10 @@ static int watch_worker(struct guard *g, int control, int signals)
 				trip(g);
 			}
 		}
-		if (fds[2].revents && read(signals, &info, sizeof(info)) == sizeof(info))
+		if (fds[2].revents && read(signals, &info, sizeof(info)) == sizeof(info)) {
+			g->asked = true;
 			say(control, SAY_ABORT);
+		}
 		/* It has ended, though its parent may not learn of it before a debugger has. */
 		if (fds[5].revents)
 			break;
@@ -455,6 +467,7 @@ int guard_run(const struct guarded_work *work)
 		worker_leave(&w);
 		if (w.orphaned && g.watch && watch_take_over(g.watch) == 0 && watch_close(g.watch) != EXIT_GUARD_BLIND)
 			rescue_forget(&g.rescue);
+		log_later_end(signals, -1);
 		_exit(status);
 	}
 	close_fd(control[1]);
@@ -465,6 +478,7 @@ int guard_run(const struct guarded_work *work)
 		if (work->begun)
 			work->begun(work->arg);
 		secret_scrub();
+		log_later();
 		status = supervise(&g, control[0], signals);
 	}
 	close_fd(control[0]);
@@ -475,6 +489,7 @@ int guard_run(const struct guarded_work *work)
 	} else {
 		rescue_forget(&g.rescue);
 	}
+	log_later_end(signals, g.asked ? MESSAGE_PATIENCE_MS : -1);
 	/* What is done is not to look undone by the way in which we end: a signal now came too late. */
 	if (status)
 		sigprocmask(SIG_SETMASK, &before, NULL);

@@ -7,6 +7,7 @@
 #include "util.h"
 
 static const char *program = "wg-nsquick";
+static void (*diverted)(const char *text, size_t len);
 
 void log_set_program(const char *name)
 {
@@ -20,6 +21,22 @@ const char *log_program(void)
 	return program;
 }
 
+void log_divert(void (*take)(const char *text, size_t len))
+{
+	diverted = take;
+}
+
+static void divert(const char *before, const char *between, const char *text)
+{
+	_cleanup_free_ char *whole = NULL;
+	int len = asprintf(&whole, "%s%s%s\n", before, between, text);
+
+	if (len < 0)
+		whole = NULL;
+	else
+		diverted(whole, (size_t)len);
+}
+
 /*
  * One line is one write: supervisor, worker and hooks share the stream, and
  * lines of theirs must not mix.
@@ -31,6 +48,8 @@ __attribute__((format(printf, 3, 0))) static void line(const char *before, const
 
 	if (vasprintf(&text, fmt, ap) < 0) {
 		text = NULL;
+	} else if (diverted) {
+		divert(before, between, text);
 	} else {
 		struct iovec parts[] = {
 			{ (void *)before, strlen(before) },

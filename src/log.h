@@ -5,6 +5,8 @@
  */
 #pragma once
 
+#include <stddef.h>
+
 /* The name that messages begin with: the basename of argv[0], as wg-quick's. Kept, not copied. */
 void log_set_program(const char *name);
 const char *log_program(void);
@@ -17,3 +19,6 @@ __attribute__((format(printf, 1, 2))) void log_warn(const char *fmt, ...);
 __attribute__((format(printf, 1, 2))) void log_trace(const char *fmt, ...);
 /* "[!] NOTE": wg-quick's form for the userspace fallback; ours for what the guard has to say. */
 __attribute__((format(printf, 1, 2))) void log_note(const char *fmt, ...);
+
+/* Where this process's lines go in place of standard error, whole and with their ends. NULL: nowhere else. See log-later.h. */
+void log_divert(void (*take)(const char *text, size_t len));

@@ -382,6 +382,63 @@ way() {
 	assert_host_unchanged
 }
 
+# Does harm, and more of it after that was undone, and does not end when it is told.
+unending() { echo 'trap "" TERM; exec 2> /dev/null; ip route del default metric 0; sleep 0.3; ip link set veth0 mtu 1300; touch /run/in-hook; sleep 60'; }
+
+is_as_before() { diff "$BATS_FILE_TMPDIR/host.before" <(host_state); }
+
+# unread KIND: starts it beneath a guard whose messages nobody reads.
+unread() {
+	rm -f /run/go /run/in-hook
+	"$BATS_TEST_DIRNAME/lib/unread" "$1" /run/go wg-nsquick guard -- bash -c "$2" > "$BATS_TEST_TMPDIR/said" 3>&- &
+	run=$!
+	wait_until "the harm" test -e /run/in-hook
+	wait_until "the host as it was" is_as_before
+}
+
+ends_with() {
+	status=0
+	wait "$run" || status=$?
+	assert_equal "$status" "$1"
+}
+
+@test "guard COMMAND: nobody reads what it says (a terminal that was stopped, a pager): the host is put back all the same, and the rest is said later" {
+	local kind
+	for kind in pipe socket pty; do
+		unread "$kind" "$(unending)"
+		wait_until "the command's end" bash -c '! pgrep -f "^sleep 60"'
+		run pgrep -x wg-nsquick
+		assert_success
+		touch /run/go
+		ends_with 193
+		run cat "$BATS_TEST_TMPDIR/said"
+		assert_line --index 0 --partial "guard: the host's network changed during \`bash': removed: route default"
+		assert_line --index -1 --partial "guard: the host is as it was before \`bash'"
+		assert_host_unchanged
+	done
+}
+
+@test "guard COMMAND: nobody reads what it says: a signal ends it all the same, during the command and after it" {
+	unread pipe "$(unending)"
+	pkill -TERM -o -x wg-nsquick
+	ends_with 193
+	unread pty "$(unending)"
+	wait_until "the command's end" bash -c '! pgrep -f "^sleep 60"'
+	wait_until "the worker's end" bash -c '(($(pgrep -c -x wg-nsquick) == 1))'
+	pkill -TERM -x wg-nsquick
+	ends_with 193
+	assert_host_unchanged
+}
+
+@test "guard COMMAND: nobody reads what it says, and the supervisor is killed: the worker puts the host back, and a signal ends it" {
+	unread pipe "trap '' TERM; kill -KILL \$(awk '/PPid/ { print \$2 }' /proc/\$PPID/status); $(unending)"
+	wait_until "the command's end" bash -c '! pgrep -f "^sleep 60"'
+	assert_host_unchanged
+	pkill -TERM -x wg-nsquick
+	wait_until "the worker's end" bash -c '! pgrep -x wg-nsquick'
+	touch /run/go
+}
+
 @test "guard -- wg-quick up: a full tunnel in the host's own namespace is undone; a split one is kept" {
 	config wq0
 	run timeout 60 wg-nsquick guard -- wg-quick up wq0
