@@ -4,7 +4,6 @@
 #include "uapi.h"
 
 #define MAGIC "wg-nsquick-live 1\n"
-#define MAIN_TABLE 254
 
 void live_free(struct live *live)
 {
@@ -19,10 +18,12 @@ void live_free(struct live *live)
 static int compare_routes(const void *a, const void *b)
 {
 	const struct live_route *x = a, *y = b;
+	int r;
 
 	if (x->table != y->table)
 		return x->table < y->table ? -1 : 1;
-	return prefix_compare(&x->dst, &y->dst);
+	r = prefix_compare(&x->dst, &y->dst);
+	return r ? r : (x->metric > y->metric) - (x->metric < y->metric);
 }
 
 /* Where it is, or belongs. */
@@ -48,21 +49,41 @@ bool live_has_route(const struct live *live, const struct live_route *route)
 	return at < live->n_routes && compare_routes(&live->routes[at], route) == 0;
 }
 
-int live_add_route(struct live *live, const struct prefix *dst, uint32_t table)
+int live_put_route(struct live *live, const struct live_route *route)
 {
-	struct live_route route = { .dst = *dst, .table = table };
-	size_t at = find_route(live, &route);
+	size_t at = find_route(live, route);
 
-	if (at < live->n_routes && compare_routes(&live->routes[at], &route) == 0)
+	if (at < live->n_routes && compare_routes(&live->routes[at], route) == 0)
 		return 0;
 	if (!GROW(live->routes, live->n_routes))
 		return -ENOMEM;
 	memmove(&live->routes[at + 1], &live->routes[at], (live->n_routes - 1 - at) * sizeof(*live->routes));
-	live->routes[at] = route;
+	live->routes[at] = *route;
 	return 0;
 }
 
+int live_add_route(struct live *live, const struct prefix *dst, uint32_t table)
+{
+	const struct live_route route = { .dst = *dst, .table = table };
+
+	return live_put_route(live, &route);
+}
+
 /* ---- text ---- */
+
+static void format_route(const struct live_route *route, struct buf *text)
+{
+	char prefix[PREFIX_TEXT_LEN];
+
+	buf_fmt(text, "route %u %s", route->table, format_prefix(&route->dst, prefix));
+	if (route->special)
+		buf_fmt(text, " metric %u proto %u scope %u", route->metric, route->protocol, route->scope);
+	if (route->gateway.family)
+		buf_fmt(text, " via %s", format_prefix(&route->gateway, prefix));
+	if (route->source.family)
+		buf_fmt(text, " src %s", format_prefix(&route->source, prefix));
+	buf_str(text, "\n");
+}
 
 void live_format(const struct live *live, struct buf *text)
 {
@@ -73,7 +94,7 @@ void live_format(const struct live *live, struct buf *text)
 	for (size_t i = 0; i < live->n_addresses; i++)
 		buf_fmt(text, "address %s\n", format_prefix(&live->addresses[i], prefix));
 	for (size_t i = 0; i < live->n_routes; i++)
-		buf_fmt(text, "route %u %s\n", live->routes[i].table, format_prefix(&live->routes[i].dst, prefix));
+		format_route(&live->routes[i], text);
 	/* The rest is what a device would answer to `get=1'; its first line is no key of a device's. */
 	uapi_format_set(&live->wg, text);
 	/* In place of the blank line that ends a request. */
@@ -82,11 +103,37 @@ void live_format(const struct live *live, struct buf *text)
 	buf_str(text, "errno=0\n\n");
 }
 
+static int parse_way(const char *text, const char *word, struct prefix *ret_address)
+{
+	const char *at = strstr(text, word);
+	char address[PREFIX_TEXT_LEN];
+
+	if (!at)
+		return 0;
+	return sscanf(at + strlen(word), "%49s", address) == 1 && parse_address(address, ret_address) == 0 ? 0 : -EBADMSG;
+}
+
+/* What follows `route '. Of one as `up' makes them, and in what earlier programs wrote, there is only the beginning. */
+static int parse_route(struct live *live, const char *text)
+{
+	struct live_route route = { 0 };
+	char dst[PREFIX_TEXT_LEN];
+	int at = 0;
+
+	if (sscanf(text, "%u %49s%n", &route.table, dst, &at) != 2 || parse_allowed_ip(dst, &route.dst) < 0)
+		return -EBADMSG;
+	text += at;
+	route.special = *text;
+	if (route.special && sscanf(text, " metric %u proto %hhu scope %hhu", &route.metric, &route.protocol, &route.scope) != 3)
+		return -EBADMSG;
+	if (parse_way(text, " via ", &route.gateway) < 0 || parse_way(text, " src ", &route.source) < 0)
+		return -EBADMSG;
+	return live_put_route(live, &route);
+}
+
 static int parse_line(struct live *live, const char *line)
 {
 	struct prefix prefix, *slot;
-	unsigned int number;
-	int at = 0;
 
 	if (sscanf(line, "mtu %u", &live->mtu) == 1)
 		return 0;
@@ -99,9 +146,7 @@ static int parse_line(struct live *live, const char *line)
 		*slot = prefix;
 		return 0;
 	}
-	if (sscanf(line, "route %u %n", &number, &at) == 1 && at && parse_allowed_ip(line + at, &prefix) == 0)
-		return live_add_route(live, &prefix, number);
-	return -EBADMSG;
+	return strncmp(line, "route ", 6) == 0 ? parse_route(live, line + 6) : -EBADMSG;
 }
 
 int live_parse(const char *text, size_t len, struct live *ret_live)
@@ -113,7 +158,7 @@ int live_parse(const char *text, size_t len, struct live *ret_live)
 	text += r == 0 ? strlen(MAGIC) : 0;
 	while (r == 0 && strncmp(text, "set=1\n", 6) != 0) {
 		const char *stop = memchr(text, '\n', (size_t)(end - text));
-		char line[128];
+		char line[256];
 
 		if (!stop || (size_t)(stop - text) >= sizeof(line)) {
 			r = -EBADMSG;
@@ -135,12 +180,13 @@ int live_parse(const char *text, size_t len, struct live *ret_live)
 
 /* ---- from one to another ---- */
 
-static int diff_routes(const struct live *from, const struct live *to, struct live_route **list, size_t *n)
+/* Those of `to` that `from` has not; `plain`: only such as `up' makes. */
+static int diff_routes(const struct live *from, const struct live *to, bool plain, struct live_route **list, size_t *n)
 {
 	for (size_t i = 0; i < to->n_routes; i++) {
 		struct live_route *slot;
 
-		if (live_has_route(from, &to->routes[i]))
+		if (live_has_route(from, &to->routes[i]) || (plain && to->routes[i].special))
 			continue;
 		slot = GROW(*list, *n);
 		if (!slot)
@@ -311,9 +357,9 @@ int live_diff(const struct live *from, const struct live *to, struct live_change
 	if (r == 0)
 		r = live_diff_addresses(from, to, &changes);
 	if (r == 0)
-		r = diff_routes(from, to, &changes.routes_added, &changes.n_routes_added);
+		r = diff_routes(from, to, false, &changes.routes_added, &changes.n_routes_added);
 	if (r == 0)
-		r = diff_routes(to, from, &changes.routes_dropped, &changes.n_routes_dropped);
+		r = diff_routes(to, from, true, &changes.routes_dropped, &changes.n_routes_dropped);
 	if (r < 0)
 		live_changes_free(&changes);
 	else
@@ -334,109 +380,4 @@ void live_changes_free(struct live_changes *c)
 	free(c->routes_added);
 	free(c->routes_dropped);
 	*c = (struct live_changes){ 0 };
-}
-
-/* ---- words ---- */
-
-struct printer {
-	void (*line)(void *arg, const char *text);
-	void *arg;
-	const char *iface;
-};
-
-static void put(const struct printer *p, struct buf *text)
-{
-	p->line(p->arg, text->failed || !text->data ? "(out of memory)" : text->data);
-	buf_free(text);
-}
-
-static void print_peer(const struct printer *p, const struct peer *peer)
-{
-	char key[KEY_TEXT_LEN], endpoint[ENDPOINT_TEXT_LEN], prefix[PREFIX_TEXT_LEN];
-	struct buf text = { 0 };
-
-	format_key(&peer->public_key, key);
-	buf_fmt(&text, "wg set %s peer %s", p->iface, key);
-	if (peer->remove)
-		buf_str(&text, " remove");
-	if (peer->has_preshared_key)
-		buf_str(&text, key_is_zero(&peer->preshared_key) ? " preshared-key /dev/null" : " preshared-key (hidden)");
-	if (peer->endpoint.sa.sa_family != AF_UNSPEC)
-		buf_fmt(&text, " endpoint %s", format_endpoint(&peer->endpoint, endpoint));
-	if (peer->has_keepalive)
-		buf_fmt(&text, " persistent-keepalive %u", peer->keepalive);
-	if (peer->replace_allowed_ips || peer->n_allowed_ips)
-		buf_str(&text, " allowed-ips ");
-	for (size_t i = 0; i < peer->n_allowed_ips; i++)
-		buf_fmt(&text, "%s%s%s", i ? "," : "", peer->replace_allowed_ips ? "" : "+", format_prefix(&peer->allowed_ips[i].prefix, prefix));
-	if (peer->replace_allowed_ips && !peer->n_allowed_ips)
-		buf_str(&text, "\"\"");
-	put(p, &text);
-}
-
-static void print_device(const struct printer *p, const struct wg_iface *wg)
-{
-	struct buf text = { 0 };
-
-	if (!wg->has_private_key && !wg->has_listen_port && !wg->has_fwmark)
-		return;
-	buf_fmt(&text, "wg set %s", p->iface);
-	if (wg->has_private_key)
-		buf_str(&text, " private-key (hidden)");
-	if (wg->has_listen_port)
-		buf_fmt(&text, " listen-port %u", wg->listen_port);
-	if (wg->has_fwmark)
-		buf_fmt(&text, " fwmark %u", wg->fwmark);
-	put(p, &text);
-}
-
-static void print_address(const struct printer *p, const char *verb, const struct prefix *address)
-{
-	char prefix[PREFIX_TEXT_LEN];
-	struct buf text = { 0 };
-
-	buf_fmt(&text, "ip -%d address %s %s dev %s", address->family == AF_INET6 ? 6 : 4, verb, format_prefix(address, prefix), p->iface);
-	put(p, &text);
-}
-
-static void print_dropped(const struct printer *p, const struct live_changes *c, bool moved)
-{
-	for (size_t i = 0; i < c->n_addresses_dropped; i++)
-		if (live_moves_address(c, &c->addresses_dropped[i]) == moved)
-			print_address(p, "delete", &c->addresses_dropped[i]);
-}
-
-static void print_routes(const struct printer *p, const char *verb, const struct live_route *routes, size_t n)
-{
-	char prefix[PREFIX_TEXT_LEN];
-
-	for (size_t i = 0; i < n; i++) {
-		struct buf text = { 0 };
-
-		buf_fmt(&text, "ip -%d route %s %s dev %s", routes[i].dst.family == AF_INET6 ? 6 : 4, verb, format_prefix(&routes[i].dst, prefix), p->iface);
-		if (routes[i].table != MAIN_TABLE)
-			buf_fmt(&text, " table %u", routes[i].table);
-		put(p, &text);
-	}
-}
-
-void live_changes_print(const struct live_changes *c, const char *iface, void (*line)(void *arg, const char *text), void *arg)
-{
-	struct printer p = { line, arg, iface };
-
-	if (c->mtu) {
-		struct buf text = { 0 };
-
-		buf_fmt(&text, "ip link set mtu %u dev %s", c->mtu, iface);
-		put(&p, &text);
-	}
-	print_device(&p, &c->wg);
-	for (size_t i = 0; i < c->wg.n_peers; i++)
-		print_peer(&p, &c->wg.peers[i]);
-	print_dropped(&p, c, true);
-	for (size_t i = 0; i < c->n_addresses_added; i++)
-		print_address(&p, "add", &c->addresses_added[i]);
-	print_dropped(&p, c, false);
-	print_routes(&p, "delete", c->routes_dropped, c->n_routes_dropped);
-	print_routes(&p, "add", c->routes_added, c->n_routes_added);
 }

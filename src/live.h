@@ -11,6 +11,10 @@
 struct live_route {
 	struct prefix dst; /* masked */
 	uint32_t table;
+	uint32_t metric; /* 0: that of `up'. With these three one is told from others. */
+	bool special;	 /* not as `up' makes them: somebody's own, which no reload deletes. The rest is of these only. */
+	uint8_t protocol, scope;
+	struct prefix gateway, source; /* family 0: none */
 };
 
 struct live {
@@ -26,6 +30,8 @@ void live_free(struct live *live);
 #define _cleanup_live_ CLEANUP(live_free)
 
 /* Adds a route unless it is there. -ENOMEM. */
+int live_put_route(struct live *live, const struct live_route *route);
+/* One as `up' makes them. */
 int live_add_route(struct live *live, const struct prefix *dst, uint32_t table);
 bool live_has_route(const struct live *live, const struct live_route *route);
 

@@ -187,11 +187,11 @@ static int want_routes(const struct merge *m, struct live *wanted)
 		const struct live_route *route = &m->live->routes[i];
 
 		if (!live_has_route(&before, route) || live_has_route(&after, route))
-			r = live_add_route(wanted, &route->dst, route->table);
+			r = live_put_route(wanted, route);
 	}
 	for (size_t i = 0; r == 0 && i < after.n_routes; i++)
 		if (!live_has_route(&before, &after.routes[i]))
-			r = live_add_route(wanted, &after.routes[i].dst, after.routes[i].table);
+			r = live_put_route(wanted, &after.routes[i]);
 	return r;
 }
 

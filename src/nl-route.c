@@ -104,11 +104,47 @@ int rt_route_add(struct rt *rt, unsigned int ifindex, const struct prefix *dst, 
 	return msg ? rt_request(rt, msg, NULL, NULL) : -ENOMEM;
 }
 
+uint32_t rt_default_metric(int family)
+{
+	/* IP6_RT_PRIO_USER */
+	return family == AF_INET6 ? 1024 : 0;
+}
+
+/* Without a metric, the first of any would go. IPv4 has the one with 0 first, and cannot be told to take no other. */
 int rt_route_del(struct rt *rt, unsigned int ifindex, const struct prefix *dst, uint32_t table)
 {
 	_cleanup_msg_ struct nl_msg *msg = route_message(RTM_DELROUTE, 0, ifindex, dst, table);
 
-	return msg ? rt_request(rt, msg, NULL, NULL) : -ENOMEM;
+	if (!msg || (dst->family == AF_INET6 && nla_put_u32(msg, RTA_PRIORITY, rt_default_metric(AF_INET6)) < 0))
+		return -ENOMEM;
+	return rt_request(rt, msg, NULL, NULL);
+}
+
+bool rt_route_is_plain(const struct rt_route *route)
+{
+	return route->type == RTN_UNICAST && route->protocol == RTPROT_BOOT &&
+	       route->scope == (route->dst.family == AF_INET ? RT_SCOPE_LINK : RT_SCOPE_UNIVERSE) &&
+	       route->metric == rt_default_metric(route->dst.family) && !route->tos && !route->gateway.family && !route->source.family && !route->more;
+}
+
+static int put_address(struct nl_msg *msg, int type, const struct prefix *address)
+{
+	return address->family ? nla_put(msg, type, rt_address_size(address->family), address->bytes) : 0;
+}
+
+int rt_route_add_as(struct rt *rt, const struct rt_route *route)
+{
+	_cleanup_msg_ struct nl_msg *msg = route_message(RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL, route->oif, &route->dst, route->table);
+	struct rtmsg *info = msg ? nlmsg_data(nlmsg_hdr(msg)) : NULL;
+
+	if (!msg)
+		return -ENOMEM;
+	info->rtm_protocol = route->protocol;
+	info->rtm_scope = route->scope;
+	if ((route->metric && nla_put_u32(msg, RTA_PRIORITY, route->metric) < 0) || put_address(msg, RTA_GATEWAY, &route->gateway) < 0 ||
+	    put_address(msg, RTA_PREFSRC, &route->source) < 0)
+		return -ENOMEM;
+	return rt_request(rt, msg, NULL, NULL);
 }
 
 struct route_batch {
@@ -136,6 +172,16 @@ struct route_walk {
 	void *arg;
 };
 
+/* RTA_GATEWAY or RTA_PREFSRC, of the message's family. */
+static void read_address(struct nlattr *attr, int family, struct prefix *ret_address)
+{
+	if (!attr || nla_len(attr) != rt_address_size(family))
+		return;
+	ret_address->family = family;
+	ret_address->len = (uint8_t)(8 * rt_address_size(family));
+	memcpy(ret_address->bytes, nla_data(attr), (size_t)nla_len(attr));
+}
+
 static int read_route(void *arg, const struct nlmsghdr *msg)
 {
 	const struct route_walk *walk = arg;
@@ -152,6 +198,12 @@ static int read_route(void *arg, const struct nlmsghdr *msg)
 	route.type = info->rtm_type;
 	route.protocol = info->rtm_protocol;
 	route.table = tb[RTA_TABLE] ? nla_get_u32(tb[RTA_TABLE]) : info->rtm_table;
+	route.scope = info->rtm_scope;
+	route.tos = info->rtm_tos;
+	route.metric = tb[RTA_PRIORITY] ? nla_get_u32(tb[RTA_PRIORITY]) : 0;
+	read_address(tb[RTA_GATEWAY], info->rtm_family, &route.gateway);
+	read_address(tb[RTA_PREFSRC], info->rtm_family, &route.source);
+	route.more = tb[RTA_METRICS] || tb[RTA_VIA] || tb[RTA_ENCAP] || tb[RTA_NH_ID];
 	if (tb[RTA_OIF])
 		route.oif = nla_get_u32(tb[RTA_OIF]);
 	if (tb[RTA_DST] && nla_len(tb[RTA_DST]) == rt_address_size(info->rtm_family))
@@ -174,16 +226,6 @@ struct way_answer {
 	uint32_t table;
 	struct prefix gateway, source;
 };
-
-/* RTA_GATEWAY or RTA_PREFSRC, of the message's family. */
-static void read_way_address(struct nlattr *attr, int family, struct prefix *ret_address)
-{
-	if (!attr || nla_len(attr) != rt_address_size(family))
-		return;
-	ret_address->family = family;
-	ret_address->len = (uint8_t)(8 * rt_address_size(family));
-	memcpy(ret_address->bytes, nla_data(attr), (size_t)nla_len(attr));
-}
 
 /* Spec C.5: `mtu lock N` is not what wg-quick's pattern matches, so a locked one does not count. */
 static void read_route_mtu(struct nlattr **tb, struct way_answer *answer)
@@ -211,8 +253,8 @@ static int read_get(void *arg, const struct nlmsghdr *msg)
 		read_route_mtu(tb, answer);
 		answer->found = true;
 		answer->table = tb[RTA_TABLE] ? nla_get_u32(tb[RTA_TABLE]) : info->rtm_table;
-		read_way_address(tb[RTA_GATEWAY], info->rtm_family, &answer->gateway);
-		read_way_address(tb[RTA_PREFSRC], info->rtm_family, &answer->source);
+		read_address(tb[RTA_GATEWAY], info->rtm_family, &answer->gateway);
+		read_address(tb[RTA_PREFSRC], info->rtm_family, &answer->source);
 	}
 	return 0;
 }

@@ -70,13 +70,24 @@ struct rt_route {
 	struct prefix dst;
 	uint32_t table;
 	unsigned int oif;
+	uint32_t metric;
 	uint8_t type; /* RTN_* */
 	uint8_t protocol; /* RTPROT_* */
+	uint8_t scope; /* RT_SCOPE_* */
+	uint8_t tos;
+	struct prefix gateway, source; /* family 0: none */
+	bool more; /* it has what none of these tells: an MTU, another family's gateway … */
 };
 
 /* CREATE|EXCL, protocol boot, scope link for IPv4, as `ip route add P dev IFACE table N`. */
 int rt_route_add(struct rt *rt, unsigned int ifindex, const struct prefix *dst, uint32_t table);
-/* What rt_route_add() made. -ESRCH: it is not there. */
+/* What the kernel gives one that says none. */
+uint32_t rt_default_metric(int family);
+/* Whether rt_route_add() makes them so. */
+bool rt_route_is_plain(const struct rt_route *route);
+/* With its metric, protocol, scope, gateway and source. */
+int rt_route_add_as(struct rt *rt, const struct rt_route *route);
+/* What rt_route_add() made; the caller has seen that it is there. -ESRCH: it is not there. */
 int rt_route_del(struct rt *rt, unsigned int ifindex, const struct prefix *dst, uint32_t table);
 /* As many routes in few system calls. On failure *ret_failed is the index of the first that was refused. */
 int rt_routes_add(struct rt *rt, unsigned int ifindex, const struct prefix *dst, size_t n, uint32_t table, size_t *ret_failed);

@@ -19,13 +19,21 @@ struct route_list {
 static int collect_route(void *arg, const struct rt_route *route)
 {
 	struct route_list *list = arg;
-	struct prefix dst = route->dst;
+	struct live_route has = { .dst = route->dst, .table = route->table };
 
-	/* The kernel's own come and go with the addresses. */
-	if (route->oif != list->ifindex || route->protocol == RTPROT_KERNEL || route->type != RTN_UNICAST)
+	/* The kernel's own come and go with the addresses. One for a type of service stands beside others. */
+	if (route->oif != list->ifindex || route->protocol == RTPROT_KERNEL || route->type != RTN_UNICAST || route->tos)
 		return 0;
-	prefix_mask(&dst);
-	return live_add_route(list->live, &dst, route->table);
+	prefix_mask(&has.dst);
+	if (!rt_route_is_plain(route)) {
+		has.special = true;
+		has.metric = route->metric == rt_default_metric(route->dst.family) ? 0 : route->metric;
+		has.protocol = route->protocol;
+		has.scope = route->scope;
+		has.gateway = route->gateway;
+		has.source = route->source;
+	}
+	return live_put_route(list->live, &has);
 }
 
 static int read_live(struct txn *txn, struct live *live)
@@ -61,6 +69,12 @@ int reload_read(struct txn *txn, struct live *ret_live)
 }
 
 /* ---- what it gets ---- */
+
+/*
+ * An address may take others along (the secondary ones of its network) and routes (with the last
+ * of its family, or of an MTU too small for IPv6): they come back in a further pass.
+ */
+#define PASSES 4
 
 static int add_addresses(struct txn *txn, const struct live_changes *c, size_t first, size_t end)
 {
@@ -140,8 +154,9 @@ static int add_routes(struct txn *txn, const struct live_changes *c)
 		size_t n = 0, failed = 0;
 		int r;
 
-		while (i < c->n_routes_added && c->routes_added[i].table == table)
-			batch[n++] = c->routes_added[i++].dst;
+		for (; i < c->n_routes_added && c->routes_added[i].table == table; i++)
+			if (!c->routes_added[i].special)
+				batch[n++] = c->routes_added[i].dst;
 		r = rt_routes_add(txn->target, txn->journal.ifindex, batch, n, table, &failed);
 		if (r < 0)
 			return txn_fail(EXIT_KERNEL, txn, "cannot add route %s: %s", format_prefix(&batch[failed < n ? failed : 0], text), rt_why(txn->target, r));
@@ -149,7 +164,23 @@ static int add_routes(struct txn *txn, const struct live_changes *c)
 	return 0;
 }
 
-static int apply(struct txn *txn, const struct live_changes *c, bool gentle)
+/* Somebody's own, which went with an address. One whose source went for good cannot come back. */
+static void return_special_routes(struct txn *txn, const struct live_changes *c, bool last)
+{
+	for (size_t i = 0; i < c->n_routes_added; i++) {
+		const struct live_route *lost = &c->routes_added[i];
+		const struct rt_route route = { .dst = lost->dst, .table = lost->table, .oif = txn->journal.ifindex, .metric = lost->metric,
+			.protocol = lost->protocol, .scope = lost->scope, .gateway = lost->gateway, .source = lost->source };
+		char text[PREFIX_TEXT_LEN];
+		int r = lost->special ? rt_route_add_as(txn->target, &route) : 0;
+
+		if (r < 0 && last)
+			log_warn("%s: route %s, which is not its file's, went with an address: %s", txn->journal.iface, format_prefix(&lost->dst, text),
+				 rt_why(txn->target, r));
+	}
+}
+
+static int apply(struct txn *txn, const struct live_changes *c, int pass)
 {
 	int r, status;
 
@@ -157,7 +188,7 @@ static int apply(struct txn *txn, const struct live_changes *c, bool gentle)
 	r = c->mtu ? rt_link_set_mtu(txn->target, txn->journal.ifindex, c->mtu) : 0;
 	if (r < 0)
 		return txn_fail(EXIT_KERNEL, txn, "cannot set MTU %u: %s", c->mtu, rt_why(txn->target, r));
-	status = change_addresses(txn, c, gentle);
+	status = change_addresses(txn, c, pass == 0);
 	if (!status && c->wg_changed) {
 		r = tunnel_wg_apply(txn, &c->wg);
 		if (r < 0)
@@ -167,7 +198,11 @@ static int apply(struct txn *txn, const struct live_changes *c, bool gentle)
 		status = drop_routes(txn, c);
 	if (!status)
 		status = drop_addresses(txn, c, false);
-	return status ? status : add_routes(txn, c);
+	if (!status)
+		status = add_routes(txn, c);
+	if (!status)
+		return_special_routes(txn, c, pass == PASSES - 1);
+	return status;
 }
 
 static void trace_line(void *arg, const char *text)
@@ -175,12 +210,6 @@ static void trace_line(void *arg, const char *text)
 	(void)arg;
 	log_trace("%s", text);
 }
-
-/*
- * An address may take others along (the secondary ones of its network) and routes (with the last
- * of its family, or of an MTU too small for IPv6): they come back in a further pass.
- */
-#define PASSES 4
 
 static int bring_to(struct txn *txn, const struct live *wanted)
 {
@@ -199,7 +228,7 @@ static int bring_to(struct txn *txn, const struct live *wanted)
 			return 0;
 		if (pass == 0)
 			live_changes_print(&changes, txn->journal.iface, trace_line, NULL);
-		status = apply(txn, &changes, pass == 0);
+		status = apply(txn, &changes, pass);
 	}
 	return status;
 }

@@ -221,6 +221,47 @@ order() {
 	done
 }
 
+@test "routes with attributes of their own are somebody else's: none is deleted, and one that went with an address comes back as it was" {
+	local alike
+	ADDRESS="10.9.0.2/24, 10.9.0.9/24, fd09::2/64" ALLOWED="10.9.0.0/24, fd09::/64, 10.79.0.0/16, fd79::/48" config wg0
+	wg-nsquick up wg0
+	ip -n wg0 route add 10.79.0.0/16 dev wg0 metric 500
+	ip -n wg0 route add fd79::/48 dev wg0 metric 512
+	ip -n wg0 route add fd79::/48 dev wg0 metric 2048
+	alike=$(tunnel_state 2> /dev/null | grep -E 'metric (500|512|2048)')
+	edit 's,^AllowedIPs.*,AllowedIPs = 10.9.0.0/24\, fd09::/64,'
+	run wg-nsquick reload wg0
+	assert_success
+	assert_line "[#] ip -4 route delete 10.79.0.0/16 dev wg0"
+	run ip -n wg0 route show 10.79.0.0/16
+	assert_output --regexp "^10.79.0.0/16 dev wg0 scope link metric 500 *$"
+	assert_equal "$(tunnel_state 2> /dev/null | grep -E 'metric (500|512|2048)')" "$alike"
+	run ip -n wg0 -6 route show fd79::/48
+	refute_output --partial "metric 1024"
+	# The first of its network takes all with it.
+	ip -n wg0 route add 10.78.0.0/16 dev wg0 src 10.9.0.2 metric 50
+	ip -n wg0 route add 10.80.0.0/16 via 10.9.0.1 dev wg0 proto static
+	ip -n wg0 link add d0 type veth peer name d1
+	ip -n wg0 link set d1 up
+	ip -n wg0 link set d0 up
+	ip -n wg0 route add 10.77.0.0/16 dev d0 scope link
+	tunnel_state > "$BATS_TEST_TMPDIR/before"
+	ADDRESS="10.9.0.3/24, 10.9.0.9/24, fd09::2/64" ALLOWED="10.9.0.0/24, fd09::/64, 10.77.0.0/16" config wg0
+	run wg-nsquick reload wg0
+	assert_failure 2
+	assert_output --partial "cannot add route 10.77.0.0/16"
+	tunnel_state | diff "$BATS_TEST_TMPDIR/before" -
+	# And one whose source is gone is not in the way.
+	ip -n wg0 link del d0
+	run wg-nsquick reload wg0
+	assert_success
+	assert_line --partial "Warning: wg0: route 10.78.0.0/16, which is not its file's, went with an address: "
+	run ip -n wg0 route show
+	assert_line --partial "10.80.0.0/16 via 10.9.0.1 dev wg0 proto static"
+	assert_line --partial "10.79.0.0/16 dev wg0 scope link metric 500"
+	refute_line --partial "10.78.0.0/16"
+}
+
 @test "a default route that comes gets a mark, as up sets one; one that goes is gone" {
 	ALLOWED=10.9.0.0/16 config wg0
 	wg-nsquick up wg0

@@ -221,11 +221,26 @@ static void test_outline(void)
 static void test_text(void)
 {
 	struct live live = live_of(HEAD "ListenPort = 5\nFwMark = 9\n" PEER_A PEER_B "AllowedIPs = fd00::/64\n"), back = { 0 };
+	struct live_route special = { .table = 254, .metric = 7, .special = true, .protocol = 4, .scope = 253 };
 	struct live_changes c = { 0 };
 	_cleanup_buf_ struct buf text = { 0 };
 	size_t cut, good = 0;
 
+	parse_address("192.0.2.0/24", &special.dst);
+	parse_address("10.0.0.9", &special.gateway);
+	parse_address("10.0.0.1", &special.source);
+	live_put_route(&live, &special);
 	live_format(&live, &text);
+	ok(strstr(text.data, "\nroute 254 10.1.0.0/16\n"), "a route as up makes it, as earlier programs wrote and read it");
+	ok(live_parse(text.data, text.len, &back) == 0 && back.n_routes == live.n_routes, "all routes come back from the text");
+	special = (struct live_route){ 0 };
+	for (size_t i = 0; i < back.n_routes; i++)
+		if (back.routes[i].special)
+			special = back.routes[i];
+	ok(special.special && special.metric == 7 && special.protocol == 4 && special.scope == 253 && special.gateway.v4.s_addr == htonl(0x0a000009) &&
+		   special.source.v4.s_addr == htonl(0x0a000001),
+	   "somebody's own as it was");
+	live_free(&back);
 	ok(live_parse(text.data, text.len, &back) == 0 && live_diff(&live, &back, &c) == 0 && live_changes_empty(&c), "a live state comes back from its text");
 	live_changes_free(&c);
 	live_free(&back);
