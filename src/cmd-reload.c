@@ -8,6 +8,7 @@
 #include "merge.h"
 #include "out.h"
 #include "reload.h"
+#include "resolve.h"
 #include "tunnel.h"
 
 #define EXIT_IP_ARGUMENT 255
@@ -58,13 +59,6 @@ static void recover_reload(void *arg)
 	const struct job *job = arg;
 
 	(void)tunnel_recover(job->txn->conf->iface, true);
-}
-
-static int read_here(void *arg)
-{
-	struct job *job = arg;
-	/* Filled here, only read later. */
-	return reload_read(job->txn, (struct live *)job->reload.before);
 }
 
 /* ---- what is refused ---- */
@@ -171,19 +165,128 @@ static int load_outline(const struct txn *txn, struct conf *outline)
 	return r;
 }
 
-static int reload(const struct options *options, const struct settings *settings, struct conf *conf, struct txn *txn, struct place *place)
+/* ---- the tunnel, while its lock is held ---- */
+
+struct tunnel {
+	struct txn txn;
+	struct place place;
+	struct conf outline; /* the file as it was applied last */
+	struct live before;
+	int lock;
+};
+
+#define TUNNEL_INIT (struct tunnel){ .txn = TXN_INIT, .place = { .host_fd = -1, .target_fd = -1, .transport_fd = -1 }, .lock = -1 }
+
+static void tunnel_free(struct tunnel *t)
 {
-	CLEANUP(conf_free) struct conf outline = { 0 };
-	_cleanup_live_ struct live before = { 0 };
+	live_free(&t->before);
+	conf_free(&t->outline);
+	place_free(&t->place);
+	txn_free(&t->txn);
+	close_fd(t->lock);
+	*t = TUNNEL_INIT;
+}
+
+static int read_here(void *arg)
+{
+	struct tunnel *t = arg;
+
+	return reload_read(&t->txn, &t->before);
+}
+
+static int read_conf(const char *argument, struct conf *conf)
+{
+	return conffile_read(argument, conf) < 0 ? -1 : conffile_read_wg(conf);
+}
+
+static int find(const struct options *options, const struct settings *settings, struct conf *conf, struct tunnel *t)
+{
+	int r = tunnel_reach_alive(conf->iface, options->netns, &t->txn);
+
+	if (r == -ENODEV)
+		log_error("`%s' is not a WireGuard interface", conf->iface);
+	if (r < 0)
+		return 1;
+	if (check_place(&t->txn, options, settings) != 0)
+		return 1;
+	if (place_of_journal(&t->txn.journal, t->txn.target_fd, &t->place) < 0) {
+		log_error("%s: cannot open the namespaces it was made with (transport %s)", conf->iface, t->txn.journal.transport);
+		return 1;
+	}
+	t->txn.conf = conf;
+	t->txn.require_ipv6 = settings->require_ipv6;
+	return 0;
+}
+
+/* Locks and reads it, the file too, and finds out which of its endpoints are known. 0 or 1, told. */
+static int take(const char *argument, const struct options *options, const struct settings *settings, struct conf *conf, struct tunnel *t)
+{
+	struct conf_error error = { 0 };
+	int r;
+
+	if (tunnel_lock(conf->iface, conf->path, &t->lock) < 0 || conffile_refresh(argument, read_conf, conf) < 0)
+		return 1;
+	if (find(options, settings, conf, t) != 0 || load_outline(&t->txn, &t->outline) < 0)
+		return 1;
+	if (merge_check(&t->outline, conf, &error) < 0) {
+		conffile_error(conf, &error);
+		return 1;
+	}
+	r = ns_call(t->txn.target_fd, read_here, t);
+	if (r == 0)
+		r = merge_know_endpoints(&t->outline, &t->before, conf);
+	if (r < 0)
+		log_error("%s: Unable to access interface: %s", conf->iface, strerror(-r));
+	return r < 0;
+}
+
+static bool has_names_to_ask(const struct conf *conf)
+{
+	for (size_t i = 0; i < conf->wg.n_peers; i++)
+		for (size_t j = 0; j < conf->wg.peers[i].n_endpoints; j++)
+			if (!conf->wg.peers[i].endpoints[j].known && !resolve_is_literal(&conf->wg.peers[i].endpoints[j]))
+				return true;
+	return false;
+}
+
+static void mark_resolved(struct conf *conf)
+{
+	for (size_t i = 0; i < conf->wg.n_peers; i++)
+		for (size_t j = 0; j < conf->wg.peers[i].n_endpoints; j++)
+			conf->wg.peers[i].endpoints[j].resolved = !conf->wg.peers[i].endpoints[j].known || conf->wg.peers[i].endpoints[j].resolved;
+}
+
+/*
+ * Names may take long to resolve, even for ever: meanwhile others may do to the tunnel what
+ * they like, `down' included, and what is compared in the end is what they left.
+ */
+static int take_resolved(const char *argument, const struct options *options, const struct settings *settings, struct conf *conf, struct tunnel *t)
+{
+	int status = take(argument, options, settings, conf, t);
+
+	while (!status && has_names_to_ask(conf)) {
+		t->lock = close_fd(t->lock);
+		status = cmd_resolve(conf, &t->place);
+		mark_resolved(conf);
+		tunnel_free(t);
+		if (!status)
+			status = take(argument, options, settings, conf, t);
+	}
+	/* Those that are addresses. */
+	return status ? status : cmd_resolve(conf, &t->place);
+}
+
+static int reload(const struct options *options, const struct settings *settings, struct conf *conf, struct tunnel *t)
+{
 	_cleanup_live_ struct live wanted = { 0 };
 	_cleanup_reach_ struct reach reach = { 0 };
-	struct job job = { .txn = txn, .reload = { .before = &before, .wanted = &wanted }, .before = &before, .wanted = &wanted };
+	struct job job = { .txn = &t->txn, .reload = { .before = &t->before, .wanted = &wanted }, .before = &t->before, .wanted = &wanted };
 	struct guarded_work work = {
 		.policy = { .level = settings->guard, .iface = conf->iface },
 		.foreign = settings->foreign.n ? &settings->foreign : NULL,
-		.host_fd = place->host_fd,
-		.target_fd = txn->target_fd,
-		.transport_fd = txn->transport_fd,
+		.host_fd = t->place.host_fd,
+		.target_fd = t->txn.target_fd,
+		.transport_fd = t->txn.transport_fd,
 		.action = "reload",
 		.work = worker_reload,
 		.begun = begun_reload,
@@ -191,32 +294,15 @@ static int reload(const struct options *options, const struct settings *settings
 		.recover = recover_reload,
 		.arg = &job,
 	};
-	struct conf_error error = { 0 };
-	int status, r;
+	int status = options->force ? 0 : check_key(conf, &t->before, &t->place);
 
-	if (load_outline(txn, &outline) < 0)
-		return 1;
-	if (merge_check(&outline, conf, &error) < 0) {
-		conffile_error(conf, &error);
-		return 1;
-	}
-	r = ns_call(txn->target_fd, read_here, &job);
-	if (r == 0)
-		r = merge_know_endpoints(&outline, &before, conf);
-	if (r < 0) {
-		log_error("%s: Unable to access interface: %s", conf->iface, strerror(-r));
-		return 1;
-	}
-	status = cmd_resolve(conf, place);
-	if (!status && !options->force)
-		status = check_key(conf, &before, place);
 	if (!status)
-		status = want(txn, &outline, &before, &wanted, &job.reload.auto_fwmark);
+		status = want(&t->txn, &t->outline, &t->before, &wanted, &job.reload.auto_fwmark);
 	if (status)
 		return status;
-	job.reload.dns = merge_dns_changed(&outline, conf);
+	job.reload.dns = merge_dns_changed(&t->outline, conf);
 	if (options->dry_run)
-		return print(txn, &before, &wanted, job.reload.dns);
+		return print(&t->txn, &t->before, &wanted, job.reload.dns);
 	if (reach_collect(conf, &reach) < 0) {
 		log_error("out of memory");
 		return 1;
@@ -225,36 +311,15 @@ static int reload(const struct options *options, const struct settings *settings
 	return guard_run(&work);
 }
 
-static int read_conf(const char *argument, struct conf *conf)
-{
-	return conffile_read(argument, conf) < 0 ? -1 : conffile_read_wg(conf);
-}
-
 int cmd_reload(const struct options *options, char **args)
 {
 	_cleanup_settings_ struct settings settings = { 0 };
-	_cleanup_place_ struct place place = { .host_fd = -1, .target_fd = -1, .transport_fd = -1 };
 	CLEANUP(conf_free) struct conf conf = { 0 };
-	CLEANUP(txn_free) struct txn txn = TXN_INIT;
-	_cleanup_fd_ int lock = -1;
-	int r;
+	CLEANUP(tunnel_free) struct tunnel tunnel = TUNNEL_INIT;
+	int status;
 
 	if (read_conf(args[0], &conf) < 0 || cmd_settings(options, conf.iface, &settings) < 0)
 		return 1;
-	if (tunnel_lock(conf.iface, conf.path, &lock) < 0 || conffile_refresh(args[0], read_conf, &conf) < 0)
-		return 1;
-	r = tunnel_reach_alive(conf.iface, options->netns, &txn);
-	if (r == -ENODEV)
-		log_error("`%s' is not a WireGuard interface", conf.iface);
-	if (r < 0)
-		return 1;
-	if (check_place(&txn, options, &settings) != 0)
-		return 1;
-	if (place_of_journal(&txn.journal, txn.target_fd, &place) < 0) {
-		log_error("%s: cannot open the namespaces it was made with (transport %s)", conf.iface, txn.journal.transport);
-		return 1;
-	}
-	txn.conf = &conf;
-	txn.require_ipv6 = settings.require_ipv6;
-	return reload(options, &settings, &conf, &txn, &place);
+	status = take_resolved(args[0], options, &settings, &conf, &tunnel);
+	return status ? status : reload(options, &settings, &conf, &tunnel);
 }

@@ -59,6 +59,7 @@ struct endpoint {
 	char *host; /* without brackets */
 	char *port; /* a number or a service's name */
 	bool known; /* a reload has no need to resolve it: the text is as it was */
+	bool resolved; /* nor this one: it was, before the lock was given back */
 };
 
 /* What wg(8) configures: the same for a file and for a device that was read. */

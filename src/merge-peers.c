@@ -337,7 +337,7 @@ int merge_know_endpoints(const struct conf *outline, const struct live *live, st
 		bool same = old && peer->n_endpoints && same_text(old->endpoint_text, peer->endpoints[peer->n_endpoints - 1].text);
 
 		for (size_t j = 0; j < peer->n_endpoints; j++)
-			peer->endpoints[j].known = same && find_view(&has, &peer->public_key);
+			peer->endpoints[j].known = peer->endpoints[j].resolved || (same && find_view(&has, &peer->public_key));
 	}
 	return r;
 }

@@ -23,7 +23,10 @@ int outline_read(const char *text, size_t len, struct conf *conf);
  */
 int merge_check(const struct conf *outline, const struct conf *conf, struct conf_error *ret_error);
 
-/* Marks the endpoints that need not be resolved: those of the device's peers whose text is as it was. -ENOMEM. */
+/*
+ * Marks the endpoints that need not be resolved: those of the device's peers whose text is as it was, and
+ * those that were. -ENOMEM.
+ */
 int merge_know_endpoints(const struct conf *outline, const struct live *live, struct conf *conf);
 
 struct merge {

@@ -713,6 +713,75 @@ killed() {
 	assert_line "$SECOND"
 }
 
+# begin_slow: a reload in the background, PID in $slow, that waits for a name to resolve.
+begin_slow() {
+	echo "nameserver 192.0.2.1" > /run/resolv.conf
+	wg-nsquick reload wg0 > "$BATS_TEST_TMPDIR/out" 2>&1 3>&- &
+	slow=$!
+	wait_until "the question about the name" grep -q "Trying again" "$BATS_TEST_TMPDIR/out"
+}
+
+# end_slow: it resolves, and the reload's status is in $status.
+end_slow() {
+	echo "192.0.2.1 late.example" >> /run/hosts
+	wait $slow && status=0 || status=$?
+	sed '/late/d' /run/hosts > /run/hosts.new && cat /run/hosts.new > /run/hosts
+	echo "nameserver 192.0.2.53" > /run/resolv.conf
+	output=$(cat "$BATS_TEST_TMPDIR/out")
+}
+
+@test "what others do to the tunnel while a name is resolved stays" {
+	local slow third
+	third=$(wg genkey | wg pubkey)
+	config wg0
+	wg-nsquick up wg0
+	add "[Peer]" "PublicKey = $SECOND" "AllowedIPs = 10.77.0.0/16" "Endpoint = late.example:51820"
+	begin_slow
+	wgns set wg0 peer "$third" allowed-ips 10.50.0.0/16
+	ip -n wg0 route add 10.50.0.0/16 dev wg0
+	ip -n wg0 addr add 10.9.7.7/32 dev wg0
+	# Nobody is barred meanwhile.
+	run wg-nsquick reresolve wg0
+	assert_success
+	end_slow
+	assert_success
+	run wgns show wg0 peers
+	assert_line "$third"
+	run wgns show wg0 endpoints
+	assert_line "$SECOND"$'\t192.0.2.1:51820'
+	run ip -n wg0 route show 10.50.0.0/16
+	assert_output --partial "dev wg0"
+	run ip -n wg0 -br addr show wg0
+	assert_output --partial "10.9.7.7/32"
+}
+
+@test "down while a name is resolved: it is down, and the reload finds nothing" {
+	local slow
+	config wg0
+	wg-nsquick up wg0
+	add "[Peer]" "PublicKey = $SECOND" "Endpoint = late.example:51820"
+	begin_slow
+	run wg-nsquick down wg0
+	assert_success
+	end_slow
+	assert_failure 1
+	assert_output --partial "wg-nsquick: \`wg0' is not a WireGuard interface"
+	assert_clean
+}
+
+@test "a peer whose name was known, and that is removed by hand while another is resolved, comes back with its endpoint" {
+	local slow
+	ENDPOINT=vpn.example:51820 config wg0
+	wg-nsquick up wg0
+	add "[Peer]" "PublicKey = $SECOND" "Endpoint = late.example:51820"
+	begin_slow
+	wgns set wg0 peer "$PROVIDER_PUB" remove
+	end_slow
+	assert_success
+	run wgns show wg0 endpoints
+	assert_line "$PROVIDER_PUB"$'\t192.0.2.1:51820'
+}
+
 @test "the host is guarded meanwhile: the plan touches nothing of it" {
 	config wg0
 	wg-nsquick up wg0

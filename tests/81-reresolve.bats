@@ -100,7 +100,7 @@ endpoint() { ip netns exec wg0 wg show wg0 endpoints | cut -f 2; }
 	assert_equal "$status" 75
 	run ip netns exec wg0 wg show wg0 endpoints
 	refute_output --partial "$PROVIDER_PUB"
-	assert_output --regexp "${second}[[:space:]]192.0.2.9:1"
+	assert_line "$second"$'\t192.0.2.9:1'
 	run cat "$BATS_TEST_TMPDIR/out"
 	refute_output --partial "$PROVIDER_PUB"
 }
