@@ -158,39 +158,55 @@ static int mend_binds(const char *etc_dir)
 	return mask_sockets(&what);
 }
 
+/* In the host's /run/netns, which is covered by now, or as PID 1 sees it (ns_open()). */
+static int open_covered(int dir_fd, const char *name, int *ret_fd)
+{
+	char path[PATH_MAX];
+	int r;
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d/%s", dir_fd, name);
+	r = ns_open(path, ret_fd);
+	if (r != -EINVAL && r != -ENOENT)
+		return r;
+	snprintf(path, sizeof(path), "/proc/1/root" NETNS_RUN_DIR "/%s", name);
+	return ns_open(path, ret_fd);
+}
+
+static int show_one(int ns_fd, const char *name)
+{
+	char path[PATH_MAX], source[64];
+	_cleanup_fd_ int file = -1;
+
+	snprintf(path, sizeof(path), NETNS_RUN_DIR "/%s", name);
+	snprintf(source, sizeof(source), "/proc/self/fd/%d", ns_fd);
+	file = open(path, O_RDONLY | O_CREAT | O_CLOEXEC, 0444);
+	return file < 0 ? -errno : bind_file(source, path);
+}
+
 /*
  * /run/netns before publication: a tmpfs of the room's own with the host's
  * names and the one to come. (A bind in the host's shared folder would publish.)
  */
 static int show_name(const struct room_spec *spec)
 {
-	size_t n = spec->names->n;
-	_cleanup_free_ int *fds = calloc(n + 1, sizeof(*fds));
-	int r = fds ? 0 : -ENOMEM;
+	_cleanup_fd_ int covered = -1;
+	int r = make_dir(NETNS_RUN_DIR, 0755);
 
-	/* One that is gone meanwhile is not shown. */
-	for (size_t i = 0; r == 0 && i < n; i++)
-		if (ns_open(spec->names->v[i], &fds[i]) < 0)
-			fds[i] = -1;
-	if (r == 0)
-		r = make_dir(NETNS_RUN_DIR, 0755);
-	if (r == 0 && mount("netns", NETNS_RUN_DIR, "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=0755,size=1m") < 0)
-		r = -errno;
-	for (size_t i = 0; r == 0 && i <= n; i++) {
-		const char *name = i < n ? spec->names->v[i] : spec->name;
-		int ns_fd = i < n ? fds[i] : spec->target_fd;
-		char path[PATH_MAX], source[64];
-		_cleanup_fd_ int file = -1;
+	if (r < 0)
+		return r;
+	covered = open(NETNS_RUN_DIR, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (covered < 0 || mount("netns", NETNS_RUN_DIR, "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=0755,size=1m") < 0)
+		return -errno;
+	for (size_t i = 0; r == 0 && i < spec->names->n; i++) {
+		_cleanup_fd_ int fd = -1;
 
-		if (ns_fd < 0)
-			continue;
-		snprintf(path, sizeof(path), NETNS_RUN_DIR "/%s", name);
-		snprintf(source, sizeof(source), "/proc/self/fd/%d", ns_fd);
-		file = open(path, O_RDONLY | O_CREAT | O_CLOEXEC, 0444);
-		r = file < 0 ? -errno : bind_file(source, path);
+		r = open_covered(covered, spec->names->v[i], &fd);
+		if (r == 0)
+			r = show_one(fd, spec->names->v[i]);
+		else if (!is_transient(r))
+			r = 0; /* One that is gone meanwhile is not shown. */
 	}
-	/* The descriptors go with this process, which only builds the room. */
-	return r;
+	return r == 0 ? show_one(spec->target_fd, spec->name) : r;
 }
 
 /*

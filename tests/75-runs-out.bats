@@ -1,7 +1,7 @@
 #!/usr/bin/env bats
 # What runs out on a machine that has run for long: space and inodes under /run and /etc, the right
 # to write there, descriptors. `up' is complete or leaves nothing, and says where it failed.
-# shellcheck disable=SC2034,SC2154
+# shellcheck disable=SC2016,SC2034,SC2154
 
 setup_file() {
 	load lib/host
@@ -128,6 +128,16 @@ uncover() {
 		[[ ! -e /run/netns/wg0 ]] || wg-nsquick down wg0
 		assert_clean
 	done
+}
+
+@test "more namespaces than descriptors: hooks see them all" {
+	local i
+	for ((i = 0; i < 70; i++)); do ip netns add "many$i"; done
+	config wg0 'PreUp = for name in /run/netns/many*; do [[ $(stat -Lf -c %T "$name") == nsfs ]] && echo seen; done'
+	run bash -c "ulimit -Sn 64; exec wg-nsquick up wg0"
+	for ((i = 0; i < 70; i++)); do ip netns del "many$i"; done
+	assert_success
+	assert_equal "$(grep -cx seen <<< "$output")" 70
 }
 
 # bats test_tags=image
