@@ -30,13 +30,17 @@ int ns_open_kind(const char *path, int kind, int *ret_fd)
 	 */
 	_cleanup_fd_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	struct statfs fs;
+	int type;
 
 	if (fd < 0)
 		return -errno;
 	/* A name that was never mounted, or whose mount is not visible here, is an empty file. */
 	if (fstatfs(fd, &fs) < 0)
 		return -errno;
-	if (fs.f_type != NSFS_MAGIC || ioctl(fd, NS_GET_NSTYPE) != kind)
+	type = fs.f_type == NSFS_MAGIC ? ioctl(fd, NS_GET_NSTYPE) : 0;
+	if (type < 0 && errno != ENOTTY)
+		return -errno;
+	if (type != kind)
 		return -EINVAL;
 	*ret_fd = take_fd(&fd);
 	return 0;
