@@ -374,10 +374,10 @@ class Compare:
                 self.rules["mtu-zero"] += 1
                 return re.sub(rb"(?m)^MTU ?= ?[-+0x]*(?=\r?$)", b"MTU = 70000000000", self.text)
             return self.refused_first(error[2])
-        elif self.place == "host" and re.search(rb"(?m)^\[#\] ip -[46] route add (0\.0\.0\.0|::)/0 dev x table main\nRTNETLINK answers: File exists\n", theirs.err):
+        elif self.place == "host" and re.search(rb"(?m)^\[#\] ip -[46] route add (0\.0\.0\.0|::)/0 dev x table (main|unspec|0|254)\nRTNETLINK answers: File exists\n", theirs.err):
             # In a namespace of its own no other default route is in the way of one in table main.
             self.rules["namespace-main"] += 1
-            return re.sub(rb"(?m)^Table ?= ?main", b"Table = 1234", self.text)
+            return re.sub(rb"(?m)^Table ?= ?(main|unspec|0|254)\b", b"Table = 1234", self.text)
         elif ours.status and error and b"the automatic MTU is" in error[2] and b"IPv6 needs 1280" in error[2]:
             self.mtu_refused(error[2])
         else:
