@@ -9,13 +9,13 @@ static int compare_keys(const struct key *a, const struct key *b)
 	return memcmp(a->b, b->b, KEY_LEN);
 }
 
-/* All that the sections of one peer say together: of what is said twice the last counts. */
+/* All that the sections of one peer say together: of what is said twice the last counts. Keys stay where they are. */
 struct view {
 	const struct key *key;
 	size_t first, last; /* its sections: indices of peers of the file */
 	size_t valid_from;  /* allowed IPs of sections before it were replaced */
-	bool has_preshared_key, has_keepalive;
-	struct key preshared_key;
+	bool has_keepalive;
+	const struct key *preshared_key; /* NULL: none */
 	uint16_t keepalive;
 	const char *endpoint_text;
 	union endpoint_addr endpoint;
@@ -38,7 +38,7 @@ struct side {
 
 static void side_free(struct side *s)
 {
-	wipe_free(s->views, s->n_views * sizeof(*s->views));
+	free(s->views);
 	free(s->owned);
 }
 #define _cleanup_side_ CLEANUP(side_free)
@@ -75,8 +75,7 @@ static void view_section(const struct wg_iface *wg, size_t i, struct view *view)
 		.first = i,
 		.last = i,
 		.valid_from = peer->replace_allowed_ips ? i : 0,
-		.has_preshared_key = peer->has_preshared_key,
-		.preshared_key = peer->preshared_key,
+		.preshared_key = peer->has_preshared_key ? &peer->preshared_key : NULL,
 		.has_keepalive = peer->has_keepalive,
 		.keepalive = peer->keepalive,
 		.endpoint_text = peer->n_endpoints ? peer->endpoints[peer->n_endpoints - 1].text : NULL,
@@ -89,10 +88,8 @@ static void add_section(struct view *to, const struct view *section)
 	to->last = section->last;
 	if (section->valid_from)
 		to->valid_from = section->valid_from;
-	if (section->has_preshared_key) {
-		to->has_preshared_key = true;
+	if (section->preshared_key)
 		to->preshared_key = section->preshared_key;
-	}
 	if (section->has_keepalive) {
 		to->has_keepalive = true;
 		to->keepalive = section->keepalive;
@@ -182,13 +179,14 @@ static int want_peer(const struct view *old, const struct view *file, const stru
 	peer->public_key = *(file ? file->key : live->key);
 	peer->has_public_key = true;
 	if (live) {
-		peer->preshared_key = live->preshared_key;
+		if (live->preshared_key)
+			peer->preshared_key = *live->preshared_key;
 		peer->keepalive = live->keepalive;
 		peer->endpoint = live->endpoint;
 	}
-	if (file && file->has_preshared_key)
-		peer->preshared_key = file->preshared_key;
-	else if (file && old && old->has_preshared_key)
+	if (file && file->preshared_key)
+		peer->preshared_key = *file->preshared_key;
+	else if (file && old && old->preshared_key)
 		peer->preshared_key = (struct key){ 0 };
 	if (file && file->has_keepalive && !(live && old && old->has_keepalive && old->keepalive == file->keepalive))
 		peer->keepalive = file->keepalive;
@@ -254,25 +252,40 @@ static bool same_owner(const struct key *a, const struct key *b)
 
 static int by_public_key(const void *a, const void *b)
 {
-	const struct peer *x = a, *y = b;
+	const struct peer *x = *(const struct peer *const *)a, *y = *(const struct peer *const *)b;
 
 	return compare_keys(&x->public_key, &y->public_key);
+}
+
+/* Not the peers themselves: qsort(3) may leave copies of them, with their keys, in memory that it frees. */
+static struct peer **sort_peers(const struct wg_iface *wg)
+{
+	struct peer **sorted = calloc(wg->n_peers, sizeof(struct peer *));
+
+	for (size_t i = 0; sorted && i < wg->n_peers; i++)
+		sorted[i] = &wg->peers[i];
+	if (sorted)
+		qsort(sorted, wg->n_peers, sizeof(*sorted), by_public_key);
+	return sorted;
 }
 
 static int want_allowed_ips(const struct side *old, const struct side *file, const struct side *live, struct wg_iface *wanted)
 {
 	struct walk walks[] = { { old, 0 }, { file, 0 }, { live, 0 } };
+	_cleanup_free_ struct peer **sorted = NULL;
 	const struct prefix *next;
 
-	/* Nobody to own them, and no array to sort. */
+	/* Nobody to own them. */
 	if (!wanted->n_peers)
 		return 0;
-	qsort(wanted->peers, wanted->n_peers, sizeof(*wanted->peers), by_public_key);
+	sorted = sort_peers(wanted);
+	if (!sorted)
+		return -ENOMEM;
 	while ((next = least(walks, ARRAY_SIZE(walks)))) {
 		struct prefix prefix = *next;
 		const struct key *before = owner(&walks[0], &prefix), *now = owner(&walks[1], &prefix), *has = owner(&walks[2], &prefix), *gets = has;
 		struct allowed_ip *slot;
-		struct peer like, *peer;
+		struct peer like, **peer;
 
 		/* A peer that somebody removed behind our back comes back with all that it had. */
 		if (now && (!same_owner(before, now) || !find_view(live, now)))
@@ -282,10 +295,10 @@ static int want_allowed_ips(const struct side *old, const struct side *file, con
 		if (!gets)
 			continue;
 		like.public_key = *gets;
-		peer = bsearch(&like, wanted->peers, wanted->n_peers, sizeof(*peer), by_public_key);
+		peer = bsearch(&(const struct peer *){ &like }, sorted, wanted->n_peers, sizeof(*peer), by_public_key);
 		if (!peer)
 			continue;
-		slot = GROW(peer->allowed_ips, peer->n_allowed_ips);
+		slot = GROW((*peer)->allowed_ips, (*peer)->n_allowed_ips);
 		if (!slot)
 			return -ENOMEM;
 		slot->prefix = prefix;

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Unit tests of live.c, merge.c and outline.c: what an edited file asks of a running tunnel. */
+#include <fcntl.h>
+
 #include "merge.h"
 #include "tap.h"
 
@@ -280,6 +282,59 @@ static void test_scale(void)
 	live_free(&to);
 }
 
+/* Whether 32 bytes of 0x5a, as one key alone has them, are on the heap. */
+static bool heap_has_key(void)
+{
+	FILE *maps = fopen("/proc/self/maps", "re");
+	int fd = open("/proc/self/mem", O_RDONLY | O_CLOEXEC);
+	static char line[512];
+	static uint8_t page[4096];
+	bool found = false;
+
+	while (maps && fd >= 0 && fgets(line, sizeof(line), maps)) {
+		unsigned long from, to;
+		unsigned int run = 0;
+
+		if (!strstr(line, "[heap]") || sscanf(line, "%lx-%lx", &from, &to) != 2)
+			continue;
+		for (; from < to && pread(fd, page, sizeof(page), (off_t)from) == sizeof(page); from += sizeof(page))
+			for (size_t i = 0; i < sizeof(page); i++) {
+				run = page[i] == 0x5a ? run + 1 : 0;
+				found |= run == 32;
+			}
+	}
+	close(fd);
+	if (maps)
+		fclose(maps);
+	return found;
+}
+
+/* Of several sections of a peer, and of as many peers as qsort(3) takes memory for. */
+static void test_secrets(void)
+{
+	struct conf conf, outline;
+	struct live has, wanted = { 0 };
+	struct conf_error error = { 0 };
+	_cleanup_buf_ struct buf text = { 0 };
+	struct merge merge = { .outline = &outline, .conf = &conf, .live = &has, .outline_table = 254, .table = 254 };
+
+	buf_str(&text, "[Interface]\nPrivateKey = " KEY_A "\n");
+	for (int i = 0; i < 40; i++)
+		buf_fmt(&text, "[Peer]\nPublicKey = AwMDAw%02dAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwM=\nPresharedKey = WlpaWlpaWlpaWlpaWlpaWlpaWlpaWlpaWlpaWlpaWlo=\n", i % 35);
+	conf = parse(text.data);
+	outline = outline_of(&conf);
+	has = live_of(text.data);
+	/* Those that watch the memory have a heap of their own. */
+	if (!heap_has_key())
+		printf("# the heap is not where keys can be looked for\n");
+	ok(merge_know_endpoints(&outline, &has, &conf) == 0 && merge_wanted(&merge, &wanted, &error) == 0 && wanted.wg.n_peers == 35, "35 peers");
+	live_free(&wanted);
+	live_free(&has);
+	conf_free(&conf);
+	conf_free(&outline);
+	ok(!heap_has_key(), "preshared keys are nowhere once all is freed");
+}
+
 int main(void)
 {
 	test_peers();
@@ -290,5 +345,6 @@ int main(void)
 	test_outline();
 	test_text();
 	test_scale();
+	test_secrets();
 	return done_testing();
 }
