@@ -380,6 +380,20 @@ int dns_give_back(const struct ns_record *record)
 	return r < 0 ? r : put_back(&f);
 }
 
+int dns_unprepare(const struct ns_record *record)
+{
+	struct files f;
+	int r = find_files(record, &f);
+
+	if (r == 0)
+		r = exists(f.saved);
+	if (r == 0)
+		r = is_ours(f.resolv);
+	if (r == 0)
+		r = delete_ours(f.nsswitch);
+	return r < 0 ? r : 0;
+}
+
 static int restore_resolv(const struct files *f, bool joined)
 {
 	int saved = exists(f->saved), dir = exists(f->dir), r;

@@ -37,6 +37,9 @@ int dns_is_ours(const struct ns_record *record);
  */
 int dns_give_back(const struct ns_record *record);
 
+/* Takes back what dns_prepare() did beside somebody's resolv.conf, if nothing was written after it. */
+int dns_unprepare(const struct ns_record *record);
+
 /* Takes back what dns_prepare() and dns_write() did, or a killed run of them. Goes on after errors and answers the first. */
 int dns_restore(const struct ns_record *record);
 /* The same for all folders of namespaces that are not known: what a power cut left. The caller holds the shared lock. */

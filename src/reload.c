@@ -282,8 +282,8 @@ static int write_dns(struct txn *txn, const struct conf *conf)
 	}
 	if (ours < 0)
 		r = ours;
-	if (r == 0 && ours)
-		r = txn_write_dns(&record, txn->journal.cookie, NULL, &tunnels);
+	if (r == 0)
+		r = ours ? txn_write_dns(&record, txn->journal.cookie, NULL, &tunnels) : dns_unprepare(&record);
 	ns_record_free(&record);
 	return r;
 }

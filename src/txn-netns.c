@@ -172,15 +172,28 @@ static bool names_server(const struct strv *items)
 	return false;
 }
 
-/* The items of all. Somebody else's namespace has its own resolver where they name no server. */
+/* Somebody else's namespace has the resolver that it had, be it the host's. Programs that have our files bound keep an empty one, or go by his. */
+static int leave_resolver(struct ns_record *record)
+{
+	int r = dns_give_back(record);
+
+	if (r == 0 || r == -ENOENT)
+		r = dns_restore(record);
+	if (r < 0 || !record->etc_made)
+		return r;
+	/* The next server makes the folder anew, if nobody else has. */
+	record->etc_made = false;
+	return ns_record_save(record);
+}
+
+/* The items of all. */
 static int write_items(struct ns_record *record, const struct strv *items)
 {
-	bool own = !record->made && !names_server(items);
-	int r = own ? dns_give_back(record) : -ENOENT;
+	int r;
 
-	if (r != -ENOENT)
-		return r;
-	r = own || !items->n ? dns_is_ours(record) : 1;
+	if (!record->made && !names_server(items))
+		return leave_resolver(record);
+	r = items->n ? 1 : dns_is_ours(record);
 	return r > 0 ? dns_write(record, items) : r;
 }
 

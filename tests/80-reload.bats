@@ -567,6 +567,42 @@ changed() {
 	assert_clean
 }
 
+# other_resolver: what programs in namespace other read, and what is there of it.
+other_resolver() {
+	ip netns exec other cat /etc/resolv.conf /etc/nsswitch.conf
+	find /etc/netns -path '*/other*' -type f
+}
+
+@test "somebody else's namespace has its resolver back with the last server, also from a reload that is undone" {
+	local n own
+	ip netns add other
+	for own in "" "nameserver 10.1.1.1"; do
+		[[ -z $own ]] || { mkdir -p /etc/netns/other && echo "$own" > /etc/netns/other/resolv.conf; }
+		config wg0
+		wg-nsquick --netns other up wg0
+		other_resolver > "$BATS_TEST_TMPDIR/before"
+		for n in 4 5 6 7 8; do
+			config wg0 "DNS = 10.9.0.1"
+			if strace -f -qq -o /dev/null -e trace=/^rename -e inject="/^rename:signal=KILL:when=$n" "$WG_NSQUICK" reload wg0; then break; fi
+			other_resolver | diff "$BATS_TEST_TMPDIR/before" - || fail "killed at $n"
+		done
+		assert [ "$n" -gt 5 ]
+		# It is written, and taken out again.
+		run ip netns exec other cat /etc/resolv.conf
+		assert_line "nameserver 10.9.0.1"
+		config wg0
+		run wg-nsquick reload wg0
+		assert_success
+		other_resolver | diff "$BATS_TEST_TMPDIR/before" -
+		config wg0 "DNS = 10.9.0.1"
+		wg-nsquick reload wg0
+		wg-nsquick down wg0
+		other_resolver | diff "$BATS_TEST_TMPDIR/before" -
+	done
+	rm -r /etc/netns/other
+	ip netns del other
+}
+
 # keys_left: the files with what the tunnel had, keys and all, also half-written ones.
 keys_left() { compgen -G '/run/wg-nsquick/applied/*before*'; }
 
