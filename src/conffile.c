@@ -173,6 +173,9 @@ int conffile_refresh(const char *argument, int (*read)(const char *argument, str
 	if (path && stat(path, &st) == 0) {
 		const struct conf_read now = state_of(&st), *was = &conf->read;
 
+		/* A pipe gives its text once, and is another by having been read. */
+		if (!S_ISREG(st.st_mode))
+			return 0;
 		if (now.dev == was->dev && now.ino == was->ino && now.size == was->size && now.changed.tv_sec == was->changed.tv_sec &&
 		    now.changed.tv_nsec == was->changed.tv_nsec)
 			return 0;
