@@ -125,8 +125,7 @@ int cmd_check_key(const struct conf *conf, const struct place *place)
 		log_error("%s: cannot look for other devices with this public key: %s", conf->iface, strerror(-r));
 		return 1;
 	}
-	log_error("%s: a device with this public key already exists: %s; two of them take each other's session (--force does it all the same)", conf->iface,
-		  where);
+	log_error("%s: " KEY_IN_USE, conf->iface, where);
 	return 1;
 }
 
@@ -173,6 +172,8 @@ static int start_journal(struct txn *txn)
 	int r;
 
 	strcpy(j->iface, txn->conf->iface);
+	if (txn->conf->wg.has_private_key && !key_is_zero(&txn->conf->wg.private_key))
+		wg_public_key(&txn->conf->wg.private_key, &j->public_key);
 	r = copy_text(txn->conf->path, &j->config);
 	if (r == 0)
 		r = copy_text(txn->place->name, &j->ns_name);
@@ -218,6 +219,7 @@ static int bring_up(const struct options *options, const struct settings *settin
 	txn.table = table;
 	txn.hooks = settings->hooks;
 	txn.hook_timeout = settings->hook_timeout;
+	txn.shares_key = options->force;
 	txn.require_ipv6 = settings->require_ipv6;
 	txn.keep = settings->keep == KEEP_UNSET ? KEEP_AUTO : settings->keep;
 	status = check_free(conf, place);

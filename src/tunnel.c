@@ -424,6 +424,16 @@ static int search_journals(struct key_search *search)
 	return journal_each(NULL, compare_journal, search);
 }
 
+int tunnel_key_is_noted(const struct key *public_key, char **ret_where)
+{
+	struct key_search search = { .key = public_key };
+	int r = journal_each(NULL, compare_journal, &search);
+
+	if (r > 0)
+		*ret_where = search.where;
+	return r;
+}
+
 int tunnel_key_in_use(const struct key *public_key, const struct place *place, char **ret_where)
 {
 	struct key_search search = { .key = public_key, .place = "the host's network namespace" };

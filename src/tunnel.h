@@ -45,5 +45,9 @@ int tunnel_lock(const char *iface, const char *config, int *ret_lock);
 /* The same for who has no use for the tunnel as it is: a reload that cannot be undone is told, and no error. */
 int tunnel_lock_to_leave(const char *iface, const char *config, int *ret_lock);
 
+#define KEY_IN_USE "a device with this public key already exists: %s; two of them take each other's session (--force does it all the same)"
+
 /* Who else on this machine has this public key: *ret_where "wg0 in network namespace x" (the caller frees), or -ENOENT. */
 int tunnel_key_in_use(const struct key *public_key, const struct place *place, char **ret_where);
+/* The same by the journals alone, those of other runs included; under the shared lock, where each run notes its own. 1 with it, 0 or -errno. */
+int tunnel_key_is_noted(const struct key *public_key, char **ret_where);

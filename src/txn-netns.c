@@ -9,6 +9,7 @@
 #include "log.h"
 #include "room.h"
 #include "sysctl.h"
+#include "tunnel.h"
 
 static bool has_server(const struct conf *conf)
 {
@@ -27,7 +28,22 @@ static bool still_has_name(const struct txn *txn)
 	return r == 0 ? ns_same(named, txn->target_fd) : r != -ENOENT && r != -EINVAL;
 }
 
-/* Joins or founds the namespace's record, and makes its resolver files. -ESTALE: another has its name. *ret_what: of what an error is. */
+/* Whoever had the key when this run began was told; meanwhile, another run may have taken it. Told. */
+static int check_key(const struct txn *txn)
+{
+	_cleanup_free_ char *where = NULL;
+	int r;
+
+	if (txn->shares_key || key_is_zero(&txn->journal.public_key))
+		return 0;
+	r = tunnel_key_is_noted(&txn->journal.public_key, &where);
+	if (r <= 0)
+		return r;
+	(void)txn_fail(1, txn, KEY_IN_USE, where);
+	return -EKEYREJECTED;
+}
+
+/* Joins or founds the namespace's record, and makes its resolver files. -ESTALE: another has its name; -EKEYREJECTED: its key, told. *ret_what: of what an error is. */
 static int join_namespace(struct txn *txn, bool made, const char **ret_what)
 {
 	struct ns_record record = { .cookie = txn->journal.cookie };
@@ -41,7 +57,9 @@ static int join_namespace(struct txn *txn, bool made, const char **ret_what)
 		return r;
 	if (!made && txn->place->name && !still_has_name(txn))
 		return -ESTALE;
-	r = journal_note(&txn->journal, UNDO_MEMBER, 0, 0, 0);
+	r = check_key(txn);
+	if (r == 0)
+		r = journal_note(&txn->journal, UNDO_MEMBER, 0, 0, 0);
 	if (r < 0)
 		return r;
 	r = ns_record_load(txn->journal.cookie, &record);
@@ -107,6 +125,8 @@ int step_netns(struct txn *txn, struct step *step)
 		r = rt_open(&txn->target);
 	if (r == 0)
 		r = join_namespace(txn, txn->place->create, &what);
+	if (r == -EKEYREJECTED)
+		return 1;
 	if (r == -ESTALE)
 		return txn_fail(1, txn, "network namespace %s was taken away meanwhile; expected it to stay", place_target(txn->place));
 	if (r < 0)

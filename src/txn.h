@@ -31,6 +31,7 @@ struct txn {
 	uint32_t table; /* the number of a named Table */
 	enum hooks_mode hooks;
 	unsigned int hook_timeout; /* s; 0: none */
+	bool shares_key;     /* another device may have the same */
 	bool require_ipv6;   /* fail rather than leave IPv6 out */
 	bool ipv6_off;	     /* the target has none: what the file wants of it is left out */
 	enum keep_mode keep; /* KEEP_UNSET: as the namespace's record says */

@@ -107,6 +107,43 @@ names() { local i; for ((i = 1; i <= $1; i++)); do echo "many$i"; done; }
 	assert_clean
 }
 
+@test "one key by many names at once: one wins" {
+	local name
+	mapfile -t many < <(names 8)
+	for name in "${many[@]}"; do config "$name" "PostUp = echo up >> /run/at-once/hooks"; done
+	at_once up "${many[@]}"
+	assert_equal "$(ended up 0) $(ended up 1)" "1 7" || { words; false; }
+	assert_equal "$(wc -l < /run/at-once/hooks)" 1
+	assert_equal "$(grep -lF 'a device with this public key already exists' /run/at-once/up.*.words | wc -l)" 7
+}
+
+@test "one key by two names: the slower one finds out when the other is up before it has begun, unless forced" {
+	local forced pid
+	config wg0
+	config wg1
+	for forced in "" --force; do
+		# Just before its namespace is made.
+		strace -f -b execve -o /run/at-once/trace -e trace=unshare -e inject=unshare:signal=STOP:when=1 \
+			wg-nsquick up wg0 $forced > /run/at-once/words 2>&1 3>&- &
+		pid=$!
+		wait_until "the stop" grep -F 'stopped by SIGSTOP' /run/at-once/trace
+		wg-nsquick up wg1
+		pkill -CONT -x wg-nsquick
+		if [[ $forced ]]; then
+			wait "$pid"
+			wg-nsquick down wg0
+		else
+			status=0
+			wait "$pid" || status=$?
+			assert_equal "$status" 1
+			grep -F "wg-nsquick: wg0: a device with this public key already exists: \`wg1' in wg1; two of them take each other's session (--force does it all the same)" /run/at-once/words
+			assert [ ! -e /run/netns/wg0 ]
+		fi
+		wg-nsquick down wg1
+		assert_clean
+	done
+}
+
 @test "up against down: whoever wins, it is all there or all gone" {
 	local round
 	config wg0 'PreUp = :' 'PostDown = :'
