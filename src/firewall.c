@@ -112,7 +112,7 @@ int firewall_add(const char *iface, int family, const struct prefix *addresses, 
 	return text.failed ? -ENOMEM : nft_run(text.data, ret_why);
 }
 
-int firewall_remove(const char *iface, int family)
+static int remove_table(const char *iface, int family)
 {
 	_cleanup_buf_ struct buf text = { 0 };
 
@@ -123,4 +123,42 @@ int firewall_remove(const char *iface, int family)
 	put_table(&text, iface, family);
 	buf_str(&text, "\n");
 	return text.failed ? -ENOMEM : nft_run(text.data, NULL);
+}
+
+static int remove_chains(const char *iface, int family)
+{
+	static const char *const chains[] = { "preraw", "premangle", "postmangle" }, *const verbs[] = { "add", "delete" };
+	_cleanup_buf_ struct buf table = { 0 };
+	_cleanup_buf_ struct buf text = { 0 };
+
+	put_table(&table, iface, family);
+	for (size_t i = 0; i < ARRAY_SIZE(chains) && !table.failed; i++)
+		for (size_t j = 0; j < ARRAY_SIZE(verbs); j++)
+			buf_fmt(&text, "%s chain %s %s\n", verbs[j], table.data + strlen("table "), chains[i]);
+	return table.failed || text.failed ? -ENOMEM : nft_run(text.data, NULL);
+}
+
+int firewall_is_there(const char *iface, int family)
+{
+	_cleanup_buf_ struct buf text = { 0 };
+	int r;
+
+	/* In one transaction: it does nothing, or it is refused. */
+	buf_str(&text, "create ");
+	put_table(&text, iface, family);
+	buf_str(&text, "\ndelete ");
+	put_table(&text, iface, family);
+	buf_str(&text, "\n");
+	r = text.failed ? -ENOMEM : nft_run(text.data, NULL);
+	return r == -EEXIST ? 1 : r;
+}
+
+int firewall_remove(const char *iface, int family, bool shared)
+{
+	int r;
+
+	if (!shared)
+		return remove_table(iface, family);
+	r = firewall_is_there(iface, family);
+	return r <= 0 ? r : remove_chains(iface, family);
 }

@@ -19,5 +19,7 @@
  * words, if it had any. -ELIBACC: there is no libnftables.
  */
 int firewall_add(const char *iface, int family, const struct prefix *addresses, size_t n, uint32_t mark, char **ret_why);
-/* Takes it away; 0 also if there is none. */
-int firewall_remove(const char *iface, int family);
+/* Whether a table of that name is there: then firewall_add() adds to it, as wg-quick does. 1, 0, or -errno as above. */
+int firewall_is_there(const char *iface, int family);
+/* Takes it away; 0 also if there is none. With `shared' the chains alone, as the table was there before. */
+int firewall_remove(const char *iface, int family, bool shared);

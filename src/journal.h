@@ -26,7 +26,7 @@ enum undo_kind {
 	UNDO_ROOM,	/* the pinned mount namespace of the hooks */
 	UNDO_RULE_MARK, /* arg: journal_rule_arg(), arg2: mark, arg3: table; in the target */
 	UNDO_RULE_MAIN, /* arg: journal_rule_arg(); `table main suppress_prefixlength 0` in the target */
-	UNDO_FIREWALL,	/* arg: family; the nftables table of wg-quick's form, in the target */
+	UNDO_FIREWALL,	/* arg: family; the nftables table of wg-quick's form, in the target; arg2: it was there before */
 	UNDO_RELOAD,	/* what the tunnel had before a reload stands in its file (applied.h) */
 	UNDO_KINDS,
 };

@@ -195,12 +195,16 @@ static int add_firewall(struct txn *txn, int family, uint32_t mark)
 	_cleanup_free_ struct prefix *addresses = NULL;
 	_cleanup_free_ char *why = NULL;
 	size_t n;
-	int r;
+	int r, shared = 0;
 
 	log_trace("nft -f /dev/fd/63");
 	r = rt_addresses(txn->target, txn->journal.ifindex, &addresses, &n);
 	if (r == 0)
-		r = journal_note(&txn->journal, UNDO_FIREWALL, (uint64_t)family, 0, 0);
+		r = shared = firewall_is_there(txn->conf->iface, family);
+	if (shared > 0)
+		log_note("%s: there is an nftables table for this name already; the default route's chains go into it, and it stays", txn->conf->iface);
+	if (r >= 0)
+		r = journal_note(&txn->journal, UNDO_FIREWALL, (uint64_t)family, (uint64_t)shared, 0);
 	if (r == 0)
 		r = firewall_add(txn->conf->iface, family, addresses, n, mark, &why);
 	if (r == -ELIBACC) {

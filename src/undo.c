@@ -193,18 +193,19 @@ static int undo_rule_main(struct txn *txn, const struct undo *undo)
 struct firewall_undo {
 	const char *iface;
 	int family;
+	bool shared;
 };
 
 static int remove_firewall(void *arg)
 {
 	const struct firewall_undo *undo = arg;
 
-	return firewall_remove(undo->iface, undo->family);
+	return firewall_remove(undo->iface, undo->family, undo->shared);
 }
 
 static int undo_firewall(struct txn *txn, const struct undo *undo)
 {
-	struct firewall_undo what = { txn->journal.iface, (int)undo->arg };
+	struct firewall_undo what = { txn->journal.iface, (int)undo->arg, undo->arg2 != 0 };
 
 	if (txn->target_fd < 0)
 		return 0;

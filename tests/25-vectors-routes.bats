@@ -379,6 +379,29 @@ firewall() { # FAMILY ADDRESS MARK
 	assert_output ""
 }
 
+@test "transport self: a table of wg-quick's name that was there before is used, as wg-quick does, and stays as it was" {
+	local before
+	other_up
+	ip netns exec other nft 'add table ip wg-quick-wg0; add chain ip wg-quick-wg0 mine; add rule ip wg-quick-wg0 mine counter'
+	before=$(ip netns exec other nft list ruleset)
+	vector I "Address = 10.9.0.2/32" R "AllowedIPs = 0.0.0.0/0"
+	up --netns other --transport self
+	assert_success
+	assert_line --partial "wg0: there is an nftables table for this name already"
+	run ip netns exec other nft list table ip wg-quick-wg0
+	assert_line --partial "chain mine"
+	assert_line --partial 'iifname != "wg0" ip daddr 10.9.0.2'
+	run wg-nsquick down wg0
+	assert_success
+	assert_equal "$(ip netns exec other nft list ruleset)" "$before"
+	# Taken away meanwhile, it does not come back.
+	up --netns other --transport self
+	ip netns exec other nft delete table ip wg-quick-wg0
+	run wg-nsquick down wg0
+	assert_success
+	assert_equal "$(ip netns exec other nft list ruleset)" ""
+}
+
 @test "transport self: a name that nft would refuse" {
 	other_up
 	config a+b=c
