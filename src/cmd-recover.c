@@ -11,13 +11,19 @@
 static int recover_host(const struct options *options)
 {
 	_cleanup_settings_ struct settings settings = { 0 };
-	_cleanup_fd_ int host = -1;
+	_cleanup_fd_ int host = -1, lock = -1;
 	int r;
 
 	/* Settings that cannot be read were told; that is no reason to leave the host as it is. */
 	(void)cmd_settings(options, NULL, &settings);
 	r = ns_open_outermost(&host);
-	return r < 0 ? r : rescue_dead(host, settings.foreign.n ? &settings.foreign : NULL);
+	if (r < 0)
+		return r;
+	r = rescue_begin(&lock);
+	if (r == 0)
+		r = rescue_dead(host, settings.foreign.n ? &settings.foreign : NULL);
+	rescue_end(&lock);
+	return r;
 }
 
 int cmd_recover(const struct options *options, char **args)

@@ -9,6 +9,7 @@
 #include <sys/wait.h>
 
 #include "filter.h"
+#include "guard-line.h"
 #include "journal.h"
 #include "lock.h"
 #include "log.h"
@@ -17,124 +18,9 @@
 #include "secret.h"
 #include "spawn.h"
 
-/* What goes over the line: one byte a message. */
-enum { SAY_CLOSE = 'C', SAY_COMMIT = 'Y', SAY_ROLL_BACK = 'N', SAY_ABORT = 'A', SAY_KILL = 'K', SAY_TRANSIT = 'T', SAY_EXPECTED = 'E', SAY_SETTLE = 'S', SAY_SETTLED = 's', SAY_DONE = 'D', SAY_LEAVE = 'L' };
-
-/* 0 or -errno. Neither a signal nor memory that is out for a moment must leave the other side waiting. */
-static int send_byte(int control, char byte, int flags)
-{
-	for (int tries = 0;; tries++) {
-		if (send(control, &byte, 1, MSG_NOSIGNAL | flags) == 1)
-			return 0;
-		if (!is_transient(-errno) || tries == 100)
-			return -errno;
-		sleep_ms(1);
-	}
-}
-
 #define KILL_AFTER_MS 2000 /* SIGTERM, then SIGKILL */
 #define KILL_AGAIN_MS 100
 #define MESSAGE_PATIENCE_MS 2000 /* with who does not read them, once the user wants an end */
-
-/* ---- the worker's side ---- */
-
-static bool take_order(struct worker *w, char byte)
-{
-	if (byte != SAY_ABORT && byte != SAY_KILL)
-		return false;
-	w->aborts++;
-	w->signals += byte == SAY_ABORT;
-	w->kill |= byte == SAY_KILL;
-	return true;
-}
-
-/* Nobody but the worker looks after the host now: from here on it must not wait for who reads its messages. */
-static void is_orphaned(struct worker *w)
-{
-	w->orphaned = true;
-	log_later();
-}
-
-void worker_listen(struct worker *w)
-{
-	char byte;
-	ssize_t n = recv(w->control, &byte, 1, MSG_DONTWAIT);
-
-	if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR))
-		is_orphaned(w);
-	else if (n == 1)
-		(void)take_order(w, byte);
-}
-
-/* Asks, and waits for the answer: 0 when nobody is left to give it. An order that crossed the question counts as ever. */
-static char converse(struct worker *w, char question)
-{
-	char byte = question;
-
-	if (send_byte(w->control, byte, 0) < 0)
-		is_orphaned(w);
-	while (!w->orphaned) {
-		ssize_t n = recv(w->control, &byte, 1, 0);
-
-		if (n < 0 && is_transient(-errno))
-			sleep_ms(1);
-		else if (n != 1)
-			is_orphaned(w);
-		else if (!take_order(w, byte))
-			return byte;
-	}
-	return 0;
-}
-
-bool worker_aborted(struct worker *w)
-{
-	struct pollfd fd = { .fd = w->control, .events = POLLIN };
-
-	while (!w->orphaned && poll(&fd, 1, 0) > 0)
-		worker_listen(w);
-	return w->aborts || w->orphaned;
-}
-
-void worker_turns_back(struct worker *w)
-{
-	(void)worker_aborted(w);
-	w->undoing = true;
-	w->excused = w->signals;
-}
-
-/* For lock_heed(). A child of the worker that asks takes the word away, and passes it on by its failure. */
-static bool gives_up(void *arg)
-{
-	struct worker *w = arg;
-	bool aborted = worker_aborted(w);
-
-	/* The guard's word, and the supervisor's end, are reasons to undo, not to leave that. */
-	return w->undoing ? w->signals > w->excused : aborted;
-}
-
-int worker_close(struct worker *w)
-{
-	return !worker_aborted(w) && converse(w, SAY_CLOSE) == SAY_COMMIT ? 0 : -ECANCELED;
-}
-
-void worker_settle(struct worker *w)
-{
-	if (!w->orphaned)
-		(void)converse(w, SAY_SETTLE);
-}
-
-int worker_announce_transit(struct worker *w)
-{
-	return converse(w, SAY_TRANSIT) == SAY_EXPECTED ? 0 : -EPIPE;
-}
-
-/* Done; and it stays until the supervisor has seen all that was done: who is left alone with it takes over. */
-static void worker_leave(struct worker *w)
-{
-	(void)converse(w, SAY_DONE);
-}
-
-/* ---- the supervisor's side ---- */
 
 struct guard {
 	const struct guarded_work *work;
@@ -154,7 +40,7 @@ struct guard {
 static void say(int control, char byte)
 {
 	/* A worker that is gone is noticed by its pidfd. */
-	(void)send_byte(control, byte, MSG_DONTWAIT);
+	(void)line_send(control, byte, MSG_DONTWAIT);
 }
 
 static void answer_close(struct guard *g, int control)
@@ -194,7 +80,7 @@ static void read_all_that_waits(struct guard *g)
 /* The supervisor waits for nobody; who can hear no answer shall not wait for one. */
 static void answer(int control, char byte, int how)
 {
-	if (send_byte(control, byte, MSG_DONTWAIT) < 0)
+	if (line_send(control, byte, MSG_DONTWAIT) < 0)
 		(void)shutdown(control, how);
 }
 
@@ -311,8 +197,6 @@ static int open_guard(struct guard *g)
 				   .others_run = g->work->others_run };
 	int r;
 
-	if (g->work->policy.level == GUARD_OFF)
-		return 0;
 	r = watch_open(&spec, &g->watch);
 	if (r == 0)
 		return 0;
@@ -410,12 +294,29 @@ static void survive_failing_writes(void)
 /* What a killed run left must not be taken for how the host is. One that cannot be put back bars nobody from his tunnel. */
 static void put_back(const struct guarded_work *work)
 {
-	int r = work->policy.level != GUARD_OFF ? rescue_dead(work->host_fd, work->foreign) : 0;
+	int r = rescue_dead(work->host_fd, work->foreign);
 
 	/* Those two were told. */
 	if (r < 0 && r != -EREMCHG && r != -EBADMSG)
 		log_warn("cannot put back what a killed run did to the host: %s; the host is guarded as it is now, and `%s recover' tries again", strerror(-r),
 			 log_program());
+}
+
+/* 0, or the status to end with. */
+static int begin(struct guard *g)
+{
+	_cleanup_fd_ int lock = -1;
+	int status;
+
+	if (g->work->policy.level == GUARD_OFF)
+		return 0;
+	status = rescue_begin(&lock) < 0 ? 1 : 0;
+	if (!status)
+		put_back(g->work);
+	if (!status && open_guard(g) < 0)
+		status = EXIT_GUARD_BLIND;
+	rescue_end(&lock);
+	return status;
 }
 
 int guard_run(const struct guarded_work *work)
@@ -427,10 +328,10 @@ int guard_run(const struct guarded_work *work)
 
 	/* What reading the file left, for both processes. */
 	secret_scrub();
-	put_back(work);
-	if (open_guard(&g) < 0)
-		return EXIT_GUARD_BLIND;
 	survive_failing_writes();
+	status = begin(&g);
+	if (status)
+		return status;
 	note_rescue(&g);
 	sigemptyset(&handled);
 	sigaddset(&handled, SIGINT);
@@ -460,7 +361,7 @@ int guard_run(const struct guarded_work *work)
 			log_error("cannot start the worker: %s", strerror(errno));
 			_exit(1);
 		}
-		lock_heed(gives_up, &w);
+		lock_heed(worker_gives_up, &w);
 		status = work->work(work->arg, &w);
 		if (status && w.orphaned)
 			spawn_kill_descendants();

@@ -21,8 +21,10 @@ int journal_is_named(int fd, const char *path)
 	return opened.st_ino == named.st_ino && opened.st_dev == named.st_dev;
 }
 
-/* `patient`: waits for whoever has it; else -EAGAIN. */
-static int open_lock(const char *path, bool patient, int *ret_fd)
+#define FOR_EVER INT64_MAX
+
+/* `patience`, ms: how long to wait for whoever has it; then -EAGAIN. */
+static int open_lock(const char *path, int64_t patience, int *ret_fd)
 {
 	for (;;) {
 		_cleanup_fd_ int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
@@ -30,8 +32,8 @@ static int open_lock(const char *path, bool patient, int *ret_fd)
 
 		if (fd < 0)
 			return -errno;
-		if (patient)
-			r = lock_wait(fd, path);
+		if (patience)
+			r = lock_wait_for(fd, path, patience);
 		else if (flock(fd, LOCK_EX | LOCK_NB) < 0)
 			r = errno == EWOULDBLOCK ? -EAGAIN : -errno;
 		if (r == -EINTR)
@@ -55,7 +57,7 @@ int journal_lock(const char *iface, unsigned patience_ms, int *ret_fd)
 	if (asprintf(&path, LOCK_DIR "/%s", iface) < 0)
 		return -ENOMEM;
 	for (unsigned waited = 0;; waited += LOCK_POLL_MS) {
-		r = open_lock(path, false, ret_fd);
+		r = open_lock(path, 0, ret_fd);
 		if (r != -EAGAIN || waited >= patience_ms)
 			return r;
 		sleep_ms(LOCK_POLL_MS);
@@ -65,12 +67,17 @@ int journal_lock(const char *iface, unsigned patience_ms, int *ret_fd)
 int journal_lock_shared(int *ret_fd)
 {
 	/* No interface can have this name. */
-	return open_lock(LOCK_DIR "/shared lock", true, ret_fd);
+	return open_lock(LOCK_DIR "/shared lock", FOR_EVER, ret_fd);
 }
 
 int journal_lock_tun(int *ret_fd)
 {
-	return open_lock(LOCK_DIR "/tun lock", true, ret_fd);
+	return open_lock(LOCK_DIR "/tun lock", FOR_EVER, ret_fd);
+}
+
+int journal_lock_host(int64_t patience, int *ret_fd)
+{
+	return open_lock(LOCK_DIR "/host lock", patience, ret_fd);
 }
 
 int journal_lock_netns(const char *name, int *ret_fd)
@@ -79,5 +86,5 @@ int journal_lock_netns(const char *name, int *ret_fd)
 
 	if (asprintf(&path, LOCK_DIR "/netns %s", name) < 0)
 		return -ENOMEM;
-	return open_lock(path, false, ret_fd);
+	return open_lock(path, 0, ret_fd);
 }

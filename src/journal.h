@@ -143,5 +143,7 @@ int journal_lock(const char *iface, unsigned patience_ms, int *ret_fd);
 int journal_lock_shared(int *ret_fd);
 /* The lock for the time in which a userspace TUN stands in the transport namespace. Waits likewise. */
 int journal_lock_tun(int *ret_fd);
+/* Held while the host is put back, or remembered (rescue_begin()). Waits so many ms at most, then -EAGAIN. */
+int journal_lock_host(int64_t patience, int *ret_fd);
 /* The lock for making a namespace of that name: -EAGAIN when another run is making it. */
 int journal_lock_netns(const char *name, int *ret_fd);

@@ -35,6 +35,11 @@ static bool signal_waits(void)
 
 int lock_wait(int fd, const char *what)
 {
+	return lock_wait_for(fd, what, INT64_MAX);
+}
+
+int lock_wait_for(int fd, const char *what, int64_t patience)
+{
 	int64_t begun = now_ms(), waited;
 	bool told = false;
 
@@ -48,6 +53,8 @@ int lock_wait(int fd, const char *what)
 			log_error("interrupted while it waited for %s, which another program has locked", what);
 			return -ECANCELED;
 		}
+		if (waited >= patience)
+			return -EAGAIN;
 		if (waited >= TELL_AFTER_MS && !told) {
 			log_note("waiting for %s, which another program has locked", what);
 			told = true;

@@ -9,6 +9,8 @@
  * 0; -ECANCELED: the user wants no more of it, told; -errno.
  */
 int lock_wait(int fd, const char *what);
+/* The same, but not for longer than `patience` ms: -EAGAIN. */
+int lock_wait_for(int fd, const char *what, int64_t patience);
 
 /*
  * Who learns of the user's signals by other ways than by dying of them: `gives_up` is asked while one waits. Without

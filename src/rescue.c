@@ -3,17 +3,19 @@
 
 #include <fcntl.h>
 #include <inttypes.h>
-#include <signal.h>
 #include <sys/file.h>
 
 #include "atomic.h"
 #include "journal-text.h"
 #include "log.h"
+#include "log-later.h"
+#include "spawn.h"
 
 #define MAX_SIZE (16 << 20)   /* bytes of memory under /run, 250,000 routes */
 #define BEAT_MS 10000	      /* far less than RESCUE_LATE_MS */
 #define DYING_PATIENCE_MS 1000 /* until the kernel has taken a killed process apart */
 #define POLL_MS 10
+#define LOCK_PATIENCE_MS 10000 /* longer than any rescue; but who has the lock may be stopped */
 
 static const char end_of_text[] = "\nend";
 
@@ -223,7 +225,26 @@ static int execute(struct will *will, const char *saved, size_t len, int host_fd
 	return r == 0 || r == EXIT_GUARD_RESTORED ? 0 : -EREMCHG;
 }
 
-/* 0: it is ours now, and is what the path names; -EAGAIN: one of its processes lives. */
+/*
+ * Whether who wrote this down lives. The pid may by now be another process's, which began after the last word, or
+ * a dead one's whom its parent has not waited for.
+ */
+static bool author_lives(int fd, pid_t pid)
+{
+	uint64_t start = spawn_lives_since(pid);
+	const char *alive;
+	char text[256];
+	ssize_t n;
+
+	if (!start)
+		return false;
+	n = pread(fd, text, sizeof(text) - 1, 0);
+	text[n > 0 ? n : 0] = '\0';
+	alive = strstr(text, "\nalive ");
+	return !alive || start * 1000 / (uint64_t)sysconf(_SC_CLK_TCK) <= strtoull(alive + strlen("\nalive "), NULL, 10);
+}
+
+/* 0: it is ours now, and is what the path names; -EAGAIN: its run lives, or has ended; -EBUSY: it was killed, but another process has the lock. */
 static int lock_dead(const char *path, pid_t pid, int *ret_fd)
 {
 	_cleanup_fd_ int fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
@@ -236,8 +257,10 @@ static int lock_dead(const char *path, pid_t pid, int *ret_fd)
 			continue;
 		if (errno != EWOULDBLOCK)
 			return -errno;
-		if (kill(pid, 0) == 0 || waited >= DYING_PATIENCE_MS)
+		if (author_lives(fd, pid))
 			return -EAGAIN;
+		if (waited >= DYING_PATIENCE_MS)
+			return -EBUSY;
 		sleep_ms(POLL_MS);
 	}
 	r = journal_is_named(fd, path);
@@ -259,6 +282,11 @@ static int rescue_one(const char *name, pid_t pid, ns_cookie host, int host_fd, 
 	if (asprintf(&path, HOST_DIR "/%s", name) < 0)
 		return -ENOMEM;
 	r = lock_dead(path, pid, &fd);
+	if (r == -EBUSY) {
+		log_note("guard: process %d was killed, but a process of its run lives, or one that was putting the host back: what was done to the host is left to that one",
+			 pid);
+		return 0;
+	}
 	if (r < 0)
 		return r == -EAGAIN ? 0 : r;
 	/* Killed while it wrote: nothing of others had run. */
@@ -280,6 +308,25 @@ static int rescue_one(const char *name, pid_t pid, ns_cookie host, int host_fd, 
 	if ((r == 0 || r == -EREMCHG) && unlink(path) < 0)
 		return -errno;
 	return r;
+}
+
+int rescue_begin(int *ret_lock)
+{
+	int r;
+
+	log_later();
+	r = journal_lock_host(LOCK_PATIENCE_MS, ret_lock);
+	if (r == -ENOENT && journal_prepare() == 0)
+		r = journal_lock_host(LOCK_PATIENCE_MS, ret_lock);
+	if (r == -EAGAIN)
+		log_note("guard: other runs have been looking at the host for %d seconds, and one may be stopped: they are not waited for any longer", LOCK_PATIENCE_MS / 1000);
+	return r == -ECANCELED ? r : 0;
+}
+
+void rescue_end(int *lock)
+{
+	*lock = close_fd(*lock);
+	log_later_end(-1, -1);
 }
 
 int rescue_dead(int host_fd, const struct strv *foreign)

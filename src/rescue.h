@@ -34,6 +34,14 @@ void rescue_forget(struct rescue *rescue);
 void rescue_leave(struct rescue *rescue);
 
 /*
+ * Around rescue_dead(), and the snapshot after it: another run's must not see the host half put back, nor take what this one
+ * puts back for harm. Nothing that takes its time belongs in between, and messages wait for their readers until the end
+ * (log-later.h). 0; *ret_lock may stay -1: then there is no such lock, or who has it does not let go, which is told.
+ * -ECANCELED: the user wants no more of it, told.
+ */
+int rescue_begin(int *ret_lock);
+void rescue_end(int *lock);
+/*
  * Puts the host back to how it was before runs that are dead. 0: there was nothing, or it was put
  * back; -EREMCHG: something of it stays, -EBADMSG: a note was set aside, and all of that was told;
  * else -errno, not told: one cannot be looked for.

@@ -268,7 +268,7 @@ void spawn_kill_marked(const char *mark, int room_fd, struct buf *names)
 	}
 }
 
-uint64_t spawn_start_time(pid_t pid)
+static uint64_t start_time(pid_t pid, char *ret_state)
 {
 	char path[64], text[1024];
 	_cleanup_file_ FILE *f = NULL;
@@ -282,9 +282,24 @@ uint64_t spawn_start_time(pid_t pid)
 	text[n] = '\0';
 	/* Field 22 (proc(5)); the second is the name, which may hold anything but ends at the last `)'. */
 	p = strrchr(text, ')');
-	if (!p || sscanf(p + 1, " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %llu", &start) != 1)
+	if (!p || sscanf(p + 1, " %c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %llu", ret_state, &start) != 2)
 		return 0;
 	return start;
+}
+
+uint64_t spawn_start_time(pid_t pid)
+{
+	char state;
+
+	return start_time(pid, &state);
+}
+
+uint64_t spawn_lives_since(pid_t pid)
+{
+	char state;
+	uint64_t start = start_time(pid, &state);
+
+	return start && strchr("ZXx", state) ? 0 : start;
 }
 
 /* A child belongs to the thread that made it. */

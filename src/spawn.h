@@ -65,6 +65,8 @@ int spawn_signal(pid_t pid, int pidfd, int signal);
 void spawn_kill_marked(const char *mark, int room_fd, struct buf *names);
 /* When a process started, in clock ticks since boot: with its pid an identity. 0: it is gone. */
 uint64_t spawn_start_time(pid_t pid);
+/* The same, but 0 also for one that is dead, and that only nobody has waited for. */
+uint64_t spawn_lives_since(pid_t pid);
 
 /* A signal to every process below `pid`, but not to it. Returns how many there were. */
 unsigned int spawn_kill_below(pid_t pid, int signal);

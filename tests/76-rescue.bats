@@ -154,6 +154,78 @@ killed() {
 	assert_equal "$(written)" ""
 }
 
+# COMMAND…: killed as above, beneath a parent that has not waited for it yet.
+killed_and_not_waited_for() {
+	rm -f /run/waits
+	python3 -c 'import os, subprocess, sys, time
+child = subprocess.Popen(sys.argv[1:])
+os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+open("/run/waits", "w")
+while os.path.exists("/run/waits"): time.sleep(0.02)' "$@" > /dev/null 2>&1 3>&- &
+	wait_until "its death" test -e /run/waits
+	assert [ -e /run/harmed ]
+}
+
+# While somebody has the lock of what is written down.
+is_locked() { ! flock -n "$1" true; }
+
+# bats test_tags=image
+@test "two at once after it: the second waits until the first has put the host back, and takes it for what it is" {
+	local file first
+	killed_and_not_waited_for wg-nsquick guard -- /run/harm
+	file=$(written)
+	strace -qq -o /dev/null -e trace=sendto -e inject=sendto:delay_enter=100000 wg-nsquick guard -- true > /run/first 2>&1 3>&- &
+	first=$!
+	wait_until "the first one at work" is_locked "$file"
+	run wg-nsquick guard -- sleep 4
+	assert_success
+	refute_output --partial "guard:"
+	wait "$first"
+	rm /run/waits
+	run cat /run/first
+	assert_line --partial "the host is as it was before \`/run/harm (killed)'"
+	assert_equal "$(written)" ""
+}
+
+@test "one whose number another process has now is dead" {
+	local file
+	killed wg-nsquick guard -- /run/harm
+	file=$(written)
+	sleep 100 3>&- &
+	mv "$file" "/run/wg-nsquick/host/$!"
+	# As of one that the kernel is just taking apart.
+	flock "/run/wg-nsquick/host/$!" sleep 0.5 3>&- &
+	wait_until "the lock" is_locked "$(written)"
+	run wg-nsquick recover
+	assert_success
+	assert_line --partial "the host is as it was before \`/run/harm (killed)'"
+	pkill -f '^sleep 100'
+}
+
+@test "one that another process has locked for good is told, and left to that; who holds all up is not waited for for ever, but for a signal" {
+	local file holder
+	config wg0 'PostUp = /run/die'
+	run wg-nsquick up wg0 3>&-
+	assert_equal "$status" 137
+	file=$(written)
+	flock "$file" sleep 100 3>&- &
+	wait_until "the lock" is_locked "$file"
+	run wg-nsquick recover
+	assert_success
+	assert_output --regexp "guard: process [0-9]+ was killed, but a process of its run lives, or one that was putting the host back: what was done to the host is left to that one"
+	pkill -f '^sleep 100'
+	wg-nsquick recover
+	flock "/run/wg-nsquick/lock/host lock" sleep 100 3>&- &
+	wait_until "the lock" is_locked "/run/wg-nsquick/lock/host lock"
+	run -143 timeout -s TERM --preserve-status 1 wg-nsquick guard -- touch /run/harmed
+	assert [ ! -e /run/harmed ]
+	run wg-nsquick guard -- touch /run/harmed
+	assert_success
+	assert_line --partial "other runs have been looking at the host for 10 seconds"
+	assert [ -e /run/harmed ]
+	pkill -f '^sleep 100'
+}
+
 @test "one that cannot be looked at is told, bars nobody from his tunnel, and stays for recover" {
 	ln -s nowhere /run/wg-nsquick/host/999999
 	config wg0
