@@ -404,9 +404,10 @@ static int hand_over_names(const struct publication *p)
 	while (dir && (entry = readdir(dir))) {
 		_cleanup_fd_ int fd = -1;
 
-		/* Known ones answer -EEXIST. */
-		if (ns_name_valid(entry->d_name) && !strv_has(p->names, entry->d_name) && ns_open(entry->d_name, &fd) == 0)
-			(void)ns_publish(fd, entry->d_name);
+		/* Known ones answer -EEXIST. Whoever gave up waiting has taken the word to end away: that must not get lost. */
+		if (ns_name_valid(entry->d_name) && !strv_has(p->names, entry->d_name) && ns_open(entry->d_name, &fd) == 0 &&
+		    ns_publish(fd, entry->d_name) == -ECANCELED)
+			return -ECANCELED;
 	}
 	if (umount2(NETNS_RUN_DIR, MNT_DETACH) < 0)
 		return -errno;

@@ -260,6 +260,25 @@ gives_up() {
 	done
 }
 
+@test "a signal while a namespace that a hook made is handed over, and somebody else has the lock: up leaves nothing" {
+	config wg0 "PreUp = ip netns add early"
+	rm -f /run/at-once/status
+	{
+		status=0
+		# Time for somebody else between the two publications.
+		strace -f -qq -o /dev/null -e trace=open_tree -e inject=open_tree:delay_enter=1000000 wg-nsquick up wg0 > /run/at-once/words 2>&1 || status=$?
+		echo "$status" > /run/at-once/status
+	} 3>&- &
+	wait_until "the tunnel's own name" test -e /run/netns/wg0
+	flock /run/netns sleep 54321 3>&- &
+	wait_until "its word that it waits" grep -qF "[!] waiting for /run/netns, which another program has locked" /run/at-once/words
+	signal TERM
+	wait_until "its word that it gives up" grep -qF "interrupted while it waited for /run/netns" /run/at-once/words
+	pkill -KILL -f '^sleep 54321'
+	ends 1
+	assert_clean
+}
+
 @test "somebody else's lock that the way back needs, too: a second signal leaves that to recover" {
 	wait_for() { timeout 20 bash -c "until $1; do sleep 0.05; done"; }
 	config wg0 "DNS = 10.9.0.1" 'PreUp = touch /run/at-once/pre; until [[ -e /run/at-once/held ]]; do sleep 0.05; done'
