@@ -44,18 +44,24 @@ static int write_down(const struct watch *w, const struct policy *policy, int ho
 	return text.len > MAX_SIZE ? -EFBIG : write_all(rescue->fd, text.data, text.len);
 }
 
-/* Locked before it can be found. */
+/* Locked before it has its name. Until then another run may take it for a dead one's, look at it, and delete it: it is made again. */
 static int create(const char *tmp, int *ret_fd)
 {
-	_cleanup_fd_ int fd = open(tmp, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+	for (unsigned int waited = 0;; waited += POLL_MS) {
+		_cleanup_fd_ int fd = open(tmp, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+		int r = fd < 0 || flock(fd, LOCK_EX | LOCK_NB) < 0 ? -errno : journal_is_named(fd, tmp);
 
-	int r = fd < 0 || flock(fd, LOCK_EX | LOCK_NB) < 0 ? -errno : 0;
-
-	if (r == 0)
-		*ret_fd = take_fd(&fd);
-	else if (fd >= 0)
-		unlink(tmp);
-	return r;
+		if (r > 0) {
+			*ret_fd = take_fd(&fd);
+			return 0;
+		}
+		if ((r != 0 && r != -EWOULDBLOCK && r != -EINTR) || waited >= DYING_PATIENCE_MS) {
+			if (fd >= 0)
+				unlink(tmp);
+			return r < 0 ? r : -EAGAIN;
+		}
+		sleep_ms(POLL_MS);
+	}
 }
 
 int rescue_note(const struct watch *w, const struct policy *policy, int host_fd, const char *work, struct rescue *ret_rescue)
@@ -279,6 +285,9 @@ static int rescue_one(const char *name, pid_t pid, ns_cookie host, int host_fd, 
 	size_t len;
 	int r;
 
+	/* It may not have its lock yet. */
+	if (strchr(name, '.') && spawn_lives_since(pid))
+		return 0;
 	if (asprintf(&path, HOST_DIR "/%s", name) < 0)
 		return -ENOMEM;
 	r = lock_dead(path, pid, &fd);

@@ -154,6 +154,20 @@ killed() {
 	assert_equal "$(written)" ""
 }
 
+# bats test_tags=image
+@test "one that is just being written is not taken for a dead run's" {
+	wg-nsquick recover
+	strace -qq -o /dev/null -e trace=flock -e inject=flock:delay_enter=500000 wg-nsquick guard -- true > /run/first 2>&1 3>&- &
+	wait_until "the note" compgen -G '/run/wg-nsquick/host/*.tmp'
+	run wg-nsquick recover
+	assert_success
+	assert_output ""
+	wait $!
+	run cat /run/first
+	assert_output ""
+	assert_equal "$(written)" ""
+}
+
 # COMMAND…: killed as above, beneath a parent that has not waited for it yet.
 killed_and_not_waited_for() {
 	rm -f /run/waits
