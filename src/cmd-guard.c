@@ -20,7 +20,7 @@ struct command {
 	char **argv;
 };
 
-/* The user's signals reach the command: from a terminal by themselves, others through us. */
+/* The user's signals reach the command: those typed on a terminal by themselves, others through us. */
 static int run_command(void *arg, struct worker *w)
 {
 	const struct command *command = arg;
@@ -61,9 +61,9 @@ static int run_command(void *arg, struct worker *w)
 		} else if (w->orphaned && fib_now() > kill_at) {
 			spawn_kill_below(getpid(), SIGKILL);
 		}
-		if (w->aborts > passed_on) {
-			passed_on = w->aborts;
-			kill(pid, SIGTERM);
+		if (w->signals > passed_on) {
+			passed_on = w->signals;
+			kill(pid, w->signal);
 		}
 	}
 	/* What it did last is read while its process can still be seen. */

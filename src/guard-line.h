@@ -4,8 +4,8 @@
 
 #include "guard.h"
 
-/* What goes over the line: one byte a message. */
-enum { SAY_CLOSE = 'C', SAY_COMMIT = 'Y', SAY_ROLL_BACK = 'N', SAY_ABORT = 'A', SAY_KILL = 'K', SAY_TRANSIT = 'T', SAY_EXPECTED = 'E', SAY_SETTLE = 'S', SAY_SETTLED = 's', SAY_DONE = 'D', SAY_LEAVE = 'L' };
+/* What goes over the line: one byte a message. The user's signal is its number: he wants an end. */
+enum { SAY_CLOSE = 'C', SAY_COMMIT = 'Y', SAY_ROLL_BACK = 'N', SAY_KILL = 'K', SAY_TRANSIT = 'T', SAY_EXPECTED = 'E', SAY_SETTLE = 'S', SAY_SETTLED = 's', SAY_DONE = 'D', SAY_LEAVE = 'L' };
 
 /* 0 or -errno. `flags`: beyond MSG_NOSIGNAL. */
 int line_send(int control, char byte, int flags);

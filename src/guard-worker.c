@@ -21,10 +21,14 @@ int line_send(int control, char byte, int flags)
 
 static bool take_order(struct worker *w, char byte)
 {
-	if (byte != SAY_ABORT && byte != SAY_KILL)
+	bool is_signal = byte > 0 && byte < ' ';
+
+	if (!is_signal && byte != SAY_KILL)
 		return false;
 	w->aborts++;
-	w->signals += byte == SAY_ABORT;
+	w->signals += is_signal;
+	if (is_signal)
+		w->signal = byte;
 	w->kill |= byte == SAY_KILL;
 	return true;
 }

@@ -130,6 +130,12 @@ static int sooner(int a, int b)
 	return a < 0 || (b >= 0 && b < a) ? b : a;
 }
 
+/* On a terminal, by a key: all that run in the foreground have it, a command among them. */
+static bool is_typed(const struct signalfd_siginfo *info)
+{
+	return info->ssi_code == SI_KERNEL && (info->ssi_signo == SIGINT || info->ssi_signo == SIGQUIT);
+}
+
 /* Until the worker ends. Returns its wait status. */
 static int watch_worker(struct guard *g, int control, int signals)
 {
@@ -171,7 +177,8 @@ static int watch_worker(struct guard *g, int control, int signals)
 		}
 		if (fds[2].revents && read(signals, &info, sizeof(info)) == sizeof(info)) {
 			g->asked = true;
-			say(control, SAY_ABORT);
+			if (!g->work->policy.command || !is_typed(&info))
+				say(control, (char)info.ssi_signo);
 		}
 		/* It has ended, though its parent may not learn of it before a debugger has. */
 		if (fds[5].revents)

@@ -20,6 +20,7 @@ struct worker {
 	const sigset_t *mask; /* the signals blocked when the program started: hooks get it back */
 	unsigned int aborts;  /* how often the user, or the guard, asked to stop */
 	unsigned int signals; /* of these, the user */
+	int signal;	      /* the last one that he used */
 	unsigned int excused; /* of these, those that have led to what is being done now */
 	bool undoing;	      /* see worker_turns_back() */
 	bool kill;	      /* the guard was tripped: hooks end at once */

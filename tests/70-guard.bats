@@ -382,6 +382,40 @@ way() {
 	assert_host_unchanged
 }
 
+@test "guard COMMAND: a signal reaches it once, and as what it was: from the terminal, and from elsewhere" {
+	local signal
+	cat > /run/tell <<-'END'
+		#!/usr/bin/python3
+		import os, signal, time
+		come = []
+		def got(number, frame):
+		    come.append(number)
+		    os.write(1, b"got %s\n" % signal.Signals(number).name.encode())
+		for name in "INT", "QUIT", "TERM", "HUP":
+		    signal.signal(getattr(signal, "SIG" + name), got)
+		os.write(1, b"ready\n")
+		while not come:
+		    time.sleep(0.02)
+		# A second one would be on its way.
+		time.sleep(0.3)
+	END
+	chmod +x /run/tell
+	run "$BATS_TEST_DIRNAME/lib/pty" -i $'\003' -w ready env --default-signal=INT,QUIT wg-nsquick guard -- /run/tell 3>&-
+	assert_success
+	assert_output $'ready\ngot SIGINT'
+	run "$BATS_TEST_DIRNAME/lib/pty" -i $'\034' -w ready env --default-signal=INT,QUIT wg-nsquick guard -- /run/tell 3>&-
+	assert_success
+	assert_output $'ready\ngot SIGQUIT'
+	for signal in INT QUIT TERM HUP; do
+		env --default-signal=INT,QUIT wg-nsquick guard -- /run/tell > /run/told 2>&1 3>&- &
+		run=$!
+		wait_until "the command" grep -q ready /run/told
+		kill -s "$signal" "$run"
+		ends_with 0
+		assert_equal "$(cat /run/told)" $'ready\n'"got SIG$signal"
+	done
+}
+
 # Does harm, and more of it after that was undone, and does not end when it is told.
 unending() { echo 'trap "" TERM; exec 2> /dev/null; ip route del default metric 0; sleep 0.3; ip link set veth0 mtu 1300; touch /run/in-hook; sleep 60'; }
 
