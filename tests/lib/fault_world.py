@@ -18,7 +18,7 @@ from fault_look import anonymous, call, device, files_below, journal_words, kern
 from fault_net import TENTATIVE, Namespace, look_into, sysctls  # noqa: E402
 
 RUN_DIR = "/run/wg-nsquick"
-LOCKS = {"wg0", "shared lock", "tun lock", "netns wg0", "netns other"}
+LOCKS = {"wg0", "shared lock", "tun lock", "host lock", "netns wg0", "netns other"}
 SCENARIOS = ("new", "adopted")
 LIMIT = int(os.environ.get("FAULTS_LIMIT", "25"))  # seconds for one run
 # In which state a command begins, and in which it ends when all is well. Before the last two an up is killed: `again' is the next one.
