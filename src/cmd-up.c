@@ -284,30 +284,41 @@ static int find_place(const struct options *options, const struct settings *sett
 	}
 }
 
+/* What the file asks for. 0 or an exit status, told. */
+static int read_plan(const char *argument, struct conf *conf, struct plan *plan, uint32_t *ret_table)
+{
+	struct conf_error error = { 0 };
+	int status = 1;
+
+	if (conffile_read(argument, conf) < 0 || conffile_read_wg(conf) < 0)
+		return 1;
+	if (plan_up(conf, plan, &error, &status) < 0) {
+		if (!error.text[0])
+			snprintf(error.text, sizeof(error.text), "out of memory");
+		conffile_error(conf, &error);
+		return status;
+	}
+	*ret_table = 0;
+	if (cmd_table(conf, &error, ret_table) < 0) {
+		conffile_error(conf, &error);
+		return EXIT_IP_ARGUMENT;
+	}
+	return 0;
+}
+
 int cmd_up(const struct options *options, char **args)
 {
 	_cleanup_settings_ struct settings settings = { 0 };
 	_cleanup_place_ struct place place = { .host_fd = -1, .target_fd = -1, .transport_fd = -1 };
 	_cleanup_plan_ struct plan plan = { 0 };
 	CLEANUP(conf_free) struct conf conf = { 0 };
-	struct conf_error error = { 0 };
 	_cleanup_fd_ int netns_lock = -1;
 	_cleanup_fd_ int lock = -1;
-	uint32_t table = 0;
-	int status = 1;
+	uint32_t table;
+	int status = read_plan(args[0], &conf, &plan, &table);
 
-	if (conffile_read(args[0], &conf) < 0 || conffile_read_wg(&conf) < 0)
-		return 1;
-	if (plan_up(&conf, &plan, &error, &status) < 0) {
-		if (!error.text[0])
-			snprintf(error.text, sizeof(error.text), "out of memory");
-		conffile_error(&conf, &error);
+	if (status)
 		return status;
-	}
-	if (cmd_table(&conf, &error, &table) < 0) {
-		conffile_error(&conf, &error);
-		return EXIT_IP_ARGUMENT;
-	}
 	if (cmd_settings(options, conf.iface, &settings) < 0)
 		return 1;
 	if (conffile_check_writers(&conf, settings.hooks != HOOKS_NONE, settings.strict_files) < 0)
@@ -315,6 +326,16 @@ int cmd_up(const struct options *options, char **args)
 	/* Before the namespaces are looked at: a killed run's may still have its name. */
 	if (!options->dry_run && tunnel_lock_to_leave(conf.iface, conf.path, &lock) < 0)
 		return 1;
+	/* The run that it waited for may have saved it. */
+	if (!options->dry_run && conffile_changed(args[0], &conf)) {
+		plan_free(&plan);
+		conf_free(&conf);
+		status = read_plan(args[0], &conf, &plan, &table);
+		if (status)
+			return status;
+		if (conffile_check_writers(&conf, settings.hooks != HOOKS_NONE, settings.strict_files) < 0)
+			return 1;
+	}
 	if (find_place(options, &settings, conf.iface, &place, &netns_lock) < 0)
 		return 1;
 	if (options->dry_run)

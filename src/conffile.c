@@ -165,21 +165,24 @@ int conffile_read(const char *argument, struct conf *conf)
 	return r < 0 ? -1 : 0;
 }
 
-int conffile_refresh(const char *argument, int (*read)(const char *argument, struct conf *conf), struct conf *conf)
+bool conffile_changed(const char *argument, const struct conf *conf)
 {
 	_cleanup_free_ char *path = path_of(argument);
+	const struct conf_read *was = &conf->read;
+	struct conf_read now;
 	struct stat st;
 
-	if (path && stat(path, &st) == 0) {
-		const struct conf_read now = state_of(&st), *was = &conf->read;
+	if (!path || stat(path, &st) < 0)
+		return true;
+	now = state_of(&st);
+	return now.dev != was->dev || now.ino != was->ino || now.size != was->size || now.changed.tv_sec != was->changed.tv_sec ||
+	       now.changed.tv_nsec != was->changed.tv_nsec;
+}
 
-		/* A pipe gives its text once, and is another by having been read. */
-		if (!S_ISREG(st.st_mode))
-			return 0;
-		if (now.dev == was->dev && now.ino == was->ino && now.size == was->size && now.changed.tv_sec == was->changed.tv_sec &&
-		    now.changed.tv_nsec == was->changed.tv_nsec)
-			return 0;
-	}
+int conffile_refresh(const char *argument, int (*read)(const char *argument, struct conf *conf), struct conf *conf)
+{
+	if (!conffile_changed(argument, conf))
+		return 0;
 	conf_free(conf);
 	return read(argument, conf);
 }

@@ -16,9 +16,11 @@ int conffile_load(const char *argument, struct conf *conf, struct conf_error *re
 /* The same with every error told: 0 or -1. */
 int conffile_read(const char *argument, struct conf *conf);
 /*
- * For who read a file, and then had to wait for its tunnel's lock: with `read' once more if it was
- * changed since, so that no older text is applied, or written over a newer one. 0 or -1, told.
+ * For who read a file, and then had to wait for its tunnel's lock: whether it was changed since,
+ * so that no older text is applied, or written over a newer one.
  */
+bool conffile_changed(const char *argument, const struct conf *conf);
+/* With `read' once more if it was. 0 or -1, told. */
 int conffile_refresh(const char *argument, int (*read)(const char *argument, struct conf *conf), struct conf *conf);
 /* wg's half. The same answers. */
 int conffile_read_wg(struct conf *conf);

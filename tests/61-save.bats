@@ -429,6 +429,25 @@ small() { # SIZE LINE…: a configuration on a file system of its own
 	assert_clean
 }
 
+@test "up that waits for a down that saves takes what that saved" {
+	local pid status=0
+	config wg0
+	wg-nsquick up wg0
+	wg-nsquick down wg0
+	exec 9> /run/wg-nsquick/lock/wg0
+	flock 9
+	strace -qq -o "$BATS_TEST_TMPDIR/calls" -e trace=flock wg-nsquick up wg0 3>&- 9>&- &
+	pid=$!
+	wait_until "the up that waits" grep -q EAGAIN "$BATS_TEST_TMPDIR/calls"
+	sed -i 's,^Address.*,Address = 10.9.0.66/24,; s/^\[Peer\]/PostUp = true\n&/' /etc/wireguard/wg0.conf
+	exec 9>&-
+	wait $pid || status=$?
+	assert_equal $status 0
+	run ip -n wg0 -br addr show wg0
+	assert_output --partial "10.9.0.66/24"
+	refute_output --partial "10.9.0.2/24"
+}
+
 @test "a device that somebody renamed is saved, and not another link that has its name" {
 	config wg0 "SaveConfig = true"
 	run wg-nsquick up wg0
