@@ -174,6 +174,9 @@ bool conffile_changed(const char *argument, const struct conf *conf)
 
 	if (!path || stat(path, &st) < 0)
 		return true;
+	/* A pipe gives its text once, and is another by having been read. */
+	if (!S_ISREG(st.st_mode))
+		return false;
 	now = state_of(&st);
 	return now.dev != was->dev || now.ino != was->ino || now.size != was->size || now.changed.tv_sec != was->changed.tv_sec ||
 	       now.changed.tv_nsec != was->changed.tv_nsec;
