@@ -183,7 +183,7 @@ while os.path.exists("/run/waits"): time.sleep(0.02)' "$@" > /dev/null 2>&1 3>&-
 # While somebody has the lock of what is written down.
 is_locked() { ! flock -n "$1" true; }
 
-# bats test_tags=image
+# bats test_tags=image,long
 @test "two at once after it: the second waits until the first has put the host back, and takes it for what it is" {
 	local file first
 	killed_and_not_waited_for wg-nsquick guard -- /run/harm
@@ -216,6 +216,7 @@ is_locked() { ! flock -n "$1" true; }
 	pkill -f '^sleep 100'
 }
 
+# bats test_tags=long
 @test "one that another process has locked for good is told, and left to that; who holds all up is not waited for for ever, but for a signal" {
 	local file holder
 	config wg0 'PostUp = /run/die'
