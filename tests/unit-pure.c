@@ -270,7 +270,7 @@ static void holds(const char *path, const char *expected, mode_t mode, const cha
 static void test_atomic(void)
 {
 	struct buf one = { .data = (char *)"one", .len = 3 }, two = { .data = (char *)"two", .len = 3 }, failed = { .failed = true };
-	char path[64], beside[80], long_path[5000];
+	char path[256], beside[280], long_path[5000];
 	struct stat st;
 	int dir;
 
