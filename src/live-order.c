@@ -59,7 +59,8 @@ int live_order_addresses(struct prefix *list, size_t n)
 		return -ENOMEM;
 	for (enum group group = 0; group < GROUPS; group++)
 		done += pick_group(list, n, group, group >= IPV6_GLOBAL, ordered + done);
-	memcpy(list, ordered, done * sizeof(*list));
+	for (size_t i = 0; i < done; i++)
+		list[i] = ordered[i];
 	return 0;
 }
 
