@@ -199,10 +199,11 @@ mtu_in_use() {
 	local signal start pid lines
 	for signal in TERM INT HUP; do
 		ENDPOINT=nosuch.test:51820 config wg0
+		rm -f "$BATS_TEST_TMPDIR/out"
 		# In the background of a shell SIGINT is ignored, under nohup SIGHUP: so they are restored first.
 		WG_ENDPOINT_RESOLUTION_RETRIES=infinity env --default-signal=INT,HUP wg-nsquick up wg0 > "$BATS_TEST_TMPDIR/out" 2>&1 3>&- &
 		pid=$!
-		wait_until "the second attempt's end" grep "Trying again in 1.20" "$BATS_TEST_TMPDIR/out"
+		wait_until "the second attempt's end" grep -s "Trying again in 1.20" "$BATS_TEST_TMPDIR/out"
 		start=$SECONDS
 		kill -"$signal" $pid
 		lines=$(wc -l < "$BATS_TEST_TMPDIR/out")

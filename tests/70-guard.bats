@@ -407,9 +407,10 @@ way() {
 	assert_success
 	assert_output $'ready\ngot SIGQUIT'
 	for signal in INT QUIT TERM HUP; do
+		rm -f /run/told
 		env --default-signal=INT,QUIT wg-nsquick guard -- /run/tell > /run/told 2>&1 3>&- &
 		run=$!
-		wait_until "the command" grep -q ready /run/told
+		wait_until "the command" grep -qs ready /run/told
 		kill -s "$signal" "$run"
 		ends_with 0
 		assert_equal "$(cat /run/told)" $'ready\n'"got SIG$signal"

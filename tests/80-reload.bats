@@ -752,9 +752,10 @@ killed() {
 # begin_slow: a reload in the background, PID in $slow, that waits for a name to resolve.
 begin_slow() {
 	echo "nameserver 192.0.2.1" > /run/resolv.conf
+	rm -f "$BATS_TEST_TMPDIR/out"
 	wg-nsquick reload wg0 > "$BATS_TEST_TMPDIR/out" 2>&1 3>&- &
 	slow=$!
-	wait_until "the question about the name" grep -q "Trying again" "$BATS_TEST_TMPDIR/out"
+	wait_until "the question about the name" grep -qs "Trying again" "$BATS_TEST_TMPDIR/out"
 }
 
 # end_slow: it resolves, and the reload's status is in $status.
