@@ -219,8 +219,9 @@ int ns_in_host_mounts(int (*fn)(void *arg), void *arg)
 			_exit(errno);
 		_exit(-fn(arg));
 	}
-	while (waitpid(pid, &status, 0) < 0)
-		if (errno != EINTR)
+	/* It must not go on behind our back: only that there is none is an answer. */
+	for (int tries = 0; waitpid(pid, &status, 0) < 0;)
+		if (errno == ECHILD || (errno != EINTR && ++tries == 100))
 			return -errno;
 	return WIFEXITED(status) ? -WEXITSTATUS(status) : -ECHILD;
 }

@@ -296,8 +296,9 @@ static int wait_errno(pid_t pid)
 {
 	int status;
 
-	while (waitpid(pid, &status, 0) < 0)
-		if (errno != EINTR)
+	/* It must not go on behind our back: only that there is none is an answer. */
+	for (int tries = 0; waitpid(pid, &status, 0) < 0;)
+		if (errno == ECHILD || (errno != EINTR && ++tries == 100))
 			return -errno;
 	return WIFEXITED(status) ? -WEXITSTATUS(status) : -ECHILD;
 }

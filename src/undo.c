@@ -253,11 +253,10 @@ static int undo_member(struct txn *txn, const struct undo *undo)
 	superseded = txn->place && txn->place->create ? 0 : namespace_is_superseded(&record);
 	first = superseded < 0 ? superseded : txn_write_dns(superseded ? NULL : &record, txn->journal.cookie, &txn->journal, &others);
 	r = txn_leave_src_valid_mark(txn, &record);
-	if (first == 0)
-		first = r;
-	r = others == 0 && txn->target_fd >= 0 ? unknown_is_in(txn->target_fd, &record) : 0;
+	if (r == 0)
+		r = others == 0 && txn->target_fd >= 0 ? unknown_is_in(txn->target_fd, &record) : 0;
 	if (r < 0) {
-		/* When it cannot be known, nobody loses his tunnel: the next run sees. */
+		/* When it cannot be known, nobody loses his tunnel, and what the record alone tells of stays told: the next try sees. */
 		if (first == 0)
 			first = r;
 	} else if (r > 0) {
@@ -295,13 +294,16 @@ static int (*const undo_ops[UNDO_KINDS])(struct txn *txn, const struct undo *und
 	[UNDO_RELOAD] = reload_undo,
 };
 
-static int undo_once(struct txn *txn, unsigned int kinds)
+static int undo_once(struct txn *txn, unsigned int kinds, bool last)
 {
 	struct journal *j = &txn->journal;
 	int first = 0, r;
 
 	for (size_t i = j->n_undo; i-- > 0;) {
 		if (!(kinds & 1U << j->undo[i].kind))
+			continue;
+		/* What goes with the namespace's record is seen by what else is gone. */
+		if (j->undo[i].kind == UNDO_MEMBER && first < 0 && !last)
 			continue;
 		r = undo_ops[j->undo[i].kind](txn, &j->undo[i]);
 		if (r < 0) {
@@ -324,6 +326,6 @@ int txn_undo(struct txn *txn, unsigned int kinds)
 
 	if (txn->worker)
 		worker_turns_back(txn->worker);
-	r = undo_once(txn, kinds);
-	return r < 0 && r != -ECANCELED ? undo_once(txn, kinds) : r;
+	r = undo_once(txn, kinds, false);
+	return r < 0 && r != -ECANCELED ? undo_once(txn, kinds, true) : r;
 }
