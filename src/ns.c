@@ -11,7 +11,6 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
-#include <sys/wait.h>
 
 #include <limits.h>
 
@@ -205,7 +204,6 @@ int ns_in_host_mounts(int (*fn)(void *arg), void *arg)
 {
 	_cleanup_fd_ int theirs = open("/proc/1/ns/mnt", O_RDONLY | O_CLOEXEC);
 	_cleanup_fd_ int ours = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
-	int status;
 	pid_t pid;
 
 	if (theirs < 0 || ours < 0)
@@ -219,11 +217,7 @@ int ns_in_host_mounts(int (*fn)(void *arg), void *arg)
 			_exit(errno);
 		_exit(-fn(arg));
 	}
-	/* It must not go on behind our back: only that there is none is an answer. */
-	for (int tries = 0; waitpid(pid, &status, 0) < 0;)
-		if (errno == ECHILD || (errno != EINTR && ++tries == 100))
-			return -errno;
-	return WIFEXITED(status) ? -WEXITSTATUS(status) : -ECHILD;
+	return wait_errno(pid);
 }
 
 /* /run/netns, locked against `ip netns` and ourselves. */

@@ -7,7 +7,6 @@
 #include <sched.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 
 #include "journal.h"
 #include "resolvers.h"
@@ -289,18 +288,6 @@ int room_enter_resolver(int ns_fd, const char *ns_name)
 		return -errno;
 	snprintf(dir, sizeof(dir), NETNS_ETC_DIR "/%s", ns_name);
 	return bind_etc(dir, &what);
-}
-
-/* Waits for a child whose exit status is an errno. */
-static int wait_errno(pid_t pid)
-{
-	int status;
-
-	/* It must not go on behind our back: only that there is none is an answer. */
-	for (int tries = 0; waitpid(pid, &status, 0) < 0;)
-		if (errno == ECHILD || (errno != EINTR && ++tries == 100))
-			return -errno;
-	return WIFEXITED(status) ? -WEXITSTATUS(status) : -ECHILD;
 }
 
 /* `cpu` -1: any. */

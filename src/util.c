@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <stdarg.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <time.h>
 
 void *grow_array(void *items, size_t *n, size_t size)
@@ -294,6 +295,17 @@ int64_t now_ms(void)
 
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+int wait_errno(pid_t pid)
+{
+	int status;
+
+	/* It must not go on behind our back: only that there is none is an answer. */
+	for (int tries = 0; waitpid(pid, &status, 0) < 0;)
+		if (errno == ECHILD || (errno != EINTR && ++tries == 100))
+			return -errno;
+	return WIFEXITED(status) ? -WEXITSTATUS(status) : -ECHILD;
 }
 
 void sleep_ms(unsigned int ms)

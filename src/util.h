@@ -161,3 +161,5 @@ int make_dir(const char *path, unsigned int mode);
 int64_t now_ms(void);
 /* Less than a second; a signal ends it early. */
 void sleep_ms(unsigned int ms);
+/* Waits for a child whose exit status is an errno: -errno; -ECHILD, too: it was killed. */
+int wait_errno(pid_t pid);
