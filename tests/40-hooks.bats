@@ -184,9 +184,7 @@ up_prints() { # LINE…: the hooks' standard output, in $output
 	rm -f /run/in-hook
 	wg-nsquick up wg0 > /dev/null 2>&1 3>&- &
 	timeout 20 bash -c "until pgrep -f '^sleep 600' > /dev/null; do sleep 0.1; done"
-	# At once, or the one that is killed last would have the time to undo it.
-	pkill -STOP -x wg-nsquick
-	pkill -KILL -x wg-nsquick
+	kill_both
 	wait "$!" || true
 	pkill -KILL -f "sleep 600"
 	config wg0

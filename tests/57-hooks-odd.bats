@@ -142,11 +142,10 @@ up_fails() {
 	up_fails 3 'PreUp = (setsid sleep 54321 < /dev/null > /dev/null 2>&1 &)' 'PostUp = (setsid setsid sleep 54321 &) ; exit 3'
 }
 
-# PATTERN PID: once that runs, both processes are killed at once, or the second would have the time to undo it.
+# PATTERN PID: once that runs, both processes are killed at once.
 killed_at() {
 	soon pgrep -f "$1" > /dev/null
-	pkill -STOP -x wg-nsquick
-	pkill -KILL -x wg-nsquick
+	kill_both
 	wait "$2" || true
 }
 

@@ -768,8 +768,7 @@ inside_ends() {
 	nsenter -t "$inside" -n wg-nsquick up wg0 --transport host > /dev/null 2>&1 3>&- &
 	up_pid=$!
 	wait_until "the hook" pgrep -f '^sleep 54321'
-	pkill -STOP -x wg-nsquick
-	pkill -KILL -x wg-nsquick
+	kill_both
 	wait "$up_pid" || true
 	run wg-nsquick recover
 	assert_success
@@ -974,9 +973,7 @@ inside_ends() {
 		config wg0 "$moment = sleep 54321"
 		wg-nsquick up wg0 > /dev/null 2>&1 3>&- &
 		wait_until "the hook" pgrep -f '^sleep 54321'
-		# Or the one that is killed last would have the time to undo it.
-		pkill -STOP -x wg-nsquick
-		pkill -KILL -x wg-nsquick
+		kill_both
 		wait "$!" || true
 		run wg-nsquick recover
 		assert_success

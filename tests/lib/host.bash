@@ -149,6 +149,12 @@ host_sysctls() {
 	sysctl -a --pattern '^net\.' 2>/dev/null | grep -v -E 'conntrack_count|conntrack_buckets|flowcache|\.(rand|stat)|random' | sort
 }
 
+# Supervisor and worker, as a cgroup's end does it: the one that is killed last must not have the time to undo it.
+kill_both() {
+	pkill -STOP -x wg-nsquick
+	pkill -KILL -x wg-nsquick
+}
+
 # What an up may leave behind nowhere, as a list that is empty when all is well.
 # OWN_NETNS is a namespace that the test made itself.
 residue() {
