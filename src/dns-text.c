@@ -6,17 +6,37 @@
 #define HEADER "# Written by wg-nsquick for this network namespace.\n"
 #define HOSTS_LINE "hosts: files dns\n"
 
+int dns_take_items(const struct conf *conf, struct strv *items)
+{
+	struct strv taken = { 0 };
+
+	for (size_t i = 0; i < conf->n_dns; i++)
+		if (strv_add(&taken, conf->dns[i].text, strlen(conf->dns[i].text)) < 0) {
+			strv_free(&taken);
+			return -ENOMEM;
+		}
+	strv_free(items);
+	*items = taken;
+	return 0;
+}
+
+bool dns_names_server(const struct strv *items)
+{
+	for (size_t i = 0; i < items->n; i++)
+		if (dns_item_is_server(items->v[i]))
+			return true;
+	return false;
+}
+
 void dns_format_resolv(const struct strv *items, struct buf *text)
 {
-	bool search = false, server = false;
+	bool search = false;
 
 	buf_str(text, HEADER);
 	for (size_t i = 0; i < items->n; i++)
-		if (dns_item_is_server(items->v[i])) {
+		if (dns_item_is_server(items->v[i]))
 			buf_fmt(text, "nameserver %s\n", items->v[i]);
-			server = true;
-		}
-	if (!server)
+	if (!dns_names_server(items))
 		/* glibc then asks 127.0.0.1, where nobody answers in a namespace of its own. */
 		buf_str(text, "# No DNS server is configured: names do not resolve here.\n");
 	for (size_t i = 0; i < items->n; i++)

@@ -45,6 +45,10 @@ int dns_restore(const struct ns_record *record);
 /* The same for all folders of namespaces that are not known: what a power cut left. The caller holds the shared lock. */
 int dns_sweep(const struct strv *known);
 
+/* Pure: the items of a configuration's DNS lines take the place of those in `items`. -ENOMEM: they are as they were. */
+int dns_take_items(const struct conf *conf, struct strv *items);
+/* Pure: whether one of the items is a server; the others are search domains. */
+bool dns_names_server(const struct strv *items);
 /* Pure: the text of resolv.conf for these items, and nsswitch.conf with lookups of hosts by files and DNS only. */
 void dns_format_resolv(const struct strv *items, struct buf *text);
 void dns_format_nsswitch(const char *host_text, struct buf *text);

@@ -235,28 +235,6 @@ static int bring_to(struct txn *txn, const struct live *wanted)
 
 /* ---- DNS ---- */
 
-static int take_items(struct journal *j, const struct conf *conf)
-{
-	struct strv items = { 0 };
-
-	for (size_t i = 0; i < conf->n_dns; i++)
-		if (strv_add(&items, conf->dns[i].text, strlen(conf->dns[i].text)) < 0) {
-			strv_free(&items);
-			return -ENOMEM;
-		}
-	strv_free(&j->dns);
-	j->dns = items;
-	return 0;
-}
-
-static bool has_server(const struct strv *items)
-{
-	for (size_t i = 0; i < items->n; i++)
-		if (dns_item_is_server(items->v[i]))
-			return true;
-	return false;
-}
-
 static int write_dns(struct txn *txn, const struct conf *conf)
 {
 	struct ns_record record = { 0 };
@@ -267,7 +245,7 @@ static int write_dns(struct txn *txn, const struct conf *conf)
 
 	r = journal_lock_shared(&lock);
 	if (r == 0)
-		r = take_items(&txn->journal, conf);
+		r = dns_take_items(conf, &txn->journal.dns);
 	if (r == 0)
 		r = journal_save(&txn->journal);
 	if (r == 0)
@@ -276,7 +254,7 @@ static int write_dns(struct txn *txn, const struct conf *conf)
 		return r;
 	ours = record.made ? 1 : dns_is_ours(&record);
 	/* Somebody else's namespace may have had no need of our files until now. */
-	if (ours == 0 && has_server(&txn->journal.dns)) {
+	if (ours == 0 && dns_names_server(&txn->journal.dns)) {
 		r = dns_prepare(&record, &what);
 		ours = 1;
 	}

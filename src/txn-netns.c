@@ -184,14 +184,6 @@ static int collect_dns(void *arg, struct journal *j)
 	return 0;
 }
 
-static bool names_server(const struct strv *items)
-{
-	for (size_t i = 0; i < items->n; i++)
-		if (dns_item_is_server(items->v[i]))
-			return true;
-	return false;
-}
-
 /* Somebody else's namespace has the resolver that it had, be it the host's. Programs that have our files bound keep an empty one, or go by his. */
 static int leave_resolver(struct ns_record *record)
 {
@@ -211,7 +203,7 @@ static int write_items(struct ns_record *record, const struct strv *items)
 {
 	int r;
 
-	if (!record->made && !names_server(items))
+	if (!record->made && !dns_names_server(items))
 		return leave_resolver(record);
 	r = items->n ? 1 : dns_is_ours(record);
 	return r > 0 ? dns_write(record, items) : r;
@@ -233,10 +225,8 @@ int txn_write_dns(struct ns_record *record, ns_cookie cookie, const struct journ
 static int write_dns(struct txn *txn, struct ns_record *record)
 {
 	size_t tunnels;
-	int r = 0;
+	int r = dns_take_items(txn->conf, &txn->journal.dns);
 
-	for (size_t i = 0; i < txn->conf->n_dns && r == 0; i++)
-		r = strv_add(&txn->journal.dns, txn->conf->dns[i].text, strlen(txn->conf->dns[i].text));
 	if (r == 0)
 		r = journal_save(&txn->journal);
 	return r == 0 ? txn_write_dns(record, txn->journal.cookie, NULL, &tunnels) : r;
