@@ -154,6 +154,16 @@ bool prefix_equal(const struct prefix *a, const struct prefix *b)
 	return a->family == b->family && a->len == b->len && same_bits(a, b, family_bits(a->family));
 }
 
+int prefix_add(struct prefix **list, size_t *n, const struct prefix *prefix)
+{
+	struct prefix *slot = GROW(*list, *n);
+
+	if (!slot)
+		return -ENOMEM;
+	*slot = *prefix;
+	return 0;
+}
+
 int prefix_compare(const struct prefix *a, const struct prefix *b)
 {
 	if (a->family != b->family)

@@ -64,16 +64,6 @@ int live_order_addresses(struct prefix *list, size_t n)
 	return 0;
 }
 
-static int add(struct prefix **list, size_t *n, const struct prefix *p)
-{
-	struct prefix *slot = GROW(*list, *n);
-
-	if (!slot)
-		return -ENOMEM;
-	*slot = *p;
-	return 0;
-}
-
 /* The longest beginning of `to` stays that `from` has in that order: what is added comes after it. */
 static int diff_group(const struct prefix *from, size_t n_from, const struct prefix *to, size_t n_to, struct live_changes *changes)
 {
@@ -88,14 +78,14 @@ static int diff_group(const struct prefix *from, size_t n_from, const struct pre
 		if (same == n_from)
 			break;
 		while (at < same && r == 0)
-			r = add(&changes->addresses_dropped, &changes->n_addresses_dropped, &from[at++]);
+			r = prefix_add(&changes->addresses_dropped, &changes->n_addresses_dropped, &from[at++]);
 		at = same + 1;
 		next++;
 	}
 	while (at < n_from && r == 0)
-		r = add(&changes->addresses_dropped, &changes->n_addresses_dropped, &from[at++]);
+		r = prefix_add(&changes->addresses_dropped, &changes->n_addresses_dropped, &from[at++]);
 	while (next < n_to && r == 0)
-		r = add(&changes->addresses_added, &changes->n_addresses_added, &to[next++]);
+		r = prefix_add(&changes->addresses_added, &changes->n_addresses_added, &to[next++]);
 	return r;
 }
 

@@ -133,18 +133,14 @@ static int parse_route(struct live *live, const char *text)
 
 static int parse_line(struct live *live, const char *line)
 {
-	struct prefix prefix, *slot;
+	struct prefix prefix;
 
 	if (sscanf(line, "mtu %u", &live->mtu) == 1)
 		return 0;
 	if (strncmp(line, "address ", 8) == 0) {
 		if (parse_address(line + 8, &prefix) < 0)
 			return -EBADMSG;
-		slot = GROW(live->addresses, live->n_addresses);
-		if (!slot)
-			return -ENOMEM;
-		*slot = prefix;
-		return 0;
+		return prefix_add(&live->addresses, &live->n_addresses, &prefix);
 	}
 	return strncmp(line, "route ", 6) == 0 ? parse_route(live, line + 6) : -EBADMSG;
 }

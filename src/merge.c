@@ -34,15 +34,7 @@ static bool listed(const struct prefix *list, size_t n, const struct prefix *p)
 
 static int want_address(struct live *wanted, const struct prefix *p)
 {
-	struct prefix *slot;
-
-	if (listed(wanted->addresses, wanted->n_addresses, p))
-		return 0;
-	slot = GROW(wanted->addresses, wanted->n_addresses);
-	if (!slot)
-		return -ENOMEM;
-	*slot = *p;
-	return 0;
+	return listed(wanted->addresses, wanted->n_addresses, p) ? 0 : prefix_add(&wanted->addresses, &wanted->n_addresses, p);
 }
 
 struct address_lists {
@@ -154,14 +146,8 @@ static int routes_of(const struct live *live, const struct conf *conf, uint32_t 
 	if (conf->table == TABLE_OFF)
 		return 0;
 	for (size_t i = 0; i < live->wg.n_peers; i++)
-		for (size_t j = 0; r == 0 && j < live->wg.peers[i].n_allowed_ips; j++) {
-			struct prefix *slot = GROW(allowed, n_allowed);
-
-			if (slot)
-				*slot = live->wg.peers[i].allowed_ips[j].prefix;
-			else
-				r = -ENOMEM;
-		}
+		for (size_t j = 0; r == 0 && j < live->wg.peers[i].n_allowed_ips; j++)
+			r = prefix_add(&allowed, &n_allowed, &live->wg.peers[i].allowed_ips[j].prefix);
 	if (r == 0 && conf->table == TABLE_AUTO)
 		r = connected_of(live, &connected, &n_connected);
 	if (r == 0)

@@ -279,16 +279,11 @@ static void print_routes(const struct conf *conf, struct buf *text)
 	for (size_t i = 0; i < conf->wg.n_peers; i++)
 		for (size_t j = 0; j < conf->wg.peers[i].n_allowed_ips; j++) {
 			const struct allowed_ip *item = &conf->wg.peers[i].allowed_ips[j];
-			struct prefix *slot;
 
-			if (item->op == ALLOWED_MINUS)
-				continue;
-			slot = GROW(allowed, n);
-			if (!slot) {
+			if (item->op != ALLOWED_MINUS && prefix_add(&allowed, &n, &item->prefix) < 0) {
 				text->failed = true;
 				goto out;
 			}
-			*slot = item->prefix;
 		}
 	if (plan_routes(allowed, n, NULL, 0, &routes, &n_routes) < 0) {
 		text->failed = true;

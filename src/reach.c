@@ -6,16 +6,6 @@
 
 #define MAX_ANCESTORS 16
 
-static int add(struct prefix **list, size_t *n, const struct prefix *p)
-{
-	struct prefix *slot = GROW(*list, *n);
-
-	if (!slot)
-		return -ENOMEM;
-	*slot = *p;
-	return 0;
-}
-
 /* Text that is no address is passed over. */
 static int add_host(struct reach *r, const char *text)
 {
@@ -23,7 +13,7 @@ static int add_host(struct reach *r, const char *text)
 
 	if (parse_allowed_ip(text, &p) < 0)
 		return 0;
-	return add(&r->watched, &r->n_watched, &p);
+	return prefix_add(&r->watched, &r->n_watched, &p);
 }
 
 static int add_endpoint(struct reach *r, const union endpoint_addr *ep)
@@ -39,7 +29,7 @@ static int add_endpoint(struct reach *r, const union endpoint_addr *ep)
 	} else {
 		return 0;
 	}
-	return add(&r->watched, &r->n_watched, &p);
+	return prefix_add(&r->watched, &r->n_watched, &p);
 }
 
 static pid_t parent_of(pid_t pid)
@@ -119,8 +109,8 @@ static int add_world(struct reach *r)
 
 	memcpy(v4.bytes, policy_world4, sizeof(policy_world4));
 	memcpy(v6.bytes, policy_world6, sizeof(policy_world6));
-	error = add(&r->watched, &r->n_watched, &v4);
-	return error == 0 ? add(&r->watched, &r->n_watched, &v6) : error;
+	error = prefix_add(&r->watched, &r->n_watched, &v4);
+	return error == 0 ? prefix_add(&r->watched, &r->n_watched, &v6) : error;
 }
 
 static int collect_conf(struct reach *r, const struct conf *conf)
@@ -131,7 +121,7 @@ static int collect_conf(struct reach *r, const struct conf *conf)
 		struct prefix p;
 
 		if (parse_address(conf->addresses[i].text, &p) == 0)
-			error = add(&r->addresses, &r->n_addresses, &p);
+			error = prefix_add(&r->addresses, &r->n_addresses, &p);
 	}
 	for (size_t i = 0; i < conf->wg.n_peers && error == 0; i++) {
 		const struct peer *peer = &conf->wg.peers[i];
@@ -142,7 +132,7 @@ static int collect_conf(struct reach *r, const struct conf *conf)
 
 			prefix_mask(&p);
 			if (peer->allowed_ips[j].op != ALLOWED_MINUS)
-				error = add(&r->allowed, &r->n_allowed, &p);
+				error = prefix_add(&r->allowed, &r->n_allowed, &p);
 		}
 	}
 	return error;

@@ -43,16 +43,14 @@ static int allowed_of_device(const struct txn *txn, struct wg_iface *live, struc
 		return r;
 	for (size_t i = 0; i < live->n_peers; i++)
 		for (size_t j = 0; j < live->peers[i].n_allowed_ips; j++) {
-			struct prefix *slot;
+			const struct prefix *prefix = &live->peers[i].allowed_ips[j].prefix;
 
-			if (txn->ipv6_off && live->peers[i].allowed_ips[j].prefix.family == AF_INET6)
+			if (txn->ipv6_off && prefix->family == AF_INET6)
 				continue;
-			slot = GROW(allowed, n);
-			if (!slot) {
+			if (prefix_add(&allowed, &n, prefix) < 0) {
 				free(allowed);
 				return -ENOMEM;
 			}
-			*slot = live->peers[i].allowed_ips[j].prefix;
 		}
 	*ret_allowed = allowed;
 	*ret_n = n;
