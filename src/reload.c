@@ -282,7 +282,11 @@ static int apply_dns(struct txn *txn, const struct conf *conf)
 
 bool reload_interrupted(const struct journal *j)
 {
-	return j->n_undo && j->undo[j->n_undo - 1].kind == UNDO_RELOAD;
+	/* A down that failed since may have noted a room for its hooks after it. */
+	for (size_t i = 0; i < j->n_undo; i++)
+		if (j->undo[i].kind == UNDO_RELOAD)
+			return true;
+	return false;
 }
 
 static int restore(void *arg)

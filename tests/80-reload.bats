@@ -541,6 +541,33 @@ changed() {
 	assert_clean
 }
 
+@test "a reload that cannot be undone, and a hook that is new: down does not save, and a failed PreDown leaves it to be undone" {
+	config wg0 "DNS = 10.9.0.1" "SaveConfig = true"
+	wg-nsquick up wg0
+	edit 's,^Address.*,Address = 10.9.0.2/24\, 10.9.8.1/24\, fd09::2/64,; s/^DNS.*/DNS = 9.9.9.9/'
+	ln /etc/netns/wg0/resolv.conf /etc/netns/wg0/second
+	run wg-nsquick reload wg0
+	assert_failure 1
+	assert_output --partial "could not undo the reload: Too many links"
+	# It has no mount namespace for hooks yet.
+	edit 's/^SaveConfig.*/&\nPreDown = [[ -e \/run\/may-go ]]/'
+	run wg-nsquick down wg0
+	assert_failure 1
+	run wg-nsquick reload wg0
+	assert_failure 1
+	assert_output --partial "could not undo the reload: Too many links"
+	touch /run/may-go
+	cp /etc/wireguard/wg0.conf "$BATS_TEST_TMPDIR/edited"
+	run wg-nsquick down wg0
+	rm /run/may-go
+	assert_success
+	assert_output --partial "wg0: not saved"
+	diff "$BATS_TEST_TMPDIR/edited" /etc/wireguard/wg0.conf
+	rm /etc/netns/wg0/second
+	rmdir /etc/netns/wg0
+	assert_clean
+}
+
 @test "the port that was given up is another's when a killed reload is undone: DNS is restored, and down goes on" {
 	local taker
 	config wg0 "DNS = 10.9.0.1" "ListenPort = 40001"
