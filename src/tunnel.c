@@ -300,6 +300,12 @@ int tunnel_recover(const char *iface, bool locked)
 	return recover(iface, locked, false);
 }
 
+/* A namespace whose record could not be read has its resolver's files all the same while a tunnel is in it. */
+static int add_ns_name(void *arg, struct journal *j)
+{
+	return j->ns_name ? strv_add(arg, j->ns_name, strlen(j->ns_name)) : 0;
+}
+
 int tunnel_recover_files(void)
 {
 	struct strv names = { 0 };
@@ -312,6 +318,8 @@ int tunnel_recover_files(void)
 
 	if (r == 0)
 		r = ns_record_names(&names);
+	if (r == 0)
+		r = journal_each(NULL, add_ns_name, &names);
 	if (r == 0)
 		r = dns_sweep(&names);
 	strv_free(&names);

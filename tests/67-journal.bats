@@ -547,6 +547,23 @@ share_with_unreadable() {
 	assert_failure
 }
 
+@test "the record of a namespace that cannot be read: the tunnel in it keeps its resolver" {
+	local file before
+	sed -i '/^DNS/d; /^Address/aDNS = 10.9.0.10' /etc/wireguard/wg0.conf
+	run wg-nsquick up wg0
+	assert_success
+	file=$(ls /run/wg-nsquick/netns/*)
+	before=$(head /etc/netns/wg0/*)
+	echo garbage > "$file"
+	run wg-nsquick recover
+	assert_success
+	assert_line --partial "$file is not a journal that this version can read"
+	refute_output --partial "that is gone"
+	assert_equal "$(head /etc/netns/wg0/*)" "$before"
+	run wg-nsquick down wg0
+	assert_success
+}
+
 @test "the record of a namespace: any one line is lost, more behind its end, a value that is none" {
 	local file way
 	run wg-nsquick up wg0
