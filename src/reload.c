@@ -247,11 +247,16 @@ static int write_dns(struct txn *txn, const struct conf *conf)
 	if (r == 0)
 		r = dns_take_items(conf, &txn->journal.dns);
 	if (r == 0)
-		r = journal_save(&txn->journal);
-	if (r == 0)
 		r = ns_record_load(txn->journal.cookie, &record);
-	if (r < 0)
+	/* As `up' does it: somebody else's namespace takes search domains with a server only. */
+	if (r == 0 && !record.made && !dns_names_server(&txn->journal.dns))
+		strv_free(&txn->journal.dns);
+	if (r == 0)
+		r = journal_save(&txn->journal);
+	if (r < 0) {
+		ns_record_free(&record);
 		return r;
+	}
 	ours = record.made ? 1 : dns_is_ours(&record);
 	/* Somebody else's namespace may have had no need of our files until now. */
 	if (ours == 0 && dns_names_server(&txn->journal.dns)) {
@@ -275,6 +280,9 @@ static int apply_dns(struct txn *txn, const struct conf *conf)
 		log_trace("install -m 644 /dev/fd/63 %s/resolv.conf", dir);
 		r = write_dns(txn, conf);
 	}
+	if (r == 0 && conf->n_dns && !txn->journal.dns.n)
+		log_warn("%s: DNS names no server, so network namespace %s keeps its resolv.conf; the search domains are left out", txn->journal.iface,
+			 txn->journal.ns_path ? txn->journal.ns_path : "(unnamed)");
 	return r < 0 ? txn_fail(1, txn, "cannot write %s/resolv.conf: %s", dir ? dir : "", strerror(-r)) : 0;
 }
 

@@ -594,6 +594,23 @@ changed() {
 	assert_clean
 }
 
+@test "somebody else's namespace, and search domains instead of servers: they are left out, and said, as up does it" {
+	ip netns add other
+	config wg0 "DNS = 10.9.0.1"
+	wg-nsquick --netns other up wg0
+	edit 's/^DNS.*/DNS = corp.example/'
+	run wg-nsquick reload wg0
+	assert_success
+	assert_output --partial "Warning: wg0: DNS names no server, so network namespace other keeps its resolv.conf; the search domains are left out"
+	# Which has none.
+	run wg-nsquick status wg0
+	assert_success
+	refute_output --partial "is gone"
+	wg-nsquick down wg0
+	ip netns del other
+	assert_clean
+}
+
 # other_resolver: what programs in namespace other read, and what is there of it.
 other_resolver() {
 	ip netns exec other cat /etc/resolv.conf /etc/nsswitch.conf
