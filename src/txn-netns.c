@@ -43,6 +43,13 @@ static int check_key(const struct txn *txn)
 	return -EKEYREJECTED;
 }
 
+static int is_other(void *arg, struct journal *j)
+{
+	const struct journal *own = arg;
+
+	return j->cookie == own->cookie && strcmp(j->iface, own->iface) != 0;
+}
+
 /* Joins or founds the namespace's record, and makes its resolver files. -ESTALE: another has its name; -EKEYREJECTED: its key, told. *ret_what: of what an error is. */
 static int join_namespace(struct txn *txn, bool made, const char **ret_what)
 {
@@ -67,8 +74,10 @@ static int join_namespace(struct txn *txn, bool made, const char **ret_what)
 		record = (struct ns_record){ .cookie = txn->journal.cookie, .made = made };
 		if (txn->place->name)
 			record.name = strdup(txn->place->name);
-		r = txn->place->name && !record.name ? -ENOMEM : 0;
-		fresh = true;
+		r = txn->place->name && !record.name ? -ENOMEM : journal_each(NULL, is_other, &txn->journal);
+		/* Where another tunnel is in it, only its record was lost, and the files are that one's. */
+		fresh = r == 0;
+		r = r > 0 ? 0 : r;
 	}
 	if (r == 0) {
 		record.keep = txn->keep;

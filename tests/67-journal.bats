@@ -547,7 +547,7 @@ share_with_unreadable() {
 	assert_failure
 }
 
-@test "the record of a namespace that cannot be read: the tunnel in it keeps its resolver" {
+@test "the record of a namespace that cannot be read: the tunnel in it keeps its resolver, whoever joins" {
 	local file before
 	sed -i '/^DNS/d; /^Address/aDNS = 10.9.0.10' /etc/wireguard/wg0.conf
 	run wg-nsquick up wg0
@@ -559,6 +559,13 @@ share_with_unreadable() {
 	assert_success
 	assert_line --partial "$file is not a journal that this version can read"
 	refute_output --partial "that is gone"
+	assert_equal "$(head /etc/netns/wg0/*)" "$before"
+	# Another tunnel founds the record anew.
+	run wg-nsquick --netns wg0 up wg1
+	assert_success
+	assert_equal "$(head /etc/netns/wg0/*)" "$before"
+	run wg-nsquick --netns wg0 down wg1
+	assert_success
 	assert_equal "$(head /etc/netns/wg0/*)" "$before"
 	run wg-nsquick down wg0
 	assert_success
