@@ -169,35 +169,55 @@ int rt_address_del(struct rt *rt, unsigned int ifindex, const struct prefix *add
 
 struct address_list {
 	unsigned int ifindex;
+	bool own; /* none whose network is a peer's */
 	struct prefix *items;
 	size_t n;
 };
+
+static void set_prefix(struct prefix *p, const struct ifaddrmsg *info, struct nlattr *address)
+{
+	*p = (struct prefix){ .family = info->ifa_family, .len = info->ifa_prefixlen };
+	memcpy(p->bytes, nla_data(address), (size_t)nla_len(address));
+}
+
+static bool is_in_network_of(const struct prefix *address, const struct ifaddrmsg *info, struct nlattr *peer)
+{
+	struct prefix mine = *address, its;
+
+	if (!peer || nla_len(peer) != rt_address_size(info->ifa_family))
+		return true;
+	set_prefix(&its, info, peer);
+	prefix_mask(&mine);
+	prefix_mask(&its);
+	return prefix_equal(&mine, &its);
+}
 
 static int read_address(void *arg, const struct nlmsghdr *msg)
 {
 	struct address_list *list = arg;
 	const struct ifaddrmsg *info = nlmsg_data(msg);
 	struct nlattr *tb[IFA_MAX + 1], *local;
-	struct prefix *slot;
+	struct prefix address, *slot;
 
 	if (msg->nlmsg_type != RTM_NEWADDR || nlmsg_parse((void *)msg, sizeof(*info), tb, IFA_MAX, NULL) < 0)
 		return 0;
 	local = tb[IFA_LOCAL] ? tb[IFA_LOCAL] : tb[IFA_ADDRESS];
 	if (info->ifa_index != list->ifindex || !local || nla_len(local) != rt_address_size(info->ifa_family))
 		return 0;
+	set_prefix(&address, info, local);
+	if (list->own && !is_in_network_of(&address, info, tb[IFA_ADDRESS]))
+		return 0;
 	slot = GROW(list->items, list->n);
 	if (!slot)
 		return -ENOMEM;
-	slot->family = info->ifa_family;
-	slot->len = info->ifa_prefixlen;
-	memcpy(slot->bytes, nla_data(local), (size_t)nla_len(local));
+	*slot = address;
 	return 0;
 }
 
-int rt_addresses(struct rt *rt, unsigned int ifindex, struct prefix **ret_addresses, size_t *ret_n)
+static int list_addresses(struct rt *rt, unsigned int ifindex, bool own, struct prefix **ret_addresses, size_t *ret_n)
 {
 	static const int families[] = { AF_INET, AF_INET6 };
-	struct address_list list = { .ifindex = ifindex };
+	struct address_list list = { .ifindex = ifindex, .own = own };
 
 	for (size_t i = 0; i < ARRAY_SIZE(families); i++) {
 		struct ifaddrmsg info = { .ifa_family = (uint8_t)families[i] };
@@ -216,4 +236,14 @@ int rt_addresses(struct rt *rt, unsigned int ifindex, struct prefix **ret_addres
 	*ret_addresses = list.items;
 	*ret_n = list.n;
 	return 0;
+}
+
+int rt_addresses(struct rt *rt, unsigned int ifindex, struct prefix **ret_addresses, size_t *ret_n)
+{
+	return list_addresses(rt, ifindex, false, ret_addresses, ret_n);
+}
+
+int rt_addresses_own(struct rt *rt, unsigned int ifindex, struct prefix **ret_addresses, size_t *ret_n)
+{
+	return list_addresses(rt, ifindex, true, ret_addresses, ret_n);
 }

@@ -60,6 +60,8 @@ int rt_address_add(struct rt *rt, unsigned int ifindex, const struct prefix *add
 int rt_address_del(struct rt *rt, unsigned int ifindex, const struct prefix *address);
 /* Every address of a link, IPv4 first. The caller frees. */
 int rt_addresses(struct rt *rt, unsigned int ifindex, struct prefix **ret_addresses, size_t *ret_n);
+/* The same without those that lead to a peer in another network (`ip address add ADDRESS peer PEER'), which rt_address_add() makes none of. */
+int rt_addresses_own(struct rt *rt, unsigned int ifindex, struct prefix **ret_addresses, size_t *ret_n);
 
 #define RT_MAIN_TABLE 254
 

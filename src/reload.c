@@ -47,8 +47,9 @@ static int read_live(struct txn *txn, struct live *live)
 		return r;
 	live->mtu = link.mtu;
 	r = tunnel_wg_read(txn, &live->wg);
+	/* One with a peer is somebody's own, and could not be added again as it was. */
 	if (r == 0)
-		r = rt_addresses(txn->target, txn->journal.ifindex, &live->addresses, &live->n_addresses);
+		r = rt_addresses_own(txn->target, txn->journal.ifindex, &live->addresses, &live->n_addresses);
 	if (r == 0)
 		r = rt_routes(txn->target, AF_INET, collect_route, &list);
 	if (r == 0)

@@ -221,6 +221,22 @@ order() {
 	done
 }
 
+@test "an address with a peer is somebody else's, and stays as it is when the order of the file's changes" {
+	ADDRESS="10.9.0.2/24, 10.9.8.1/24, fd09::2/64, fd08::2/64" config wg0
+	wg-nsquick up wg0
+	ip -n wg0 addr add 10.99.0.1 peer 10.99.0.2/32 dev wg0
+	ip -n wg0 addr add fd99::1 peer fd99::2/128 dev wg0
+	ip -n wg0 -o addr show wg0 | grep peer | sort > "$BATS_TEST_TMPDIR/before"
+	ADDRESS="10.9.8.1/24, 10.9.0.2/24, fd08::2/64, fd09::2/64" config wg0
+	run wg-nsquick reload wg0
+	assert_success
+	ip -n wg0 -o addr show wg0 | grep peer | sort | diff "$BATS_TEST_TMPDIR/before" -
+	# Nor has it a double without the peer.
+	assert_equal "$(ip -n wg0 -o addr show wg0 | grep -cE '10\.99\.0\.1|fd99::1')" 2
+	run wg-nsquick --dry-run reload wg0
+	assert_output "wg0 has what its file says"
+}
+
 @test "routes with attributes of their own are somebody else's: none is deleted, and one that went with an address comes back as it was" {
 	local alike
 	ADDRESS="10.9.0.2/24, 10.9.0.9/24, fd09::2/64" ALLOWED="10.9.0.0/24, fd09::/64, 10.79.0.0/16, fd79::/48" config wg0
