@@ -227,14 +227,21 @@ static int look_for_namesake(void *arg, struct ns_record *other)
 	return are_namesakes(arg, other);
 }
 
-int namespace_is_superseded(struct ns_record *record)
+static int look_for_holder(void *arg, struct ns_record *other)
+{
+	_cleanup_fd_ int fd = -1;
+
+	return are_namesakes(arg, other) ? ns_record_open(other, &fd) : 0;
+}
+
+int namespace_is_superseded(struct ns_record *record, bool being_made)
 {
 	_cleanup_fd_ int fd = -1;
 	int r = record->name ? ns_record_open(record, &fd) : 1;
 
 	if (r < 0)
 		return r;
-	return r > 0 ? 0 : ns_record_each(look_for_namesake, record);
+	return r > 0 ? 0 : ns_record_each(being_made ? look_for_holder : look_for_namesake, record);
 }
 
 /* What the files are to become once the other one goes. */
@@ -314,7 +321,7 @@ static int sweep(void *arg, struct ns_record *record)
 	if (journal_each(NULL, is_of, record) != 0)
 		return 0;
 	unknown = unknown_was_in(record);
-	superseded = unknown || record->kept ? namespace_is_superseded(record) : 0;
+	superseded = unknown || record->kept ? namespace_is_superseded(record, false) : 0;
 	if (superseded < 0 || (unknown && !unknown_is_gone(record)))
 		return 0;
 	if (unknown)

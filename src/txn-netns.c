@@ -151,6 +151,11 @@ int step_netns(struct txn *txn, struct step *step)
 	return 0;
 }
 
+static int fail_taken(const struct txn *txn)
+{
+	return txn_fail(1, txn, "network namespace %s was made by somebody else meanwhile", txn->place->name);
+}
+
 int step_publish(struct txn *txn, struct step *step)
 {
 	int r;
@@ -162,7 +167,7 @@ int step_publish(struct txn *txn, struct step *step)
 	if (r == 0 && txn->room_fd >= 0)
 		r = room_published(txn->room_fd, &txn->host_names);
 	if (r == -EEXIST)
-		return txn_fail(1, txn, "network namespace %s was made by somebody else meanwhile", txn->place->name);
+		return fail_taken(txn);
 	if (r < 0)
 		return txn_fail(1, txn, "cannot publish the namespace as " NETNS_RUN_DIR "/%s: %s", txn->place->name, strerror(-r));
 	return 0;
@@ -245,13 +250,16 @@ int step_dns(struct txn *txn, struct step *step)
 {
 	_cleanup_free_ char *dir = NULL;
 	struct ns_record record = { 0 };
-	_cleanup_fd_ int lock = -1;
+	_cleanup_fd_ int lock = -1, taken = -1;
 	int r;
 
 	(void)step;
 	r = dns_dir_of(&txn->journal, &dir);
 	if (r == 0)
 		r = journal_lock_shared(&lock);
+	/* Before it is published: a tunnel in there, by now, has the files of that name. */
+	if (r == 0 && txn->place->create && txn->place->name && ns_open(txn->place->name, &taken) == 0)
+		return fail_taken(txn);
 	if (r == 0)
 		r = ns_record_load(txn->journal.cookie, &record);
 	if (r == 0 && !record.made && !has_server(txn->conf)) {

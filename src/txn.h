@@ -82,9 +82,10 @@ int txn_write_dns(struct ns_record *record, ns_cookie cookie, const struct journ
 bool namespace_stays(const struct txn *txn, const struct ns_record *record);
 /*
  * Whether the resolver files of its name are another record's: the name leads elsewhere now, and that one has it since. Of two
- * that are gone, the first leaves them to the other. 1, 0 or -errno.
+ * that are gone, the first leaves them to the other; one that is `being_made` has no name yet, and leaves them only to one
+ * that has it. 1, 0 or -errno.
  */
-int namespace_is_superseded(struct ns_record *record);
+int namespace_is_superseded(struct ns_record *record, bool being_made);
 /* Takes back what is recorded of a namespace without tunnels. Goes on after errors, and answers the first. */
 int namespace_leave(struct ns_record *record, bool superseded);
 /* The tunnel is undone in a namespace that lives on only for the programs in it, its name deleted by hand: tells of them. */

@@ -249,8 +249,7 @@ static int undo_member(struct txn *txn, const struct undo *undo)
 		return r;
 	if (txn->keep != KEEP_UNSET)
 		record.keep = txn->keep;
-	/* One that is being made has no name yet, and bars all others from that. */
-	superseded = txn->place && txn->place->create ? 0 : namespace_is_superseded(&record);
+	superseded = namespace_is_superseded(&record, txn->place && txn->place->create);
 	first = superseded < 0 ? superseded : txn_write_dns(superseded ? NULL : &record, txn->journal.cookie, &txn->journal, &others);
 	r = txn_leave_src_valid_mark(txn, &record);
 	if (r == 0)

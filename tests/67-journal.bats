@@ -513,6 +513,32 @@ share_with_unreadable() {
 	assert_clean
 }
 
+@test "a namespace that got the name while an up was about to give it keeps its tunnel's resolver" {
+	local before dns
+	for dns in "" "DNS = 10.9.0.10"; do
+		config wg0 "PreUp = touch /run/there; until [[ -e /run/go ]]; do sleep 0.05; done" "$dns"
+		KEY=$(wg genkey) ADDRESS=10.8.0.2/32 ALLOWED=10.8.0.0/24 config wg1 "DNS = 10.8.0.1"
+		rm -f /run/there /run/go
+		wg-nsquick up wg0 > /run/up.log 2>&1 3>&- &
+		up_pid=$!
+		wait_until "the hook" test -e /run/there
+		ip netns add wg0
+		run wg-nsquick --netns wg0 up wg1
+		assert_success
+		before=$(head /etc/netns/wg0/*)
+		touch /run/go
+		status=0
+		wait "$up_pid" || status=$?
+		assert_equal "$status" 1
+		assert_equal "$(grep meanwhile /run/up.log)" "wg-nsquick: wg0: network namespace wg0 was made by somebody else meanwhile"
+		assert_equal "$(head /etc/netns/wg0/*)" "$before"
+		run wg-nsquick --netns wg0 down wg1
+		assert_success
+		ip netns del wg0
+		assert_clean
+	done
+}
+
 @test "a resolver that cannot be written is no reason to take the other tunnel's namespace" {
 	run wg-nsquick up wg0
 	assert_success
