@@ -102,9 +102,17 @@ static int check_place(const struct txn *txn, const struct options *options, con
 static int want(struct txn *txn, const struct conf *outline, const struct live *before, struct live *ret_wanted, uint32_t *ret_auto_fwmark)
 {
 	struct merge merge = { .outline = outline, .conf = txn->conf, .live = before, .outline_table = RT_MAIN_TABLE, .table = RT_MAIN_TABLE };
+	_cleanup_plan_ struct plan plan = { 0 };
 	struct conf_error error = { 0 };
-	int r;
+	int r, status = 1;
 
+	/* What `up' could not read, in its words and with its status. */
+	if (plan_up(txn->conf, &plan, &error, &status) < 0) {
+		if (!error.text[0])
+			snprintf(error.text, sizeof(error.text), "out of memory");
+		conffile_error(txn->conf, &error);
+		return status;
+	}
 	if (cmd_table(txn->conf, &error, &merge.table) < 0) {
 		conffile_error(txn->conf, &error);
 		return EXIT_IP_ARGUMENT;

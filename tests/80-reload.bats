@@ -444,6 +444,11 @@ order() {
 	run wg-nsquick reload wg0
 	assert_failure 1
 	assert_output --partial "wg0.conf:4: Address: \`nonsense' is not"
+	# With the status of up.
+	config wg0 "MTU = nonsense"
+	run wg-nsquick reload wg0
+	assert_failure 255
+	assert_output --partial "wg0.conf:4: MTU: \`nonsense' is not"
 	tunnel_state | diff "$BATS_TEST_TMPDIR/before" -
 }
 
