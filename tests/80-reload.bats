@@ -536,7 +536,7 @@ changed() {
 	assert_clean
 }
 
-@test "a reload that cannot be undone: save and reload are refused, down goes on without" {
+@test "a reload that cannot be undone: save, reload and reresolve are refused, down goes on without" {
 	config wg0 "DNS = 10.9.0.1" "SaveConfig = true"
 	wg-nsquick up wg0
 	edit 's,^Address.*,Address = 10.9.0.2/24\, 10.9.8.1/24\, fd09::2/64,; s/^DNS.*/DNS = 9.9.9.9/'
@@ -546,7 +546,7 @@ changed() {
 	run wg-nsquick reload wg0
 	assert_failure 1
 	assert_output --partial "could not undo the reload: Too many links"
-	for command in reload save recover; do
+	for command in reload reresolve save recover; do
 		run wg-nsquick "$command" wg0
 		[[ $command != recover ]] || run wg-nsquick recover
 		assert_failure 1
