@@ -28,6 +28,25 @@ static bool still_has_name(const struct txn *txn)
 	return r == 0 ? ns_same(named, txn->target_fd) : r != -ENOENT && r != -EINVAL;
 }
 
+/* The same of the transport. Once the journal notes it, it stays for the tunnel (keep.c). */
+static bool still_is_transport(const struct txn *txn)
+{
+	_cleanup_fd_ int named = -1;
+	int r = place_open_transport(txn->place->transport, &named);
+
+	return r < 0 ? r != -ENOENT && r != -EINVAL : named < 0 || ns_same(named, txn->transport_fd);
+}
+
+static int check_places(const struct txn *txn, bool made, const char **ret_what)
+{
+	bool target = made || !txn->place->name || still_has_name(txn);
+
+	if (target && still_is_transport(txn))
+		return 0;
+	*ret_what = target ? txn->place->transport : txn->place->name;
+	return -ESTALE;
+}
+
 /* Whoever had the key when this run began was told; meanwhile, another run may have taken it. Told. */
 static int check_key(const struct txn *txn)
 {
@@ -50,7 +69,7 @@ static int is_other(void *arg, struct journal *j)
 	return j->cookie == own->cookie && strcmp(j->iface, own->iface) != 0;
 }
 
-/* Joins or founds the namespace's record, and makes its resolver files. -ESTALE: another has its name; -EKEYREJECTED: its key, told. *ret_what: of what an error is. */
+/* Joins or founds the namespace's record, and makes its resolver files. -ESTALE: one is not there any more; -EKEYREJECTED: its key, told. *ret_what: of what an error is. */
 static int join_namespace(struct txn *txn, bool made, const char **ret_what)
 {
 	struct ns_record record = { .cookie = txn->journal.cookie };
@@ -62,9 +81,9 @@ static int join_namespace(struct txn *txn, bool made, const char **ret_what)
 	r = journal_lock_shared(&lock);
 	if (r < 0)
 		return r;
-	if (!made && txn->place->name && !still_has_name(txn))
-		return -ESTALE;
-	r = check_key(txn);
+	r = check_places(txn, made, ret_what);
+	if (r == 0)
+		r = check_key(txn);
 	if (r == 0)
 		r = journal_note(&txn->journal, UNDO_MEMBER, 0, 0, 0);
 	if (r < 0)
@@ -137,7 +156,7 @@ int step_netns(struct txn *txn, struct step *step)
 	if (r == -EKEYREJECTED)
 		return 1;
 	if (r == -ESTALE)
-		return txn_fail(1, txn, "network namespace %s was taken away meanwhile; expected it to stay", place_target(txn->place));
+		return txn_fail(1, txn, "network namespace %s was taken away meanwhile; expected it to stay", what);
 	if (r < 0)
 		return txn_fail(1, txn, "cannot set up network namespace %s (%s): %s", place_target(txn->place), what, strerror(-r));
 	if (txn->place->create) {

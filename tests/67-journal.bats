@@ -539,6 +539,24 @@ share_with_unreadable() {
 	done
 }
 
+@test "a transport that is taken away while an up has looked at it is not used" {
+	local file="/run/wg-nsquick/lock/host lock"
+	ip netns add other
+	wg-nsquick recover
+	exec {lock}> "$file"
+	flock "$lock"
+	wg-nsquick --transport other up wg0 > /run/up.log 2>&1 3>&- {lock}>&- &
+	up_pid=$!
+	wait_until "the lock" grep "waiting for" /run/up.log
+	ip netns del other
+	exec {lock}>&-
+	status=0
+	wait "$up_pid" || status=$?
+	assert_equal "$(grep meanwhile /run/up.log)" "wg-nsquick: wg0: network namespace other was taken away meanwhile; expected it to stay"
+	assert_equal "$status" 1
+	assert_clean
+}
+
 @test "a resolver that cannot be written is no reason to take the other tunnel's namespace" {
 	run wg-nsquick up wg0
 	assert_success
