@@ -41,6 +41,7 @@ struct peer {
 	bool replace_allowed_ips;
 	bool remove; /* only when a device is changed: the peer goes */
 	bool update_only; /* likewise: one that is gone stays gone; wireguard.c cannot say so to the kernel's */
+	bool keeps_endpoint; /* only in what a device is to have: where the peer is there, its endpoint stays what it is by then */
 	uint16_t keepalive; /* seconds, 0: off */
 	struct allowed_ip *allowed_ips;
 	size_t n_allowed_ips;

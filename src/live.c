@@ -277,7 +277,7 @@ static int diff_peer(const struct peer *from, const struct peer *to, struct peer
 		change->has_keepalive = true;
 		change->keepalive = to->keepalive;
 	}
-	if (to->endpoint.sa.sa_family != AF_UNSPEC && !endpoint_equal(&old->endpoint, &to->endpoint))
+	if (to->endpoint.sa.sa_family != AF_UNSPEC && !(from && to->keeps_endpoint) && !endpoint_equal(&old->endpoint, &to->endpoint))
 		change->endpoint = to->endpoint;
 	r = diff_allowed(old, to, change);
 	if (r < 0)

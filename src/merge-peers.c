@@ -183,6 +183,7 @@ static int want_peer(const struct view *old, const struct view *file, const stru
 			peer->preshared_key = *live->preshared_key;
 		peer->keepalive = live->keepalive;
 		peer->endpoint = live->endpoint;
+		peer->keeps_endpoint = true;
 	}
 	if (file && file->preshared_key)
 		peer->preshared_key = *file->preshared_key;
@@ -192,8 +193,10 @@ static int want_peer(const struct view *old, const struct view *file, const stru
 		peer->keepalive = file->keepalive;
 	else if (file && !file->has_keepalive && old && old->has_keepalive)
 		peer->keepalive = 0;
-	if (file && file->endpoint.sa.sa_family != AF_UNSPEC && !(live && old && same_text(old->endpoint_text, file->endpoint_text)))
+	if (file && file->endpoint.sa.sa_family != AF_UNSPEC && !(live && old && same_text(old->endpoint_text, file->endpoint_text))) {
 		peer->endpoint = file->endpoint;
+		peer->keeps_endpoint = false;
+	}
 	peer->has_preshared_key = !key_is_zero(&peer->preshared_key);
 	peer->has_keepalive = peer->keepalive != 0;
 	return 0;

@@ -121,6 +121,31 @@ static void test_peers(void)
 		"wg set wg0 peer " KEY_A " persistent-keepalive 5\n", "one that roamed stays where it roamed to");
 }
 
+/* Peers move between the moment in which they were looked at and the one in which something is done. */
+static void test_roaming(void)
+{
+	struct conf old = parse(HEAD PEER_A PEER_B), conf = parse(HEAD PEER_A PEER_B PEER_C), outline = outline_of(&old);
+	struct live before = live_of(HEAD PEER_A PEER_B), wanted = { 0 };
+	struct live later = live_of(HEAD "[Peer]\nPublicKey = " KEY_A "\nAllowedIPs = 10.1.0.0/16\nEndpoint = 192.0.2.9:9\n" PEER_B PEER_C);
+	struct live gone = live_of(HEAD PEER_B PEER_C);
+	struct merge merge = { .outline = &outline, .conf = &conf, .live = &before, .outline_table = 254, .table = 254 };
+	struct live_changes c = { 0 };
+	struct conf_error error = { 0 };
+
+	ok(merge_know_endpoints(&outline, &before, &conf) == 0 && merge_wanted(&merge, &wanted, &error) == 0, "another peer comes");
+	ok(live_diff(&later, &wanted, &c) == 0 && live_changes_empty(&c), "one that has roamed since stays where it roamed to");
+	live_changes_free(&c);
+	ok(live_diff(&gone, &wanted, &c) == 0 && c.wg.n_peers == 1 && c.wg.peers[0].endpoint.v4.sin_port == htons(1), "one that is gone since comes back with what it had");
+	live_changes_free(&c);
+	live_free(&before);
+	live_free(&later);
+	live_free(&gone);
+	live_free(&wanted);
+	conf_free(&old);
+	conf_free(&conf);
+	conf_free(&outline);
+}
+
 static void test_allowed_ips(void)
 {
 	changes(HEAD PEER_A, HEAD PEER_A "AllowedIPs = 10.9.0.0/16\n", NULL,
@@ -338,6 +363,7 @@ static void test_secrets(void)
 int main(void)
 {
 	test_peers();
+	test_roaming();
 	test_allowed_ips();
 	test_interface();
 	test_order();
