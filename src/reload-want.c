@@ -23,17 +23,28 @@ static bool has_rules(const struct journal *j)
 	return false;
 }
 
+/* A plain one in the main table, where it was not. */
+static bool gets_default(const struct live *before, const struct live *wanted, int family)
+{
+	const struct live_route route = { .dst.family = family, .table = RT_MAIN_TABLE };
+
+	return live_has_route(wanted, &route) && !live_has_route(before, &route);
+}
+
 /* wg-quick's table and rules are made for a /0 where the target has another way out; they carry the mark as their number. */
 static int check_rules(const struct txn *txn, const struct live *before, const struct live *wanted)
 {
 	static const int families[] = { AF_INET, AF_INET6 };
 	bool ruled = has_rules(&txn->journal);
 
+	if (ruled && txn->conf->table != TABLE_AUTO)
+		return txn_fail(1, txn, "Table changed, and the rules of the default route are in use; expected `down' and `up'");
 	for (size_t i = 0; i < ARRAY_SIZE(families); i++) {
 		const struct prefix any = { .family = families[i] };
 		bool had = allows_default(before, families[i]), has = allows_default(wanted, families[i]);
 
-		if (had == has || txn->conf->table != TABLE_AUTO || !(ruled || txn_needs_rules(txn, &any)))
+		/* Also where the peers have it, and Table kept it out so far. */
+		if ((had == has && !gets_default(before, wanted, families[i])) || txn->conf->table != TABLE_AUTO || !(ruled || txn_needs_rules(txn, &any)))
 			continue;
 		return txn_fail(1, txn, "a %s default route comes or goes, and this one needs rules that a reload cannot change; expected `down' and `up'",
 				families[i] == AF_INET ? "IPv4" : "IPv6");

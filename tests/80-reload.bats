@@ -330,6 +330,44 @@ order() {
 	ip netns del own
 }
 
+@test "Table where a default route needs rules: one that would make or leave them is refused" {
+	local before table
+	ip netns add own
+	ip -n own link set lo up
+	ip -n own link add d0 type veth peer name d1
+	ip -n own addr add 192.168.5.1/24 dev d0
+	ip -n own link set d0 up
+	ip -n own link set d1 up
+	ip -n own route add default via 192.168.5.2 metric 100
+	config wg0
+	wg-nsquick --netns own up wg0
+	before=$(ip -n own rule; ip -n own route show table all; ip -n own -6 route show default)
+	for table in off 77; do
+		config wg0 "Table = $table"
+		run wg-nsquick reload wg0
+		assert_failure 1
+		assert_output --partial "wg0: Table changed, and the rules of the default route are in use"
+		assert_equal "$(ip -n own rule; ip -n own route show table all; ip -n own -6 route show default)" "$before"
+	done
+	wg-nsquick down wg0
+	ALLOWED="10.44.0.0/16, 0.0.0.0/0" config wg0 "Table = off"
+	wg-nsquick --netns own up wg0
+	before=$(ip -n own rule; ip -n own route show table all)
+	ALLOWED="10.44.0.0/16, 0.0.0.0/0" config wg0
+	run wg-nsquick reload wg0
+	assert_failure 1
+	assert_output --partial "default route comes or goes, and this one needs rules"
+	assert_equal "$(ip -n own rule; ip -n own route show table all)" "$before"
+	# As a plain one it is what was asked for.
+	ALLOWED="10.44.0.0/16, 0.0.0.0/0" config wg0 "Table = main"
+	run wg-nsquick reload wg0
+	assert_success
+	run ip -n own route show
+	assert_line --partial "default dev wg0 scope link"
+	wg-nsquick down wg0
+	ip netns del own
+}
+
 @test "an automatic MTU below what IPv6 needs: taken where the file has no IPv6, refused where it has" {
 	ip link set veth0 mtu 1300
 	ADDRESS=10.9.0.2/24 ALLOWED=0.0.0.0/0 config wg0 "MTU = 1400"
