@@ -23,6 +23,28 @@ static bool has_rules(const struct journal *j)
 	return false;
 }
 
+static bool has_filter(const struct journal *j, int family)
+{
+	for (size_t i = 0; i < j->n_undo; i++)
+		if (j->undo[i].kind == UNDO_FIREWALL && (int)j->undo[i].arg == family)
+			return true;
+	return false;
+}
+
+/* Whether `one` has addresses with a packet filter in their family that `other` has not. */
+static bool has_other_addresses(const struct journal *j, const struct live *one, const struct live *other)
+{
+	for (size_t i = 0; i < one->n_addresses; i++) {
+		bool found = !has_filter(j, one->addresses[i].family);
+
+		for (size_t k = 0; k < other->n_addresses && !found; k++)
+			found = prefix_equal(&one->addresses[i], &other->addresses[k]);
+		if (!found)
+			return true;
+	}
+	return false;
+}
+
 /* A plain one in the main table, where it was not. */
 static bool gets_default(const struct live *before, const struct live *wanted, int family)
 {
@@ -51,6 +73,8 @@ static int check_rules(const struct txn *txn, const struct live *before, const s
 	}
 	if (ruled && before->wg.fwmark != wanted->wg.fwmark)
 		return txn_fail(1, txn, "FwMark changed, and the rules of the default route are about the old one; expected `down' and `up'");
+	if (has_other_addresses(&txn->journal, before, wanted) || has_other_addresses(&txn->journal, wanted, before))
+		return txn_fail(1, txn, "Address changed, and the packet filter of the default route has the old ones; expected `down' and `up'");
 	return 0;
 }
 
