@@ -121,7 +121,8 @@ static int check_mtu(const struct txn *txn, const struct live *before, struct li
 static int choose_mark(struct txn *txn, const struct live *before, struct live *wanted, uint32_t *ret_auto_fwmark)
 {
 	bool defaults = (allows_default(wanted, AF_INET) && !allows_default(before, AF_INET)) ||
-			(allows_default(wanted, AF_INET6) && !allows_default(before, AF_INET6));
+			(allows_default(wanted, AF_INET6) && !allows_default(before, AF_INET6)) || gets_default(before, wanted, AF_INET) ||
+			gets_default(before, wanted, AF_INET6);
 	uint32_t automatic = before->wg.fwmark == wanted->wg.fwmark ? txn->journal.auto_fwmark : 0;
 
 	if (txn->conf->table == TABLE_AUTO && !wanted->wg.fwmark && defaults) {

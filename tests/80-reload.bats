@@ -298,6 +298,17 @@ order() {
 	refute_line --partial "default"
 }
 
+@test "a default route that Table kept out gets its mark with it" {
+	config wg0 "Table = off"
+	wg-nsquick up wg0
+	assert_equal "$(wgns show wg0 fwmark)" off
+	config wg0
+	wg-nsquick reload wg0
+	assert_equal "$(wgns show wg0 fwmark)" 0x1
+	run ip -n wg0 route show
+	assert_line --partial "default dev wg0"
+}
+
 @test "D.4: neither port nor mark is lost with a default route, and down leaves no rule" {
 	config wg0
 	ip netns add own
