@@ -12,6 +12,7 @@
 
 struct job {
 	struct txn *txn;
+	int *lock;
 	struct live live;
 	struct live_changes changes;
 };
@@ -96,6 +97,36 @@ static int read_again(struct job *job)
 	return r;
 }
 
+static bool has_names_to_ask(const struct conf *outline)
+{
+	for (size_t i = 0; i < outline->wg.n_peers; i++)
+		for (size_t j = 0; j < outline->wg.peers[i].n_endpoints; j++)
+			if (!outline->wg.peers[i].endpoints[j].known)
+				return true;
+	return false;
+}
+
+/* Names took seconds, in which nobody was barred: the tunnel must still be the one whose file was read. 0 or an exit status, told. */
+static int lock_again(struct job *job)
+{
+	const struct journal *was = &job->txn->journal;
+	_cleanup_journal_ struct journal now = { 0 };
+	int r = tunnel_lock(was->iface, NULL, job->lock);
+
+	if (r < 0)
+		return r == -EAGAIN ? EXIT_TEMPFAIL : 1;
+	r = journal_load(was->iface, was->cookie, &now);
+	if (r == -ENOENT) {
+		log_error("`%s' is not a WireGuard interface", was->iface);
+		return 1;
+	}
+	if (r < 0 || now.run != was->run || now.ifindex != was->ifindex || now.applied != was->applied) {
+		log_note("%s: it was changed while its names were asked; the next try may do better", was->iface);
+		return EXIT_TEMPFAIL;
+	}
+	return 0;
+}
+
 static void trace_line(void *arg, const char *text)
 {
 	(void)arg;
@@ -114,7 +145,7 @@ static int reresolve(struct job *job, struct conf *outline, const struct place *
 		.failed = &failed,
 	};
 	struct conf_error error = { 0 };
-	int r;
+	int r, status;
 
 	r = ns_call(job->txn->target_fd, read_here, job);
 	if (r < 0) {
@@ -122,7 +153,13 @@ static int reresolve(struct job *job, struct conf *outline, const struct place *
 		return 1;
 	}
 	prepare(outline, &job->live);
-	r = resolve_endpoints(&outline->wg, &where, &error);
+	if (has_names_to_ask(outline)) {
+		*job->lock = close_fd(*job->lock);
+		r = resolve_endpoints(&outline->wg, &where, &error);
+		status = lock_again(job);
+		if (status)
+			return status;
+	}
 	if (r == 0)
 		r = collect(outline, &job->live, &job->changes.wg);
 	if (r == 0 && job->changes.wg.n_peers)
@@ -142,8 +179,8 @@ int cmd_reresolve(const struct options *options, char **args)
 	_cleanup_place_ struct place place = { .host_fd = -1, .target_fd = -1, .transport_fd = -1 };
 	CLEANUP(conf_free) struct conf outline = { 0 };
 	CLEANUP(txn_free) struct txn txn = TXN_INIT;
-	struct job job = { .txn = &txn };
 	_cleanup_fd_ int lock = -1;
+	struct job job = { .txn = &txn, .lock = &lock };
 	const char *iface = args[0];
 	int status, r;
 

@@ -36,6 +36,29 @@ teardown() {
 hosts() { printf '127.0.0.1 localhost\n' > /run/hosts; printf '%s\n' "$@" >> /run/hosts; }
 endpoint() { ip netns exec wg0 wg show wg0 endpoints | cut -f 2; }
 
+# A reresolve, of whom the provider takes a question and does not answer.
+begin_mute() {
+	rm -f /run/asked
+	echo "nameserver 192.0.2.1" > /run/resolv.conf
+	mount --bind /run/resolv.conf /etc/resolv.conf
+	ip netns exec prov perl -MSocket -e 'socket S, PF_INET, SOCK_DGRAM, 0; bind S, sockaddr_in(53, inet_aton("192.0.2.1")) or die; recv S, $b, 512, 0; open F, ">", $ARGV[0]; sleep 60' /run/asked 3>&- &
+	mute=$!
+	wait_until "the server that is mute" eval "ip netns exec prov ss -Hlun 'sport = :53' | grep 192.0.2.1:53"
+	wg-nsquick reresolve wg0 > "$BATS_TEST_TMPDIR/out" 2>&1 3>&- &
+	pid=$!
+	wait_until "the question" test -e /run/asked
+}
+
+# Sets $status and $output, as run does.
+end_mute() {
+	status=0
+	wait $pid || status=$?
+	output=$(grep -v "the endpoint stays" "$BATS_TEST_TMPDIR/out" || true)
+	kill $mute
+	wait $mute || true
+	umount /etc/resolv.conf
+}
+
 @test "an address that is as it was: nothing is said or done" {
 	wg-nsquick up wg0
 	run wg-nsquick reresolve wg0
@@ -77,32 +100,44 @@ endpoint() { ip netns exec wg0 wg show wg0 endpoints | cut -f 2; }
 }
 
 @test "a peer that was removed while another's name was asked stays removed; the rest is done" {
-	local second asked pid mute
+	local second pid mute
 	second=$(wg genkey | wg pubkey)
 	printf '[Peer]\nPublicKey = %s\nEndpoint = second.example:1\n[Peer]\nPublicKey = %s\nEndpoint = mute.example:1\n' "$second" "$(wg genkey | wg pubkey)" >> /etc/wireguard/wg0.conf
 	hosts "192.0.2.1 vpn.example" "192.0.2.1 second.example" "192.0.2.1 mute.example"
 	wg-nsquick up wg0
 	hosts "192.0.2.9 vpn.example" "192.0.2.9 second.example"
-	# The provider takes the question about the third, and does not answer.
-	echo "nameserver 192.0.2.1" > /run/resolv.conf
-	mount --bind /run/resolv.conf /etc/resolv.conf
-	asked=$BATS_TEST_TMPDIR/asked
-	ip netns exec prov perl -MSocket -e 'socket S, PF_INET, SOCK_DGRAM, 0; bind S, sockaddr_in(53, inet_aton("192.0.2.1")) or die; recv S, $b, 512, 0; open F, ">", $ARGV[0]; sleep 60' "$asked" 3>&- &
-	mute=$!
-	wait_until "the server that is mute" eval "ip netns exec prov ss -Hlun 'sport = :53' | grep 192.0.2.1:53"
-	wg-nsquick reresolve wg0 > "$BATS_TEST_TMPDIR/out" 2>&1 3>&- &
-	pid=$!
-	wait_until "the question" test -e "$asked"
+	begin_mute
 	ip netns exec wg0 wg set wg0 peer "$PROVIDER_PUB" remove
-	wait $pid && status=0 || status=$?
-	kill $mute
-	umount /etc/resolv.conf
-	assert_equal "$status" 75
+	end_mute
+	assert_failure 75
 	run ip netns exec wg0 wg show wg0 endpoints
 	refute_output --partial "$PROVIDER_PUB"
 	assert_line "$second"$'\t192.0.2.9:1'
 	run cat "$BATS_TEST_TMPDIR/out"
 	refute_output --partial "$PROVIDER_PUB"
+}
+
+@test "who comes while a name is asked: down and reload do not wait; what they left is not touched" {
+	local pid mute
+	printf '[Peer]\nPublicKey = %s\nEndpoint = mute.example:1\n' "$(wg genkey | wg pubkey)" >> /etc/wireguard/wg0.conf
+	hosts "192.0.2.1 vpn.example" "192.0.2.1 mute.example"
+	wg-nsquick up wg0
+	hosts "192.0.2.9 vpn.example"
+	begin_mute
+	sed -i 's/^Endpoint = vpn.example.*/Endpoint = 192.0.2.1:51820/' /etc/wireguard/wg0.conf
+	run wg-nsquick reload wg0
+	assert_success
+	end_mute
+	assert_failure 75
+	assert_output "[!] wg0: it was changed while its names were asked; the next try may do better"
+	assert_equal "$(endpoint | head -1)" 192.0.2.1:51820
+	begin_mute
+	run wg-nsquick down wg0
+	assert_success
+	end_mute
+	assert_failure 1
+	assert_output "wg-nsquick: \`wg0' is not a WireGuard interface"
+	assert_clean
 }
 
 @test "another run is at work on the tunnel: told, status 75, the next try may do better" {
