@@ -74,7 +74,7 @@ static int check_rules(const struct txn *txn, const struct live *before, const s
 	if (ruled && before->wg.fwmark != wanted->wg.fwmark)
 		return txn_fail(1, txn, "FwMark changed, and the rules of the default route are about the old one; expected `down' and `up'");
 	if (has_other_addresses(&txn->journal, before, wanted) || has_other_addresses(&txn->journal, wanted, before))
-		return txn_fail(1, txn, "Address changed, and the packet filter of the default route has the old ones; expected `down' and `up'");
+		log_warn("%s: Address changed, and the packet filter of the default route goes on with the old ones: only `down' and `up' renew it", txn->conf->iface);
 	return 0;
 }
 
