@@ -4,6 +4,7 @@
 #include "uapi.h"
 
 #define MAGIC "wg-nsquick-live 1\n"
+#define MORE " and more"
 
 void live_free(struct live *live)
 {
@@ -77,7 +78,7 @@ static void format_route(const struct live_route *route, struct buf *text)
 
 	buf_fmt(text, "route %u %s", route->table, format_prefix(&route->dst, prefix));
 	if (route->special)
-		buf_fmt(text, " metric %u proto %u scope %u", route->metric, route->protocol, route->scope);
+		buf_fmt(text, " metric %u proto %u scope %u%s", route->metric, route->protocol, route->scope, route->more ? MORE : "");
 	if (route->gateway.family)
 		buf_fmt(text, " via %s", format_prefix(&route->gateway, prefix));
 	if (route->source.family)
@@ -126,6 +127,7 @@ static int parse_route(struct live *live, const char *text)
 	route.special = *text;
 	if (route.special && sscanf(text, " metric %u proto %hhu scope %hhu", &route.metric, &route.protocol, &route.scope) != 3)
 		return -EBADMSG;
+	route.more = strstr(text, MORE);
 	if (parse_way(text, " via ", &route.gateway) < 0 || parse_way(text, " src ", &route.source) < 0)
 		return -EBADMSG;
 	return live_put_route(live, &route);

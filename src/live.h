@@ -14,6 +14,7 @@ struct live_route {
 	uint32_t metric; /* 0: that of `up'. With these three one is told from others. */
 	bool special;	 /* not as `up' makes them: somebody's own, which no reload deletes. The rest is of these only. */
 	uint8_t protocol, scope;
+	bool more;			/* has what is not kept here */
 	struct prefix gateway, source; /* family 0: none */
 };
 

@@ -27,6 +27,7 @@ static int collect_route(void *arg, const struct rt_route *route)
 	prefix_mask(&has.dst);
 	if (!rt_route_is_plain(route)) {
 		has.special = true;
+		has.more = route->more;
 		has.metric = route->metric == rt_default_metric(route->dst.family) ? 0 : route->metric;
 		has.protocol = route->protocol;
 		has.scope = route->scope;
@@ -178,6 +179,9 @@ static void return_special_routes(struct txn *txn, const struct live_changes *c,
 		if (r < 0 && last)
 			log_warn("%s: route %s, which is not its file's, went with an address: %s", txn->journal.iface, format_prefix(&lost->dst, text),
 				 rt_why(txn->target, r));
+		else if (r == 0 && lost->special && lost->more)
+			log_warn("%s: route %s, which is not its file's, went with an address, and is back without some of its attributes", txn->journal.iface,
+				 format_prefix(&lost->dst, text));
 	}
 }
 

@@ -278,6 +278,21 @@ order() {
 	refute_line --partial "10.78.0.0/16"
 }
 
+@test "a route with an MTU of its own that goes with an address: it is back, and what it has not any more is said" {
+	ADDRESS=10.9.0.2/24 ALLOWED=10.9.0.0/24 config wg0
+	wg-nsquick up wg0
+	ip -n wg0 route add 10.81.0.0/16 dev wg0 proto static mtu 1300
+	ip -n wg0 route add 10.82.0.0/16 dev wg0 proto static
+	ADDRESS=10.9.0.3/24 ALLOWED=10.9.0.0/24 config wg0
+	run wg-nsquick reload wg0
+	assert_success
+	assert_line --partial "Warning: wg0: route 10.81.0.0/16, which is not its file's, went with an address, and is back without some of its attributes"
+	refute_output --partial "route 10.82.0.0/16, which"
+	run ip -n wg0 route show
+	assert_line --partial "10.81.0.0/16 dev wg0 proto static"
+	assert_line --partial "10.82.0.0/16 dev wg0 proto static"
+}
+
 @test "a default route that comes gets a mark, as up sets one; one that goes is gone" {
 	ALLOWED=10.9.0.0/16 config wg0
 	wg-nsquick up wg0

@@ -248,7 +248,7 @@ static void test_outline(void)
 static void test_text(void)
 {
 	struct live live = live_of(HEAD "ListenPort = 5\nFwMark = 9\n" PEER_A PEER_B "AllowedIPs = fd00::/64\n"), back = { 0 };
-	struct live_route special = { .table = 254, .metric = 7, .special = true, .protocol = 4, .scope = 253 };
+	struct live_route special = { .table = 254, .metric = 7, .special = true, .more = true, .protocol = 4, .scope = 253 };
 	struct live_changes c = { 0 };
 	_cleanup_buf_ struct buf text = { 0 };
 	size_t cut, good = 0;
@@ -264,7 +264,7 @@ static void test_text(void)
 	for (size_t i = 0; i < back.n_routes; i++)
 		if (back.routes[i].special)
 			special = back.routes[i];
-	ok(special.special && special.metric == 7 && special.protocol == 4 && special.scope == 253 && special.gateway.v4.s_addr == htonl(0x0a000009) &&
+	ok(special.special && special.more && special.metric == 7 && special.protocol == 4 && special.scope == 253 && special.gateway.v4.s_addr == htonl(0x0a000009) &&
 		   special.source.v4.s_addr == htonl(0x0a000001),
 	   "somebody's own as it was");
 	live_free(&back);
