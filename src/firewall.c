@@ -4,7 +4,6 @@
 #include <arpa/inet.h>
 #include <nftables/libnftables.h>
 #include <sys/mman.h>
-#include <sys/wait.h>
 
 #include "library.h"
 
@@ -57,7 +56,7 @@ static void run_commands(const char *text, struct answer *answer)
 static int nft_run(const char *text, char **ret_why)
 {
 	struct answer *answer;
-	int r = load_library();
+	int r = load_library(), status;
 	pid_t pid;
 
 	if (r < 0)
@@ -70,10 +69,7 @@ static int nft_run(const char *text, char **ret_why)
 		run_commands(text, answer);
 		_exit(0);
 	}
-	r = pid < 0 ? -errno : 0;
-	while (r == 0 && waitpid(pid, NULL, 0) < 0)
-		if (errno != EINTR)
-			r = -errno;
+	r = pid < 0 ? -errno : wait_child(pid, &status);
 	if (r == 0)
 		r = answer->given ? answer->error : -EIO;
 	if (r < 0 && ret_why)

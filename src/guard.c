@@ -186,8 +186,7 @@ static int watch_worker(struct guard *g, int control, int signals)
 		if (waitpid(g->worker, &status, WNOHANG) == g->worker)
 			return status;
 	}
-	while (waitpid(g->worker, &status, 0) < 0 && errno == EINTR)
-		;
+	(void)wait_child(g->worker, &status);
 	return status;
 }
 

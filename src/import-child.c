@@ -241,13 +241,13 @@ int import_child_send(const struct import_child *child, int fd, const char *name
 
 int import_child_stop(struct import_child *child)
 {
-	int status = 0;
+	int status = 0, r;
 
 	child->files = close_fd(child->files);
 	child->records = close_fd(child->records);
-	while (waitpid(child->pid, &status, 0) < 0)
-		if (errno != EINTR)
-			return -errno;
+	r = wait_child(child->pid, &status);
+	if (r < 0)
+		return r;
 	if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
 		return 0;
 	if (WIFSIGNALED(status) && (WTERMSIG(status) == SIGXCPU || WTERMSIG(status) == SIGKILL))

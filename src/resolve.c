@@ -8,7 +8,6 @@
 #include <poll.h>
 #include <signal.h>
 #include <sys/prctl.h>
-#include <sys/wait.h>
 #include <time.h>
 
 #include "conf-error.h"
@@ -144,7 +143,7 @@ static int left_ms(int64_t until_ms)
 static int look_up_there(const struct endpoint *ep, unsigned int max_retries, int64_t until_ms, const struct resolve_place *place, struct answer *answer)
 {
 	struct pollfd answered = { .events = POLLIN };
-	int ends[2], r;
+	int ends[2], status, r;
 	pid_t pid;
 
 	if (pipe2(ends, O_CLOEXEC) < 0)
@@ -175,8 +174,8 @@ static int look_up_there(const struct endpoint *ep, unsigned int max_retries, in
 	if (r == -ETIMEDOUT)
 		kill(pid, SIGKILL);
 	close_fd(ends[0]);
-	while (pid > 0 && waitpid(pid, NULL, 0) < 0 && errno == EINTR)
-		;
+	if (pid > 0)
+		(void)wait_child(pid, &status);
 	return r;
 }
 

@@ -297,14 +297,24 @@ int64_t now_ms(void)
 	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-int wait_errno(pid_t pid)
+int wait_child(pid_t pid, int *ret_status)
 {
 	int status;
 
-	/* It must not go on behind our back: only that there is none is an answer. */
+	/* Only that there is none is an answer. */
 	for (int tries = 0; waitpid(pid, &status, 0) < 0;)
 		if (errno == ECHILD || (errno != EINTR && ++tries == 100))
 			return -errno;
+	*ret_status = status;
+	return 0;
+}
+
+int wait_errno(pid_t pid)
+{
+	int status = 0, r = wait_child(pid, &status);
+
+	if (r < 0)
+		return r;
 	return WIFEXITED(status) ? -WEXITSTATUS(status) : -ECHILD;
 }
 

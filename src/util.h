@@ -161,5 +161,7 @@ int make_dir(const char *path, unsigned int mode);
 int64_t now_ms(void);
 /* Less than a second; a signal ends it early. */
 void sleep_ms(unsigned int ms);
-/* Waits for a child whose exit status is an errno: -errno; -ECHILD, too: it was killed. */
+/* Waits for a child, which must not go on behind our back: also when waiting fails. 0 with its status, as waitpid(2) has it, or -errno. */
+int wait_child(pid_t pid, int *ret_status);
+/* The same for one whose exit status is an errno: -errno; -ECHILD, too: it was killed. */
 int wait_errno(pid_t pid);

@@ -309,9 +309,7 @@ static void check_resolvers(struct run *run)
 
 	if (pid == 0)
 		_exit(look_from_inside(run));
-	while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
-		;
-	status = pid > 0 && WIFEXITED(status) && WEXITSTATUS(status) <= SOCKET_SEEN ? WEXITSTATUS(status) : UNSEALED;
+	status = pid > 0 && wait_child(pid, &status) == 0 && WIFEXITED(status) && WEXITSTATUS(status) <= SOCKET_SEEN ? WEXITSTATUS(status) : UNSEALED;
 	for (size_t i = 0; i < run->tunnel->n_programs; i++) {
 		const struct inside *program = &run->tunnel->programs[i];
 		char what[128];
