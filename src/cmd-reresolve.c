@@ -74,26 +74,34 @@ static int collect(const struct conf *outline, const struct live *live, struct w
 	return 0;
 }
 
-/* A peer that was removed while names were asked must not come back, without its preshared key and allowed IPs. */
-static void drop_gone(const struct live *live, struct wg_iface *changes)
+/*
+ * A peer that was removed while names were asked must not come back, without its preshared key and
+ * allowed IPs. One that was heard from elsewhere by then, or was set by hand, stays there.
+ */
+static void drop_changed(const struct live *was, const struct live *now, struct wg_iface *changes)
 {
 	size_t kept = 0;
 
-	for (size_t i = 0; i < changes->n_peers; i++)
-		if (find_peer(&live->wg, &changes->peers[i].public_key))
+	for (size_t i = 0; i < changes->n_peers; i++) {
+		const struct key *key = &changes->peers[i].public_key;
+		const struct peer *had = find_peer(&was->wg, key), *has = find_peer(&now->wg, key);
+
+		if (had && has && endpoint_equal(&had->endpoint, &has->endpoint))
 			changes->peers[kept++] = changes->peers[i];
+	}
 	changes->n_peers = kept;
 }
 
 /* Names took seconds: as it is by now. */
 static int read_again(struct job *job)
 {
+	_cleanup_live_ struct live was = job->live;
 	int r;
 
-	live_free(&job->live);
+	job->live = (struct live){ 0 };
 	r = ns_call(job->txn->target_fd, read_here, job);
 	if (r == 0)
-		drop_gone(&job->live, &job->changes.wg);
+		drop_changed(&was, &job->live, &job->changes.wg);
 	return r;
 }
 
@@ -164,7 +172,8 @@ static int reresolve(struct job *job, struct conf *outline, const struct place *
 		r = collect(outline, &job->live, &job->changes.wg);
 	if (r == 0 && job->changes.wg.n_peers)
 		r = read_again(job);
-	live_changes_print(&job->changes, job->txn->journal.iface, trace_line, NULL);
+	if (r == 0)
+		live_changes_print(&job->changes, job->txn->journal.iface, trace_line, NULL);
 	if (r == 0 && job->changes.wg.n_peers)
 		r = ns_call(job->txn->target_fd, apply_here, job);
 	if (r < 0) {

@@ -99,20 +99,24 @@ end_mute() {
 	assert_equal "$(endpoint)" 192.0.2.1:51820
 }
 
-@test "a peer that was removed while another's name was asked stays removed; the rest is done" {
-	local second pid mute
+@test "a peer that was removed while another's name was asked stays removed, one that moved stays where it is; the rest is done" {
+	local second moved pid mute
 	second=$(wg genkey | wg pubkey)
+	moved=$(wg genkey | wg pubkey)
+	printf '[Peer]\nPublicKey = %s\nEndpoint = moved.example:1\n' "$moved" >> /etc/wireguard/wg0.conf
 	printf '[Peer]\nPublicKey = %s\nEndpoint = second.example:1\n[Peer]\nPublicKey = %s\nEndpoint = mute.example:1\n' "$second" "$(wg genkey | wg pubkey)" >> /etc/wireguard/wg0.conf
-	hosts "192.0.2.1 vpn.example" "192.0.2.1 second.example" "192.0.2.1 mute.example"
+	hosts "192.0.2.1 vpn.example" "192.0.2.1 second.example" "192.0.2.1 moved.example" "192.0.2.1 mute.example"
 	wg-nsquick up wg0
-	hosts "192.0.2.9 vpn.example" "192.0.2.9 second.example"
+	hosts "192.0.2.9 vpn.example" "192.0.2.9 second.example" "192.0.2.9 moved.example"
 	begin_mute
 	ip netns exec wg0 wg set wg0 peer "$PROVIDER_PUB" remove
+	ip netns exec wg0 wg set wg0 peer "$moved" endpoint 192.0.2.33:1
 	end_mute
 	assert_failure 75
 	run ip netns exec wg0 wg show wg0 endpoints
 	refute_output --partial "$PROVIDER_PUB"
 	assert_line "$second"$'\t192.0.2.9:1'
+	assert_line "$moved"$'\t192.0.2.33:1'
 	run cat "$BATS_TEST_TMPDIR/out"
 	refute_output --partial "$PROVIDER_PUB"
 }
