@@ -8,8 +8,10 @@
 #include <sys/mount.h>
 #include <sys/stat.h>
 
-#include "journal.h"
+#include "dns.h"
 #include "resolvers.h"
+
+#define MAX_SIZE (1 << 20)
 
 struct kept {
 	char *path;
@@ -135,6 +137,18 @@ static int mask_sockets(const char **ret_what)
 	return 0;
 }
 
+/* Ours, deleted with the last tunnel that needed it; another one's has its place since. The kernel mounts nothing on what is deleted. */
+static bool take_off_deleted(const char *from, const char *to)
+{
+	_cleanup_free_ char *text = NULL;
+	struct stat st;
+	size_t len;
+
+	if (stat(to, &st) < 0 || st.st_nlink || access(from, F_OK) < 0 || read_file(to, MAX_SIZE, &text, &len) < 0)
+		return false;
+	return dns_text_is_ours(text) && umount2(to, MNT_DETACH) == 0;
+}
+
 /*
  * What the host replaces (a new resolv.conf renamed over the old one, the socket of a daemon that was
  * started again) takes along what was mounted on it, and shows bare. Before each hook that is mended;
@@ -150,7 +164,7 @@ static int mend_binds(const char *etc_dir)
 
 		snprintf(from, sizeof(from), "%s/%s", etc_dir, resolver_files[i]);
 		snprintf(to, sizeof(to), "/etc/%s", resolver_files[i]);
-		r = is_mounted(to) ? 0 : bind_file(from, to);
+		r = !take_off_deleted(from, to) && is_mounted(to) ? 0 : bind_file(from, to);
 		if (r < 0 && r != -ENOENT && r != -ENOTDIR)
 			return r;
 	}

@@ -257,11 +257,15 @@ int txn_write_dns(struct ns_record *record, ns_cookie cookie, const struct journ
 
 static int write_dns(struct txn *txn, struct ns_record *record)
 {
+	const char *what;
 	size_t tunnels;
 	int r = dns_take_items(txn->conf, &txn->journal.dns);
 
 	if (r == 0)
 		r = journal_save(&txn->journal);
+	/* In somebody's namespace, the last tunnel with servers may have taken the files along since this one joined. */
+	if (r == 0)
+		r = dns_prepare(record, &what);
 	return r == 0 ? txn_write_dns(record, txn->journal.cookie, NULL, &tunnels) : r;
 }
 

@@ -225,6 +225,37 @@ two_names() {
 	assert_clean
 }
 
+@test "the last tunnel with servers goes from a joined namespace while another one comes: that one has its own" {
+	local form
+	ip netns add corp
+	for form in none file; do
+		[[ $form == none ]] || { mkdir -p /etc/netns/corp && echo "nameserver 10.1.1.1" > /etc/netns/corp/resolv.conf; }
+		ALLOWED=10.9.0.0/24 config wg0 "DNS = 10.9.0.1"
+		KEY=$(wg genkey) config wg1 "DNS = 10.8.0.1" "PreUp = touch /run/there; until [[ -e /run/go ]]; do sleep 0.05; done" \
+			"PostUp = cat /etc/resolv.conf /etc/nsswitch.conf | grep -e ^nameserver -e ^hosts: > /run/seen"
+		rm -f /run/there /run/go
+		wg-nsquick up wg0 --netns corp
+		wg-nsquick up wg1 --netns corp > /run/up.log 2>&1 3>&- &
+		wait_until "the hook" test -e /run/there
+		wg-nsquick down wg0
+		touch /run/go
+		wait $! && status=0 || status=$?
+		output=$(< /run/up.log)
+		assert_success
+		run grep nameserver /etc/netns/corp/resolv.conf
+		assert_output "nameserver 10.8.0.1"
+		run grep ^hosts: /etc/netns/corp/nsswitch.conf
+		assert_output "hosts: files dns"
+		# As its hooks have it bound.
+		assert_equal "$(< /run/seen)" $'nameserver 10.8.0.1\nhosts: files dns'
+		wg-nsquick down wg1
+		[[ $form == none ]] || assert_equal "$(head /etc/netns/corp/*)" "nameserver 10.1.1.1"
+		rm -rf /etc/netns/corp
+	done
+	ip netns del corp
+	assert_clean
+}
+
 # Somebody's namespace with a resolver of its own, that of its tunnel, and all of it taken away by him.
 corp_deleted() {
 	ip netns add corp
