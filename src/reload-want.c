@@ -64,12 +64,17 @@ static int check_rules(const struct txn *txn, const struct live *before, const s
 	for (size_t i = 0; i < ARRAY_SIZE(families); i++) {
 		const struct prefix any = { .family = families[i] };
 		bool had = allows_default(before, families[i]), has = allows_default(wanted, families[i]);
+		int needs;
 
 		/* Also where the peers have it, and Table kept it out so far. */
-		if ((had == has && !gets_default(before, wanted, families[i])) || txn->conf->table != TABLE_AUTO || !(ruled || txn_needs_rules(txn, &any)))
+		if ((had == has && !gets_default(before, wanted, families[i])) || txn->conf->table != TABLE_AUTO)
 			continue;
-		return txn_fail(1, txn, "a %s default route comes or goes, and this one needs rules that a reload cannot change; expected `down' and `up'",
-				families[i] == AF_INET ? "IPv4" : "IPv6");
+		needs = ruled ? 1 : txn_needs_rules(txn, &any);
+		if (needs < 0)
+			return txn_fail(1, txn, "cannot read the routes of its namespace: %s", strerror(-needs));
+		if (needs > 0)
+			return txn_fail(1, txn, "a %s default route comes or goes, and this one needs rules that a reload cannot change; expected `down' and `up'",
+					families[i] == AF_INET ? "IPv4" : "IPv6");
 	}
 	if (ruled && before->wg.fwmark != wanted->wg.fwmark)
 		return txn_fail(1, txn, "FwMark changed, and the rules of the default route are about the old one; expected `down' and `up'");
