@@ -262,8 +262,9 @@ static int publish(void *arg)
 		r = share_run_dir();
 	if (r < 0)
 		return r;
-	if (open_ns_path(target, &there) == 0)
-		return -EEXIST;
+	r = open_ns_path(target, &there);
+	if (r == 0 || is_transient(r))
+		return r == 0 ? -EEXIST : r;
 	placeholder = open(target, O_RDONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0);
 	if (placeholder < 0 && errno != EEXIST)
 		return -errno;
