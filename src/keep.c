@@ -197,7 +197,13 @@ bool namespace_stays(const struct txn *txn, const struct ns_record *record)
 	/* Somebody else's stays by itself; but programs in it may have our resolv.conf bound. */
 	if (txn->target_fd < 0 || !record->name || !(record->made || (record->keep != KEEP_NO && dns_is_ours(record) != 0)))
 		return false;
-	if (ns_open(record->name, &named) < 0 || !ns_same(named, txn->target_fd))
+	for (int tries = 0; is_transient(r = ns_open(record->name, &named)) && tries < 2;)
+		tries++;
+	if (is_transient(r)) {
+		log_warn("network namespace %s stays: cannot look at its name: %s", record->name, strerror(-r));
+		return true;
+	}
+	if (r < 0 || !ns_same(named, txn->target_fd))
 		return false;
 	r = record->made ? find_sockets(txn->target_fd, record, &sockets) : 0;
 	if (record->keep == KEEP_NO) {
