@@ -403,14 +403,21 @@ static int hand_over_names(const struct publication *p)
 	if (r < 0)
 		return r;
 	dir = opendir(NETNS_RUN_DIR);
-	while (dir && (entry = readdir(dir))) {
+	while (dir && (errno = 0, entry = readdir(dir))) {
 		_cleanup_fd_ int fd = -1;
 
+		if (!ns_name_valid(entry->d_name) || strv_has(p->names, entry->d_name))
+			continue;
+		r = ns_open(entry->d_name, &fd);
+		if (r == 0)
+			r = ns_publish(fd, entry->d_name);
 		/* Known ones answer -EEXIST. Whoever gave up waiting has taken the word to end away: that must not get lost. */
-		if (ns_name_valid(entry->d_name) && !strv_has(p->names, entry->d_name) && ns_open(entry->d_name, &fd) == 0 &&
-		    ns_publish(fd, entry->d_name) == -ECANCELED)
-			return -ECANCELED;
+		if (r == -ECANCELED || is_transient(r))
+			return r;
 	}
+	/* One that was not seen would go with what it is mounted in. */
+	if (is_transient(-errno))
+		return -errno;
 	if (umount2(NETNS_RUN_DIR, MNT_DETACH) < 0)
 		return -errno;
 	return move_mount(shared, "", AT_FDCWD, NETNS_RUN_DIR, MOVE_MOUNT_F_EMPTY_PATH) < 0 ? -errno : 0;

@@ -566,6 +566,27 @@ share_with_unreadable() {
 	assert_clean
 }
 
+@test "a namespace that a hook made, and that cannot be looked at when it is handed over: up leaves nothing" {
+	local worker tracer
+	config wg0 "PreUp = ip netns add early; touch /run/there; until [[ -e /run/go ]]; do sleep 0.05; done"
+	rm -f /run/there /run/go
+	wg-nsquick up wg0 > /run/up.log 2>&1 3>&- &
+	up_pid=$!
+	wait_until "the hook" test -e /run/there
+	worker=$(pgrep -P "$up_pid" -x wg-nsquick)
+	strace -f -qq -o /run/trace -p "$worker" -P /run/netns/early -e inject=openat:error=ENOMEM:when=1 3>&- &
+	tracer=$!
+	wait_until "the tracer" grep -q "^TracerPid:.*[1-9]" "/proc/$worker/status"
+	touch /run/go
+	status=0
+	wait "$up_pid" || status=$?
+	wait "$tracer" || true
+	grep -q INJECTED /run/trace
+	assert_equal "$status" 1
+	assert_equal "$(grep -F 'cannot publish' /run/up.log)" "wg-nsquick: wg0: cannot publish the namespace as /run/netns/wg0: Cannot allocate memory"
+	assert_clean
+}
+
 @test "a transport that is taken away while an up has looked at it is not used" {
 	local file="/run/wg-nsquick/lock/host lock"
 	ip netns add other
