@@ -320,15 +320,14 @@ static bool is_over(const struct ns_record *record)
 
 static int sweep(void *arg, struct ns_record *record)
 {
-	bool unknown;
-	int superseded;
+	int unknown, superseded;
 
 	(void)arg;
 	if (journal_each(NULL, is_of, record) != 0)
 		return 0;
 	unknown = unknown_was_in(record);
-	superseded = unknown || record->kept ? namespace_is_superseded(record, false) : 0;
-	if (superseded < 0 || (unknown && !unknown_is_gone(record)))
+	superseded = unknown > 0 || record->kept ? namespace_is_superseded(record, false) : 0;
+	if (unknown < 0 || superseded < 0 || (unknown && !unknown_is_gone(record)))
 		return 0;
 	if (unknown)
 		unknown_sweep(record, superseded);

@@ -23,8 +23,7 @@ static int look_at_link(void *arg, const struct rt_link *link)
 	return 1;
 }
 
-/* 1: there were some, 0, or -errno. */
-static int was_in(const struct ns_record *record)
+int unknown_was_in(const struct ns_record *record)
 {
 	struct strv names = { 0 };
 	int r = journal_set_aside_names(record->cookie, &names);
@@ -38,7 +37,7 @@ static int was_in(const struct ns_record *record)
 static int find(int ns_fd, const struct ns_record *record, char ret_iface[IFNAMSIZ])
 {
 	_cleanup_rt_ struct rt *rt = NULL;
-	int r = was_in(record);
+	int r = unknown_was_in(record);
 
 	if (r <= 0)
 		return r;
@@ -54,11 +53,6 @@ int unknown_is_in(int ns_fd, const struct ns_record *record)
 	if (r > 0)
 		log_note("network namespace %s stays as it is: `%s' is in it, and a tunnel's journal could not be read", name_of(record), iface);
 	return r;
-}
-
-bool unknown_was_in(const struct ns_record *record)
-{
-	return was_in(record) > 0;
 }
 
 bool unknown_is_gone(const struct ns_record *record)

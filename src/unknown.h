@@ -14,8 +14,8 @@ int unknown_is_in(int ns_fd, const struct ns_record *record);
 /* Tells how the one of that name is taken away, where its interface still is. `ns_fd` -1: in any namespace that has a name, and the caller's. */
 void unknown_tell_way_out(const char *iface, int ns_fd);
 
-/* Whether something may be left of one that was in this namespace. */
-bool unknown_was_in(const struct ns_record *record);
+/* Whether something may be left of one that was in this namespace: 1, 0 or -errno. */
+int unknown_was_in(const struct ns_record *record);
 /* Whether none is up any more. False, too, when that cannot be seen. */
 bool unknown_is_gone(const struct ns_record *record);
 /* Takes away what bears their names, once they are gone: rooms, outlines, and the journals set aside; tells what cannot be. Goes on after errors, and answers the first. */

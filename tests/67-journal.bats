@@ -231,6 +231,30 @@ share_with_unreadable() {
 	assert [ ! -e /etc/netns/wg0 ]
 }
 
+@test "a tunnel whose journal cannot be read keeps its namespace, too, where a recover cannot look for it" {
+	local n
+	run wg-nsquick up wg0
+	assert_success
+	echo garbage > "$(journal wg0)"
+	run wg-nsquick --netns wg0 up wg1
+	assert_success
+	run wg-nsquick down wg1
+	assert_success
+	assert_line --partial "network namespace wg0 stays as it is: \`wg0' is in it"
+	# Each look into the folder of journals once, out of memory.
+	for n in {1..8}; do
+		strace -qq -o /run/trace -P "$TUNNELS" -e inject=openat:error=ENOMEM:when="$n" wg-nsquick recover > /dev/null 2>&1 3>&- || true
+		run ip netns exec wg0 ip link show wg0
+		assert_success
+	done
+	grep -q openat /run/trace
+	ip -n wg0 link del wg0
+	daemons_end
+	run wg-nsquick recover
+	assert_success
+	assert_clean
+}
+
 @test "a tunnel whose journal cannot be read: its interface is deleted by hand, and recover takes the rest away" {
 	local file
 	sed -i '/^\[Peer/iPostUp = test -e /etc/resolv.conf' /etc/wireguard/wg0.conf
