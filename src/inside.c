@@ -86,7 +86,12 @@ int inside_list(int ns_fd, struct inside **ret_processes, size_t *ret_n)
 		if (parse_u64(entry->d_name, INT32_MAX, &pid) < 0 || is_ours(&ours, (pid_t)pid))
 			continue;
 		snprintf(path, sizeof(path), "%.20s/ns/net", entry->d_name);
-		if (fstatat(dirfd(proc), path, &st, 0) < 0 || st.st_ino != ns.st_ino || st.st_dev != ns.st_dev)
+		if (fstatat(dirfd(proc), path, &st, 0) < 0) {
+			/* Others are gone, or not ours to look at. */
+			r = is_transient(-errno) ? -errno : 0;
+			continue;
+		}
+		if (st.st_ino != ns.st_ino || st.st_dev != ns.st_dev)
 			continue;
 		slot = GROW(found, n);
 		if (slot) {

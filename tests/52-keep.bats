@@ -389,6 +389,31 @@ inner_answers() { ip netns exec inner ping -c 1 -W 1 10.10.0.1; }
 	assert_clean
 }
 
+@test "who cannot be looked at is not stranded" {
+	local pid worker tracer
+	config wg0 "PreDown = touch /run/there; until [[ -e /run/go ]]; do sleep 0.05; done"
+	rm -f /run/there /run/go
+	wg-nsquick up wg0
+	consumer_up sleep 600
+	wg-nsquick down wg0 > /run/down.log 2>&1 3>&- &
+	pid=$!
+	wait_until "the hook" test -e /run/there
+	worker=$(pgrep -P $pid -x wg-nsquick)
+	strace -f -qq -o /run/trace -p "$worker" -P "$consumer/ns/net" -e inject=/fstatat:error=ENOMEM:when=1 3>&- &
+	tracer=$!
+	wait_until "the tracer" grep -q "^TracerPid:.*[1-9]" "/proc/$worker/status"
+	touch /run/go
+	wait $pid && status=0 || status=$?
+	wait $tracer || true
+	grep -q INJECTED /run/trace
+	assert_equal "$status" 0
+	run cat /run/down.log
+	assert_line "[!] wg0: network namespace wg0 stays for the programs in it, which have no network now: sleep ($consumer)"
+	consumer_down
+	wg-nsquick recover
+	assert_clean
+}
+
 @test "after all of this the host is the same" {
 	assert_host_unchanged
 }
