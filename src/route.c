@@ -180,7 +180,7 @@ int txn_leave_src_valid_mark(const struct txn *txn, struct ns_record *record)
 	/* Not traced: it is nothing that wg-quick does. Where it may not be written, it does no harm. */
 	r = sysctl_write(txn->target_fd, SRC_VALID_MARK, "0");
 	if (r < 0)
-		return r == -EROFS || r == -EACCES || r == -EPERM ? 0 : r;
+		return r == -EROFS || r == -EACCES ? 0 : r;
 	record->src_valid_mark = false;
 	return ns_record_save(record);
 }
