@@ -336,7 +336,7 @@ figures() {
 	echo "mounts $(wc -l < /proc/1/mountinfo)"
 	local processes=(/proc/[0-9]*)
 	echo "processes ${#processes[@]}"
-	echo "sockets $(grep -E '^(UDP|UDP6|TCP|RAW|sockets):' /proc/net/sockstat /proc/net/sockstat6 | tr -d '\n' | sed 's/mem [0-9]*//g')"
+	echo "sockets $(grep -E '^(UDP|UDP6|TCP|RAW|sockets):' /proc/net/sockstat /proc/net/sockstat6 | tr -d '\n' | sed -E 's/(mem|alloc) [0-9]+//g')"
 	echo "netlink $(wc -l < /proc/net/netlink)"
 	# Not nf_conntrack_count, in which those are whose time is over.
 	echo "conntrack $(grep -c . /proc/net/nf_conntrack)"
