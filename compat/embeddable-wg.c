@@ -3,6 +3,10 @@
  * embeddable-wg.c - compiles wireguard.c from where wireguard-tools installed
  * it (configure: --with-embeddable-wg) with a free() that wipes: the library
  * gives back blocks that still hold private and preshared keys.
+ *
+ * The Makefile copies it with one line changed: wg_get_device() tries again where the device
+ * changed while it was read, but remembers the first error, and so did for ever. It
+ * now answers -EINTR, and wg-kernel.c tries again.
  */
 #include <malloc.h>
 #include <stdlib.h>
@@ -20,4 +24,4 @@ __attribute__((noinline)) static void wiping_free(void *p)
 }
 
 #define free wiping_free
-#include <wireguard.c>
+#include <wireguard-once.c>

@@ -154,11 +154,14 @@ int wg_kernel_read(const char *name, struct wg_iface *ret_wg)
 	CLEANUP(cleanup_device) wg_device *dev = NULL;
 	struct wg_iface wg = { 0 };
 	const wg_peer *peer;
-	int r;
+	int r, tries = 0;
 
 	if (strlen(name) >= IFNAMSIZ)
 		return -ENAMETOOLONG;
-	r = wg_get_device(&dev, name);
+	/* -EINTR: it changed meanwhile. */
+	do
+		r = wg_get_device(&dev, name);
+	while (r == -EINTR && ++tries < 20);
 	if (r < 0) {
 		dev = NULL; /* freed by the library */
 		return r;

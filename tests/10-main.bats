@@ -105,6 +105,23 @@ setup() {
 	assert_failure 125
 }
 
+# Of each reading of the kernel's device, the first sendto asks for the family, the second for the device.
+interrupted_status() {
+	run timeout 30 strace -f -qq -o /dev/null -e trace=sendto -e inject="sendto:error=EINTR:when=$1" wg-nsquick status wg0
+}
+
+@test "a reading of the device that is interrupted is made again, and not for ever" {
+	interrupted_status 2
+	assert_success
+	interrupted_status 2+
+	if [[ $WG_KIND == kernel ]]; then
+		assert_equal "$status" 2
+		assert_output --partial "Interrupted system call"
+	else
+		assert_success
+	fi
+}
+
 @test "save keeps host, DNS and search domain, freezes neither mark nor anything else" {
 	cp /etc/wireguard/wg0.conf "$BATS_FILE_TMPDIR/wg0.conf"
 	run wg-nsquick save wg0
