@@ -376,23 +376,23 @@ order() {
 	ip -n own route add default via 192.168.5.2 metric 100
 	config wg0
 	wg-nsquick --netns own up wg0
-	before=$(ip -n own rule; ip -n own route show table all; ip -n own -6 route show default)
+	before=$(ip -n own rule; ip -n own -4 route show table all; ip -n own -6 route show default)
 	for table in off 77; do
 		config wg0 "Table = $table"
 		run wg-nsquick reload wg0
 		assert_failure 1
 		assert_output --partial "wg0: Table changed, and the rules of the default route are in use"
-		assert_equal "$(ip -n own rule; ip -n own route show table all; ip -n own -6 route show default)" "$before"
+		assert_equal "$(ip -n own rule; ip -n own -4 route show table all; ip -n own -6 route show default)" "$before"
 	done
 	wg-nsquick down wg0
 	ALLOWED="10.44.0.0/16, 0.0.0.0/0" config wg0 "Table = off"
 	wg-nsquick --netns own up wg0
-	before=$(ip -n own rule; ip -n own route show table all)
+	before=$(ip -n own rule; ip -n own -4 route show table all)
 	ALLOWED="10.44.0.0/16, 0.0.0.0/0" config wg0
 	run wg-nsquick reload wg0
 	assert_failure 1
 	assert_output --partial "default route comes or goes, and this one needs rules"
-	assert_equal "$(ip -n own rule; ip -n own route show table all)" "$before"
+	assert_equal "$(ip -n own rule; ip -n own -4 route show table all)" "$before"
 	# As a plain one it is what was asked for.
 	ALLOWED="10.44.0.0/16, 0.0.0.0/0" config wg0 "Table = main"
 	run wg-nsquick reload wg0
