@@ -154,6 +154,14 @@ bool prefix_equal(const struct prefix *a, const struct prefix *b)
 	return a->family == b->family && a->len == b->len && same_bits(a, b, family_bits(a->family));
 }
 
+bool prefix_listed(const struct prefix *list, size_t n, const struct prefix *prefix)
+{
+	for (size_t i = 0; i < n; i++)
+		if (prefix_equal(&list[i], prefix))
+			return true;
+	return false;
+}
+
 int prefix_add(struct prefix **list, size_t *n, const struct prefix *prefix)
 {
 	struct prefix *slot = GROW(*list, *n);

@@ -39,6 +39,7 @@ const char *format_prefix_addr(const struct prefix *prefix, char ret_text[static
 /* Clears the bits past prefix->len. */
 void prefix_mask(struct prefix *prefix);
 bool prefix_equal(const struct prefix *a, const struct prefix *b);
+bool prefix_listed(const struct prefix *list, size_t n, const struct prefix *prefix);
 /* Appends a copy to a list that the caller frees. -ENOMEM: it is as it was. */
 int prefix_add(struct prefix **list, size_t *n, const struct prefix *prefix);
 /* An order, for qsort(3) and halving: by family, length, address. Both masked. */

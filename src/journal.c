@@ -135,6 +135,14 @@ int journal_save(struct journal *j)
 	return atomic_replace(j->file, &text, 0600, ATOMIC_VOLATILE);
 }
 
+bool journal_has(const struct journal *j, enum undo_kind kind)
+{
+	for (size_t i = 0; i < j->n_undo; i++)
+		if (j->undo[i].kind == kind)
+			return true;
+	return false;
+}
+
 int journal_note(struct journal *j, enum undo_kind kind, uint64_t arg, uint64_t arg2, uint64_t arg3)
 {
 	struct undo *undo = GROW(j->undo, j->n_undo);

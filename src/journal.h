@@ -96,6 +96,8 @@ int journal_end_down(struct journal *j);
 int journal_save(struct journal *j);
 /* Notes what is about to be made, then saves. */
 int journal_note(struct journal *j, enum undo_kind kind, uint64_t arg, uint64_t arg2, uint64_t arg3);
+/* Whether something of this kind is noted. */
+bool journal_has(const struct journal *j, enum undo_kind kind);
 /* Takes the last note back, once it is undone, and saves. */
 int journal_pop(struct journal *j);
 /* Deletes the file. */

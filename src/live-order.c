@@ -107,11 +107,6 @@ int live_diff_addresses(const struct live *from, const struct live *to, struct l
 
 bool live_moves_address(const struct live_changes *changes, const struct prefix *address)
 {
-	bool added = false, dropped = false;
-
-	for (size_t i = 0; i < changes->n_addresses_added; i++)
-		added |= prefix_equal(&changes->addresses_added[i], address);
-	for (size_t i = 0; i < changes->n_addresses_dropped; i++)
-		dropped |= prefix_equal(&changes->addresses_dropped[i], address);
-	return added && dropped;
+	return prefix_listed(changes->addresses_added, changes->n_addresses_added, address) &&
+	       prefix_listed(changes->addresses_dropped, changes->n_addresses_dropped, address);
 }

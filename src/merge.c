@@ -24,17 +24,9 @@ static int parse_items(const struct conf *conf, struct prefix **ret_list, size_t
 	return 0;
 }
 
-static bool listed(const struct prefix *list, size_t n, const struct prefix *p)
-{
-	for (size_t i = 0; i < n; i++)
-		if (prefix_equal(&list[i], p))
-			return true;
-	return false;
-}
-
 static int want_address(struct live *wanted, const struct prefix *p)
 {
-	return listed(wanted->addresses, wanted->n_addresses, p) ? 0 : prefix_add(&wanted->addresses, &wanted->n_addresses, p);
+	return prefix_listed(wanted->addresses, wanted->n_addresses, p) ? 0 : prefix_add(&wanted->addresses, &wanted->n_addresses, p);
 }
 
 struct address_lists {
@@ -68,7 +60,7 @@ static int want_file_addresses(const struct merge *m, const struct address_lists
 	while (r == 0 && (*at = next_of(a->file, a->n_file, *at, family)) < a->n_file) {
 		const struct prefix *p = &a->file[(*at)++];
 
-		if (!listed(a->old, a->n_old, p) || listed(m->live->addresses, m->live->n_addresses, p))
+		if (!prefix_listed(a->old, a->n_old, p) || prefix_listed(m->live->addresses, m->live->n_addresses, p))
 			r = want_address(wanted, p);
 		if (until && prefix_equal(p, until))
 			break;
@@ -87,9 +79,9 @@ static int want_family(const struct merge *m, const struct address_lists *a, int
 	for (size_t i = 0; r == 0 && i < live->n_addresses; i++) {
 		/* The kernel has IPv6's the other way round. */
 		const struct prefix *p = &live->addresses[family == AF_INET6 ? live->n_addresses - 1 - i : i];
-		bool stays = listed(a->file, a->n_file, p);
+		bool stays = prefix_listed(a->file, a->n_file, p);
 
-		if (p->family != family || (!stays && listed(a->old, a->n_old, p)) || listed(wanted->addresses, wanted->n_addresses, p))
+		if (p->family != family || (!stays && prefix_listed(a->old, a->n_old, p)) || prefix_listed(wanted->addresses, wanted->n_addresses, p))
 			continue;
 		r = stays && !same ? want_file_addresses(m, a, family, p, &at, wanted) : want_address(wanted, p);
 	}

@@ -197,7 +197,7 @@ static int read_address(void *arg, const struct nlmsghdr *msg)
 	struct address_list *list = arg;
 	const struct ifaddrmsg *info = nlmsg_data(msg);
 	struct nlattr *tb[IFA_MAX + 1], *local;
-	struct prefix address, *slot;
+	struct prefix address;
 
 	if (msg->nlmsg_type != RTM_NEWADDR || nlmsg_parse((void *)msg, sizeof(*info), tb, IFA_MAX, NULL) < 0)
 		return 0;
@@ -207,11 +207,7 @@ static int read_address(void *arg, const struct nlmsghdr *msg)
 	set_prefix(&address, info, local);
 	if (list->own && !is_in_network_of(&address, info, tb[IFA_ADDRESS]))
 		return 0;
-	slot = GROW(list->items, list->n);
-	if (!slot)
-		return -ENOMEM;
-	*slot = address;
-	return 0;
+	return prefix_add(&list->items, &list->n, &address);
 }
 
 static int list_addresses(struct rt *rt, unsigned int ifindex, bool own, struct prefix **ret_addresses, size_t *ret_n)

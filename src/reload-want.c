@@ -17,10 +17,7 @@ static bool allows_default(const struct live *live, int family)
 
 static bool has_rules(const struct journal *j)
 {
-	for (size_t i = 0; i < j->n_undo; i++)
-		if (j->undo[i].kind == UNDO_RULE_MARK || j->undo[i].kind == UNDO_RULE_MAIN)
-			return true;
-	return false;
+	return journal_has(j, UNDO_RULE_MARK) || journal_has(j, UNDO_RULE_MAIN);
 }
 
 static bool has_filter(const struct journal *j, int family)
@@ -34,23 +31,18 @@ static bool has_filter(const struct journal *j, int family)
 /* Whether `one` has addresses with a packet filter in their family that `other` has not. */
 static bool has_other_addresses(const struct journal *j, const struct live *one, const struct live *other)
 {
-	for (size_t i = 0; i < one->n_addresses; i++) {
-		bool found = !has_filter(j, one->addresses[i].family);
-
-		for (size_t k = 0; k < other->n_addresses && !found; k++)
-			found = prefix_equal(&one->addresses[i], &other->addresses[k]);
-		if (!found)
+	for (size_t i = 0; i < one->n_addresses; i++)
+		if (has_filter(j, one->addresses[i].family) && !prefix_listed(other->addresses, other->n_addresses, &one->addresses[i]))
 			return true;
-	}
 	return false;
 }
 
-/* A plain one in the main table, where it was not. */
-static bool gets_default(const struct live *before, const struct live *wanted, int family)
+/* To a peer, or as a plain one to the main table, where the peers have it and Table kept it out so far. */
+static bool default_comes(const struct live *before, const struct live *wanted, int family)
 {
 	const struct live_route route = { .dst.family = family, .table = RT_MAIN_TABLE };
 
-	return live_has_route(wanted, &route) && !live_has_route(before, &route);
+	return (allows_default(wanted, family) && !allows_default(before, family)) || (live_has_route(wanted, &route) && !live_has_route(before, &route));
 }
 
 /* wg-quick's table and rules are made for a /0 where the target has another way out; they carry the mark as their number. */
@@ -63,11 +55,10 @@ static int check_rules(const struct txn *txn, const struct live *before, const s
 		return txn_fail(1, txn, "Table changed, and the rules of the default route are in use; expected `down' and `up'");
 	for (size_t i = 0; i < ARRAY_SIZE(families); i++) {
 		const struct prefix any = { .family = families[i] };
-		bool had = allows_default(before, families[i]), has = allows_default(wanted, families[i]);
+		bool goes = allows_default(before, families[i]) && !allows_default(wanted, families[i]);
 		int needs;
 
-		/* Also where the peers have it, and Table kept it out so far. */
-		if ((had == has && !gets_default(before, wanted, families[i])) || txn->conf->table != TABLE_AUTO)
+		if (!(goes || default_comes(before, wanted, families[i])) || txn->conf->table != TABLE_AUTO)
 			continue;
 		needs = ruled ? 1 : txn_needs_rules(txn, &any);
 		if (needs < 0)
@@ -125,9 +116,7 @@ static int check_mtu(const struct txn *txn, const struct live *before, struct li
 /* Those that nobody asked for: for a default route that is new, as `up' has it. */
 static int choose_mark(struct txn *txn, const struct live *before, struct live *wanted, uint32_t *ret_auto_fwmark)
 {
-	bool defaults = (allows_default(wanted, AF_INET) && !allows_default(before, AF_INET)) ||
-			(allows_default(wanted, AF_INET6) && !allows_default(before, AF_INET6)) || gets_default(before, wanted, AF_INET) ||
-			gets_default(before, wanted, AF_INET6);
+	bool defaults = default_comes(before, wanted, AF_INET) || default_comes(before, wanted, AF_INET6);
 	uint32_t automatic = before->wg.fwmark == wanted->wg.fwmark ? txn->journal.auto_fwmark : 0;
 
 	if (txn->conf->table == TABLE_AUTO && !wanted->wg.fwmark && defaults) {

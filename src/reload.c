@@ -286,8 +286,7 @@ static int apply_dns(struct txn *txn, const struct conf *conf)
 		r = write_dns(txn, conf);
 	}
 	if (r == 0 && conf->n_dns && !txn->journal.dns.n)
-		log_warn("%s: DNS names no server, so network namespace %s keeps its resolv.conf; the search domains are left out", txn->journal.iface,
-			 txn->journal.ns_path ? txn->journal.ns_path : "(unnamed)");
+		txn_warn_no_server(txn, txn->journal.ns_path ? txn->journal.ns_path : "(unnamed)");
 	return r < 0 ? txn_fail(1, txn, "cannot write %s/resolv.conf: %s", dir ? dir : "", strerror(-r)) : 0;
 }
 
@@ -296,10 +295,7 @@ static int apply_dns(struct txn *txn, const struct conf *conf)
 bool reload_interrupted(const struct journal *j)
 {
 	/* A down that failed since may have noted a room for its hooks after it. */
-	for (size_t i = 0; i < j->n_undo; i++)
-		if (j->undo[i].kind == UNDO_RELOAD)
-			return true;
-	return false;
+	return journal_has(j, UNDO_RELOAD);
 }
 
 static int restore(void *arg)

@@ -66,15 +66,8 @@ struct connected {
 static int collect_connected(void *arg, const struct rt_route *route)
 {
 	struct connected *c = arg;
-	struct prefix *slot;
 
-	if (route->oif != c->ifindex || route->table != RT_MAIN_TABLE)
-		return 0;
-	slot = GROW(c->items, c->n);
-	if (!slot)
-		return -ENOMEM;
-	*slot = route->dst;
-	return 0;
+	return route->oif == c->ifindex && route->table == RT_MAIN_TABLE ? prefix_add(&c->items, &c->n, &route->dst) : 0;
 }
 
 /* ---- the default route where it needs a table of its own ---- */

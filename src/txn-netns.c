@@ -269,6 +269,11 @@ static int write_dns(struct txn *txn, struct ns_record *record)
 	return r == 0 ? txn_write_dns(record, txn->journal.cookie, NULL, &tunnels) : r;
 }
 
+void txn_warn_no_server(const struct txn *txn, const char *netns)
+{
+	log_warn("%s: DNS names no server, so network namespace %s keeps its resolv.conf; the search domains are left out", txn->conf->iface, netns);
+}
+
 int step_dns(struct txn *txn, struct step *step)
 {
 	_cleanup_free_ char *dir = NULL;
@@ -286,8 +291,7 @@ int step_dns(struct txn *txn, struct step *step)
 	if (r == 0)
 		r = ns_record_load(txn->journal.cookie, &record);
 	if (r == 0 && !record.made && !has_server(txn->conf)) {
-		log_warn("%s: DNS names no server, so network namespace %s keeps its resolv.conf; the search domains are left out", txn->conf->iface,
-			 place_target(txn->place));
+		txn_warn_no_server(txn, place_target(txn->place));
 	} else if (r == 0) {
 		log_trace("install -m 644 /dev/fd/63 %s/resolv.conf", dir);
 		r = write_dns(txn, &record);

@@ -77,6 +77,8 @@ int txn_undo(struct txn *txn, unsigned int kinds);
 
 /* resolv.conf of the journal's namespace from all tunnels in it; `without` (may be NULL) is left out. `record` NULL: they are only counted. */
 int txn_write_dns(struct ns_record *record, ns_cookie cookie, const struct journal *without, size_t *ret_tunnels);
+/* Tells that somebody else's namespace takes no search domains alone. `netns` is what to call it. */
+void txn_warn_no_server(const struct txn *txn, const char *netns);
 
 /* keep.c: whether the namespace of this record, whose last tunnel goes, is left for the programs in it. Tells. */
 bool namespace_stays(const struct txn *txn, const struct ns_record *record);
