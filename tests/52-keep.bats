@@ -363,7 +363,7 @@ inner_answers() { ip netns exec inner ping -c 1 -W 1 10.10.0.1; }
 }
 
 @test "a name that cannot be looked at strands nobody" {
-	local pid worker tracer
+	local pid
 	config wg0 "PreDown = touch /run/there; until [[ -e /run/go ]]; do sleep 0.05; done"
 	rm -f /run/there /run/go
 	wg-nsquick up wg0
@@ -372,14 +372,7 @@ inner_answers() { ip netns exec inner ping -c 1 -W 1 10.10.0.1; }
 	pid=$!
 	wait_until "the hook" test -e /run/there
 	# Out of memory when it looks whether the name still is the namespace's: whose files there are was asked before.
-	worker=$(pgrep -P $pid -x wg-nsquick)
-	strace -f -qq -o /run/trace -p "$worker" -P /run/netns/wg0 -e inject=openat:error=ENOMEM:when=2+ 3>&- &
-	tracer=$!
-	wait_until "the tracer" grep -q "^TracerPid:.*[1-9]" "/proc/$worker/status"
-	touch /run/go
-	wait $pid && status=0 || status=$?
-	wait $tracer || true
-	grep -q INJECTED /run/trace
+	worker_struck $pid openat:error=ENOMEM:when=2+ /run/netns/wg0 /run/go
 	assert_equal "$status" 0
 	[[ -e /run/netns/wg0 ]]
 	run cat /run/down.log
@@ -390,7 +383,7 @@ inner_answers() { ip netns exec inner ping -c 1 -W 1 10.10.0.1; }
 }
 
 @test "who cannot be looked at is not stranded" {
-	local pid worker tracer
+	local pid
 	config wg0 "PreDown = touch /run/there; until [[ -e /run/go ]]; do sleep 0.05; done"
 	rm -f /run/there /run/go
 	wg-nsquick up wg0
@@ -398,14 +391,7 @@ inner_answers() { ip netns exec inner ping -c 1 -W 1 10.10.0.1; }
 	wg-nsquick down wg0 > /run/down.log 2>&1 3>&- &
 	pid=$!
 	wait_until "the hook" test -e /run/there
-	worker=$(pgrep -P $pid -x wg-nsquick)
-	strace -f -qq -o /run/trace -p "$worker" -P "$consumer/ns/net" -e inject=/fstatat:error=ENOMEM:when=1 3>&- &
-	tracer=$!
-	wait_until "the tracer" grep -q "^TracerPid:.*[1-9]" "/proc/$worker/status"
-	touch /run/go
-	wait $pid && status=0 || status=$?
-	wait $tracer || true
-	grep -q INJECTED /run/trace
+	worker_struck $pid /fstatat:error=ENOMEM:when=1 "$consumer/ns/net" /run/go
 	assert_equal "$status" 0
 	run cat /run/down.log
 	assert_line "[!] wg0: network namespace wg0 stays for the programs in it, which have no network now: sleep ($consumer)"

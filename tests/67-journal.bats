@@ -564,7 +564,7 @@ share_with_unreadable() {
 }
 
 @test "a name that cannot be looked at when it is to be given is not taken from who has it" {
-	local inode worker tracer
+	local inode
 	config wg0 "PreUp = touch /run/there; until [[ -e /run/go ]]; do sleep 0.05; done"
 	rm -f /run/there /run/go
 	wg-nsquick up wg0 > /run/up.log 2>&1 3>&- &
@@ -573,15 +573,7 @@ share_with_unreadable() {
 	ip netns add wg0
 	inode=$(stat -c %i /run/netns/wg0)
 	# The first look of the child that gives it; it is out of memory.
-	worker=$(pgrep -P "$up_pid" -x wg-nsquick)
-	strace -f -qq -o /run/trace -p "$worker" -P /run/netns/wg0 -e inject=openat:error=ENOMEM:when=1 3>&- &
-	tracer=$!
-	wait_until "the tracer" grep -q "^TracerPid:.*[1-9]" "/proc/$worker/status"
-	touch /run/go
-	status=0
-	wait "$up_pid" || status=$?
-	wait "$tracer" || true
-	grep -q INJECTED /run/trace
+	worker_struck "$up_pid" openat:error=ENOMEM:when=1 /run/netns/wg0 /run/go
 	assert_equal "$status" 1
 	assert_equal "$(stat -c %i /run/netns/wg0)" "$inode"
 	assert_equal "$(grep -c ' /run/netns/wg0 ' /proc/self/mountinfo)" "$(grep -c ' /run/netns/prov ' /proc/self/mountinfo)"
@@ -591,21 +583,12 @@ share_with_unreadable() {
 }
 
 @test "a namespace that a hook made, and that cannot be looked at when it is handed over: up leaves nothing" {
-	local worker tracer
 	config wg0 "PreUp = ip netns add early; touch /run/there; until [[ -e /run/go ]]; do sleep 0.05; done"
 	rm -f /run/there /run/go
 	wg-nsquick up wg0 > /run/up.log 2>&1 3>&- &
 	up_pid=$!
 	wait_until "the hook" test -e /run/there
-	worker=$(pgrep -P "$up_pid" -x wg-nsquick)
-	strace -f -qq -o /run/trace -p "$worker" -P /run/netns/early -e inject=openat:error=ENOMEM:when=1 3>&- &
-	tracer=$!
-	wait_until "the tracer" grep -q "^TracerPid:.*[1-9]" "/proc/$worker/status"
-	touch /run/go
-	status=0
-	wait "$up_pid" || status=$?
-	wait "$tracer" || true
-	grep -q INJECTED /run/trace
+	worker_struck "$up_pid" openat:error=ENOMEM:when=1 /run/netns/early /run/go
 	assert_equal "$status" 1
 	assert_equal "$(grep -F 'cannot publish' /run/up.log)" "wg-nsquick: wg0: cannot publish the namespace as /run/netns/wg0: Cannot allocate memory"
 	assert_clean

@@ -324,15 +324,20 @@ order() {
 	assert_line --partial "default dev wg0"
 }
 
-@test "D.4: neither port nor mark is lost with a default route, and down leaves no rule" {
-	config wg0
+# Namespace own, with a default route of its own: that of a tunnel in it needs rules.
+own_with_default() {
 	ip netns add own
 	ip -n own link set lo up
 	ip -n own link add d0 type veth peer name d1
 	ip -n own addr add 192.168.5.1/24 dev d0
 	ip -n own link set d0 up
 	ip -n own link set d1 up
-	ip -n own route add default via 192.168.5.2
+	ip -n own route add default via 192.168.5.2 "$@"
+}
+
+@test "D.4: neither port nor mark is lost with a default route, and down leaves no rule" {
+	config wg0
+	own_with_default
 	run wg-nsquick --netns own up wg0
 	assert_success
 	local rules mark port
@@ -367,13 +372,7 @@ order() {
 
 @test "Table where a default route needs rules: one that would make or leave them is refused" {
 	local before table
-	ip netns add own
-	ip -n own link set lo up
-	ip -n own link add d0 type veth peer name d1
-	ip -n own addr add 192.168.5.1/24 dev d0
-	ip -n own link set d0 up
-	ip -n own link set d1 up
-	ip -n own route add default via 192.168.5.2 metric 100
+	own_with_default metric 100
 	config wg0
 	wg-nsquick --netns own up wg0
 	before=$(ip -n own rule; ip -n own -4 route show table all; ip -n own -6 route show default)

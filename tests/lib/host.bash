@@ -155,6 +155,21 @@ kill_both() {
 	pkill -KILL -x wg-nsquick
 }
 
+# worker_struck PID INJECTION PATH GO: of the run PID, which waits for the file GO, the worker is struck by what strace(1) calls
+# INJECTION when it comes to PATH. It goes on then; $status is the run's.
+worker_struck() {
+	local worker tracer
+	worker=$(pgrep -P "$1" -x wg-nsquick)
+	strace -f -qq -o /run/trace -p "$worker" -P "$3" -e inject="$2" 3>&- &
+	tracer=$!
+	wait_until "the tracer" grep -q "^TracerPid:.*[1-9]" "/proc/$worker/status"
+	touch "$4"
+	status=0
+	wait "$1" || status=$?
+	wait "$tracer" || true
+	grep -q INJECTED /run/trace
+}
+
 # What an up may leave behind nowhere, as a list that is empty when all is well.
 # OWN_NETNS is a namespace that the test made itself.
 residue() {
